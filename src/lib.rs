@@ -1,0 +1,7 @@
+//! carl
+pub mod error;
+pub mod graph;
+pub mod random;
+pub mod source;
+pub mod space;
+pub use error::{Error, Result};

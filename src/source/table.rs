@@ -1,0 +1,444 @@
+//! Tables of architectures: CSV, gzipped CSV and JSON Lines, as a stream or whole.
+//!
+//! A table has a header; numbers are checked when a column is asked for, so that columns of text do no harm. Empty fields
+//! are missing values. Every error names the line.
+
+use super::Benchmark;
+use crate::error::{Error, Position, Result, Stage, suggest};
+use crate::space::Space;
+use flate2::Compression;
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// Longest record that is read, in bytes; a longer one is refused before it fills the memory.
+const MAX_RECORD: usize = 1 << 20;
+
+/// How a table is written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// Layout and compression by the ending of a name; `-` and unknown endings are plain CSV.
+pub fn layout_of(path: &Path) -> (Layout, bool) {
+    let name = path.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let (name, gzip) = match name.strip_suffix(".gz") {
+        Some(inner) => (inner, true),
+        None => (name.as_str(), false),
+    };
+    let json = name.ends_with(".jsonl") || name.ends_with(".ndjson");
+    (if json { Layout::JsonLines } else { Layout::Csv }, gzip)
+}
+
+/// One row of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// Line on which it starts, counted from 1.
+    pub line: u64,
+    /// One field a column.
+    pub fields: csv::StringRecord,
+}
+
+/// A table as a stream of records, in constant memory.
+pub struct Records {
+    file: PathBuf,
+    header: Vec<String>,
+    rows: Rows,
+}
+
+enum Rows {
+    Csv(csv::Reader<Box<dyn Read + Send>>),
+    JsonLines { lines: BufReader<Box<dyn Read + Send>>, line: u64, first: Option<Record> },
+}
+
+impl Records {
+    /// Opens `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// A file that cannot be opened, or has no header.
+    pub fn open(path: &Path) -> Result<Self> {
+        let (layout, gzip) = layout_of(path);
+        let raw: Box<dyn Read + Send> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            Box::new(File::open(path).map_err(|error| Error::io(path, "open", &error))?)
+        };
+        let plain: Box<dyn Read + Send> =
+            if gzip { Box::new(MultiGzDecoder::new(BufReader::new(raw))) } else { raw };
+        Records::read(path, layout, plain)
+    }
+
+    /// Reads from `input`; `file` is for messages.
+    ///
+    /// # Errors
+    /// No header.
+    pub fn read(file: &Path, layout: Layout, input: impl Read + Send + 'static) -> Result<Self> {
+        let input: Box<dyn Read + Send> = Box::new(Limited { input, since_newline: 0 });
+        let mut records = match layout {
+            Layout::Csv => {
+                let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(input);
+                let header = reader.headers().map_err(|error| csv_error(file, &error))?;
+                let header = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_string()).collect();
+                Records { file: file.to_path_buf(), header, rows: Rows::Csv(reader) }
+            }
+            Layout::JsonLines => {
+                let rows = Rows::JsonLines { lines: BufReader::with_capacity(1 << 16, input), line: 0, first: None };
+                Records { file: file.to_path_buf(), header: Vec::new(), rows }
+            }
+        };
+        if let Rows::JsonLines { .. } = records.rows {
+            records.json_header()?;
+        }
+        if records.header.iter().all(String::is_empty) {
+            return Err(Error::new(Stage::Table, "the table is empty")
+                .file(file)
+                .hint("the first line must name the columns, one of them `arch`"));
+        }
+        for (index, name) in records.header.iter().enumerate() {
+            if records.header[..index].contains(name) {
+                return Err(Error::new(Stage::Table, format!("column `{name}` is there twice")).file(file).at(Position::Line(1)));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// The name of the file, for messages.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The place of column `name`.
+    ///
+    /// # Errors
+    /// A missing column, with the nearest name.
+    pub fn column(&self, name: &str) -> Result<usize> {
+        column(&self.header, name).map_err(|error| error.file(&self.file))
+    }
+
+    /// The next record.
+    ///
+    /// # Errors
+    /// A record that cannot be read; the stream should not be used after it.
+    pub fn next_record(&mut self) -> Result<Option<Record>> {
+        match &mut self.rows {
+            Rows::Csv(reader) => {
+                let mut fields = csv::StringRecord::new();
+                match reader.read_record(&mut fields) {
+                    Ok(false) => Ok(None),
+                    Ok(true) => Ok(Some(Record { line: fields.position().map_or(0, csv::Position::line), fields })),
+                    Err(error) => Err(csv_error(&self.file, &error)),
+                }
+            }
+            Rows::JsonLines { first, .. } => match first.take() {
+                Some(record) => Ok(Some(record)),
+                None => self.json_record(),
+            },
+        }
+    }
+
+    /// The first object names the columns.
+    fn json_header(&mut self) -> Result<()> {
+        if let Some((line, object)) = self.json_object()? {
+            self.header = object.keys().cloned().collect();
+            let record = self.spread(line, &object)?;
+            if let Rows::JsonLines { first, .. } = &mut self.rows {
+                *first = Some(record);
+            }
+        }
+        Ok(())
+    }
+
+    fn json_record(&mut self) -> Result<Option<Record>> {
+        match self.json_object()? {
+            Some((line, object)) => self.spread(line, &object).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The next line that is not blank.
+    fn json_object(&mut self) -> Result<Option<(u64, serde_json::Map<String, serde_json::Value>)>> {
+        let Rows::JsonLines { lines, line, .. } = &mut self.rows else { return Ok(None) };
+        let mut text = String::new();
+        loop {
+            text.clear();
+            *line += 1;
+            let fail = |message: String| Error::new(Stage::Table, message).file(&self.file).at(Position::Line(*line));
+            match lines.read_line(&mut text) {
+                Ok(0) => return Ok(None),
+                Ok(_) if text.trim().is_empty() => continue,
+                Ok(_) => {}
+                Err(error) => return Err(fail(read_failure(&error))),
+            }
+            let object = serde_json::from_str(&text).map_err(|error| fail(format!("not a JSON object: {error}")))?;
+            return Ok(Some((*line, object)));
+        }
+    }
+
+    /// An object's values in the order of the header.
+    fn spread(&self, line: u64, object: &serde_json::Map<String, serde_json::Value>) -> Result<Record> {
+        if let Some(name) = object.keys().find(|name| !self.header.contains(name)) {
+            let message = format!("key {} is not in the first line", suggest(name, self.header.iter().map(String::as_str)));
+            return Err(Error::new(Stage::Table, message).file(&self.file).at(Position::Line(line)));
+        }
+        let fields = self.header.iter().map(|name| object.get(name).map(flatten).unwrap_or_default());
+        Ok(Record { line, fields: fields.collect() })
+    }
+}
+
+/// A JSON value as a field: lists become words, pairs of numbers become edges.
+fn flatten(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let word = |item: &Value| match item.as_array().map(Vec::as_slice) {
+                Some([from, to]) => format!("{from}>{to}"),
+                _ => flatten(item),
+            };
+            items.iter().map(word).collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A whole table in memory.
+#[derive(Debug, Clone)]
+pub struct Table {
+    file: PathBuf,
+    header: Vec<String>,
+    records: Vec<Record>,
+}
+
+impl Table {
+    /// Reads all of `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// Whatever [`Records`] reports.
+    pub fn open(path: &Path) -> Result<Self> {
+        Records::open(path).and_then(Table::collect)
+    }
+
+    /// Takes what is left of a stream.
+    ///
+    /// # Errors
+    /// A record that cannot be read; a table without rows.
+    pub fn collect(mut records: Records) -> Result<Self> {
+        let mut rows = Vec::new();
+        while let Some(record) = records.next_record()? {
+            rows.push(record);
+        }
+        if rows.is_empty() {
+            return Err(Error::new(Stage::Table, "the table has a header but no row").file(&records.file));
+        }
+        Ok(Table { file: records.file, header: records.header, records: rows })
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no row (never the case for a table that was read).
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The name of the file, for messages.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Names of the columns.
+    pub fn header(&self) -> &[String] {
+        &self.header
+    }
+
+    /// Line of row `row`, counted from 1.
+    pub fn line(&self, row: usize) -> u64 {
+        self.records[row].line
+    }
+
+    /// An error at row `row`.
+    pub fn at(&self, row: usize, error: Error) -> Error {
+        error.file(&self.file).at(Position::Line(self.line(row)))
+    }
+
+    /// Column `name` as numbers; NaN where the field is empty.
+    ///
+    /// # Errors
+    /// A missing column; a field that is no finite number.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        let place = column(&self.header, name).map_err(|error| error.file(&self.file))?;
+        let parse = |(row, record): (usize, &Record)| {
+            let field = record.fields.get(place).unwrap_or("").trim();
+            if field.is_empty() {
+                return Ok(f64::NAN);
+            }
+            field.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
+                let message = format!("column `{name}` holds `{}`, not a finite number", shorten(field));
+                self.at(row, Error::new(Stage::Table, message).hint("leave the field empty where the value is missing"))
+            })
+        };
+        self.records.iter().enumerate().map(parse).collect()
+    }
+
+    /// The architecture text of every row, from `arch` or the columns that `space` composes it from.
+    ///
+    /// # Errors
+    /// None of the columns is there; fields that are no architecture.
+    pub fn architectures(&self, space: &dyn Space) -> Result<Vec<String>> {
+        let spelling = Spelling::find(&self.header, space).map_err(|error| error.file(&self.file))?;
+        let spell = |(row, record): (usize, &Record)| spelling.text(space, record).map_err(|error| self.at(row, error));
+        self.records.iter().enumerate().map(spell).collect()
+    }
+}
+
+/// How a table spells architectures: in one column, or in several that the space composes.
+pub struct Spelling {
+    places: Vec<usize>,
+    composed: bool,
+}
+
+impl Spelling {
+    /// Looks for `arch`, then for the sets of columns that `space` knows.
+    ///
+    /// # Errors
+    /// None is there.
+    pub fn find(header: &[String], space: &dyn Space) -> Result<Self> {
+        let place = |name: &str| header.iter().position(|column| column == name);
+        if let Some(place) = place("arch") {
+            return Ok(Spelling { places: vec![place], composed: false });
+        }
+        for set in space.columns() {
+            if let Some(places) = set.iter().map(|name| place(name)).collect() {
+                return Ok(Spelling { places, composed: true });
+            }
+        }
+        let sets = space.columns().iter().map(|set| format!("`{}`", set.join("`, `")));
+        let wanted: Vec<String> = std::iter::once("`arch`".to_string()).chain(sets).collect();
+        let hint = format!("its columns are {}; {} needs {}", header.join(", "), space.name(), wanted.join(" or "));
+        Err(Error::new(Stage::Table, "the table has no architectures").hint(hint))
+    }
+
+    /// The text of one record.
+    ///
+    /// # Errors
+    /// Fields that are no architecture.
+    pub fn text(&self, space: &dyn Space, record: &Record) -> Result<String> {
+        let fields: Vec<&str> = self.places.iter().map(|&place| record.fields.get(place).unwrap_or("")).collect();
+        if self.composed { space.compose(&fields) } else { Ok(fields[0].trim().to_string()) }
+    }
+}
+
+fn column(header: &[String], name: &str) -> Result<usize> {
+    header.iter().position(|column| column == name).ok_or_else(|| {
+        let message = format!("there is no column {}", suggest(name, header.iter().map(String::as_str)));
+        Error::new(Stage::Table, message).hint(format!("the columns are {}", header.join(", ")))
+    })
+}
+
+/// At most 40 characters of a field, for a message.
+fn shorten(field: &str) -> String {
+    let mut text: String = field.chars().take(40).collect();
+    if text.len() < field.len() {
+        text.push('…');
+    }
+    text
+}
+
+fn csv_error(file: &Path, error: &csv::Error) -> Error {
+    let position = error.position().map(|position| Position::Line(position.line()));
+    let message = match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("{len} fields, but the header has {expected_len}"),
+        csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_string(),
+        csv::ErrorKind::Io(error) => read_failure(error),
+        _ => error.to_string(),
+    };
+    let error = Error::new(Stage::Table, message).file(file);
+    match position {
+        Some(position) => error.at(position),
+        None => error,
+    }
+}
+
+fn read_failure(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the compressed file is cut short: fetch it again".to_string(),
+        io::ErrorKind::InvalidInput => "not a gzip file, or a damaged one".to_string(),
+        io::ErrorKind::InvalidData => error.to_string(),
+        _ => format!("cannot read: {error}"),
+    }
+}
+
+/// Refuses lines longer than [`MAX_RECORD`].
+struct Limited<R> {
+    input: R,
+    since_newline: usize,
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.input.read(buffer)?;
+        match buffer[..count].iter().rposition(|&byte| byte == b'\n') {
+            Some(last) => self.since_newline = count - last - 1,
+            None => self.since_newline += count,
+        }
+        if self.since_newline > MAX_RECORD {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {MAX_RECORD} bytes")));
+        }
+        Ok(count)
+    }
+}
+
+/// Writes `benchmark` as a table: `arch` and its number columns, in the layout that the ending of `path` asks for.
+///
+/// # Errors
+/// The output refuses to take it.
+pub fn write(benchmark: &Benchmark, path: &Path, output: impl Write) -> io::Result<()> {
+    let (layout, gzip) = layout_of(path);
+    if gzip {
+        let mut encoder = GzEncoder::new(output, Compression::default());
+        write_plain(benchmark, layout, &mut encoder)?;
+        encoder.finish()?.flush()
+    } else {
+        write_plain(benchmark, layout, output)
+    }
+}
+
+fn write_plain(benchmark: &Benchmark, layout: Layout, mut output: impl Write) -> io::Result<()> {
+    let number = |value: f64| if value.is_nan() { String::new() } else { value.to_string() };
+    match layout {
+        Layout::Csv => {
+            let mut writer = csv::Writer::from_writer(&mut output);
+            writer.write_record(std::iter::once("arch").chain(benchmark.columns.iter().map(String::as_str)))?;
+            for row in &benchmark.rows {
+                writer.write_field(&row.arch)?;
+                writer.write_record(row.values.iter().map(|&value| number(value)))?;
+            }
+            writer.flush()
+        }
+        Layout::JsonLines => {
+            for row in &benchmark.rows {
+                let mut object = serde_json::Map::new();
+                object.insert("arch".into(), row.arch.as_str().into());
+                for (name, &value) in benchmark.columns.iter().zip(&row.values) {
+                    object.insert(name.clone(), serde_json::Number::from_f64(value).into());
+                }
+                writeln!(output, "{}", serde_json::Value::Object(object))?;
+            }
+            output.flush()
+        }
+    }
+}

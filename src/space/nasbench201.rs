@@ -1,0 +1,111 @@
+//! NAS-Bench-201 (Dong and Yang, ICLR 2020; also NATS-Bench topology and AnalogNAS-Bench): six operations on the edges of a
+//! cell of four feature maps, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+
+use super::{Architecture, Role, Space, Vocabulary};
+use crate::error::{Error, Result, Stage};
+use crate::graph::{Graph, line_graph};
+use crate::random::Random;
+
+/// Operation k joins feature maps `EDGES[k]`, in the order of the text.
+const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
+/// Vocabulary ids of the five operations: after input and output.
+const FIRST: u16 = 2;
+const CHOICES: u16 = 5;
+
+/// The space of 5^6 = 15,625 cells.
+pub struct NasBench201 {
+    vocabulary: Vocabulary,
+}
+
+impl Default for NasBench201 {
+    fn default() -> Self {
+        let vocabulary = Vocabulary::new([
+            ("input", Role::Input),
+            ("output", Role::Output),
+            ("none", Role::Absent),
+            ("skip_connect", Role::Identity),
+            ("nor_conv_1x1", Role::Compute),
+            ("nor_conv_3x3", Role::Compute),
+            ("avg_pool_3x3", Role::Compute),
+        ]);
+        NasBench201 { vocabulary }
+    }
+}
+
+impl Space for NasBench201 {
+    fn name(&self) -> &str {
+        "nasbench201"
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    fn parse(&self, text: &str) -> Result<Architecture> {
+        let shape = || {
+            Error::new(Stage::Architecture, format!("`{text}` is not a NAS-Bench-201 cell"))
+                .hint("a cell reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+        };
+        let mut operations = Vec::with_capacity(EDGES.len());
+        for (node, group) in text.split('+').enumerate() {
+            let inner = group.strip_prefix('|').and_then(|rest| rest.strip_suffix('|')).ok_or_else(shape)?;
+            let tokens: Vec<&str> = inner.split('|').collect();
+            if node > 2 || tokens.len() != node + 1 {
+                return Err(shape());
+            }
+            for (from, token) in tokens.iter().enumerate() {
+                let (name, place) = token.split_once('~').ok_or_else(shape)?;
+                if place != from.to_string() {
+                    return Err(shape());
+                }
+                let id = self.vocabulary.id(name)?;
+                if id < FIRST {
+                    return Err(shape());
+                }
+                operations.push(id);
+            }
+        }
+        if operations.len() == EDGES.len() { Ok(Architecture { operations, edges: Vec::new() }) } else { Err(shape()) }
+    }
+
+    fn print(&self, architecture: &Architecture) -> String {
+        let mut text = String::new();
+        for (&(from, _), &id) in EDGES.iter().zip(&architecture.operations) {
+            let start = if from > 0 {
+                ""
+            } else if text.is_empty() {
+                "|"
+            } else {
+                "+|"
+            };
+            text.push_str(&format!("{start}{}~{from}|", self.vocabulary.name(id)));
+        }
+        text
+    }
+
+    fn graph(&self, architecture: &Architecture) -> Graph {
+        line_graph(&architecture.operations, &EDGES, &[(0, 0)], &[(3, 1)])
+    }
+
+    fn size(&self) -> Option<u64> {
+        Some(u64::from(CHOICES).pow(EDGES.len() as u32))
+    }
+
+    fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
+        let digits = |code: u64| (0..EDGES.len() as u32).map(move |place| FIRST + (code / 5u64.pow(place) % 5) as u16);
+        let cells = (0..15_625).map(move |code| Architecture { operations: digits(code).collect(), edges: Vec::new() });
+        Some(Box::new(cells))
+    }
+
+    fn sample(&self, random: &mut Random) -> Result<Architecture> {
+        let operations = EDGES.iter().map(|_| FIRST + random.below(CHOICES as usize) as u16).collect();
+        Ok(Architecture { operations, edges: Vec::new() })
+    }
+
+    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
+        let mut mutant = architecture.clone();
+        let operation = &mut mutant.operations[random.below(EDGES.len())];
+        *operation = FIRST + (*operation - FIRST + 1 + random.below(CHOICES as usize - 1) as u16) % CHOICES;
+        Ok(mutant)
+    }
+}
