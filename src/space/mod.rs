@@ -7,7 +7,7 @@ use crate::graph::Graph;
 use crate::random::Random;
 
 // mod dag;
-mod nasbench201;
+pub mod nasbench201;
 // mod nasbench_graph;
 
 /// What an operation does to the function that a cell computes.
