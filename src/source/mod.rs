@@ -4,10 +4,14 @@
 //! files into such tables. Adding a format is one file here and one line in [`FORMATS`]. All input is taken as hostile:
 //! every length is capped before memory is asked for, and nothing in a file is ever run.
 
-// pub mod analog;
-// pub mod graph;
-// pub mod pickle;
+pub mod analog;
+pub mod graph;
+pub mod pickle;
 pub mod table;
+mod wheel;
+
+#[cfg(test)]
+mod samples;
 
 use crate::error::{Error, Result, Stage};
 use std::path::Path;
@@ -61,7 +65,7 @@ pub struct Format {
 }
 
 /// Every format, the first that fits is taken.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[analog::FORMAT, graph::FORMAT];
 
 /// Finds the format of `path` for `space` and reads it.
 ///
