@@ -28,8 +28,8 @@ const GROUP: usize = 5;
 /// Where training stands. Tensors are [E, P] on the CPU.
 #[derive(Debug)]
 pub struct State {
-    /// Finished epochs of every member.
-    pub epochs: Vec<usize>,
+    /// Finished epochs, the same for all members.
+    pub epoch: usize,
     /// Parameters.
     pub parameters: Tensor,
     /// First moments of the gradient.
@@ -78,17 +78,18 @@ impl<'a> Trainer<'a> {
             Carl::fresh(&self.config.model, self.vocabulary(), self.output, &mut streams, self.kind, Device::Cpu);
         let parameters = model.flat().copy();
         State {
-            epochs: vec![0; streams.len()],
+            epoch: 0,
             first: parameters.zeros_like(),
             second: parameters.zeros_like(),
             parameters,
         }
     }
 
-    /// Trains every member up to epoch `until`, or until `stop` is set; then members may stand at different epochs.
+/// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
+    /// begun, so that all end at the same one.
     ///
     /// # Errors
-    /// A loss that is not finite.
+    /// A loss that is not finite; the state is then as it was.
     pub fn run(
         &self,
         state: &mut State,
@@ -96,48 +97,49 @@ impl<'a> Trainer<'a> {
         stop: &AtomicBool,
         observer: &dyn Observer,
     ) -> Result<Vec<EpochLog>> {
-        let groups = self.groups(&state.epochs, until);
+        let groups = self.groups(state.parameters.size()[0] as usize);
         let next = AtomicUsize::new(0);
-        let shared = Mutex::new((state, Vec::new(), Ok(())));
+        let frontier = Frontier { until, stop, foremost: Mutex::new(state.epoch) };
+        let finished = Mutex::new(Vec::with_capacity(groups.len()));
+        let start = State {
+            epoch: state.epoch,
+            parameters: state.parameters.shallow_clone(),
+            first: state.first.shallow_clone(),
+            second: state.second.shallow_clone(),
+        };
+        // A tensor may be sent to a thread, not shared between threads.
+        let start = Mutex::new(start);
         std::thread::scope(|scope| {
-            for _ in 0..self.threads.clamp(1, groups.len().max(1)) {
+            for _ in 0..self.threads.clamp(1, groups.len()) {
                 scope.spawn(|| {
                     tch::set_num_threads(1);
                     while let Some(members) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let mut group = {
-                            let guard = shared.lock().expect("no worker panics while it holds the lock");
-                            if guard.2.is_err() || stop.load(Ordering::Relaxed) {
-                                break;
-                            }
-                            Group::new(self, members, guard.0)
-                        };
-                        let outcome = group.run(until, stop, observer);
-                        let mut guard = shared.lock().expect("no worker panics while it holds the lock");
-                        group.store(guard.0);
-                        guard.1.append(&mut group.log);
-                        if outcome.is_err() {
-                            guard.2 = outcome;
-                        }
+                        let mut group = Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
+                        let outcome = group.run(&frontier, observer);
+                        finished.lock().expect("nothing panics under the lock").push(outcome.map(|()| group));
                     }
                 });
             }
         });
-        let (_, mut log, outcome) = shared.into_inner().expect("workers are gone");
+        let mut log = Vec::new();
+        let finished: Vec<Group> =
+            finished.into_inner().expect("workers are gone").into_iter().collect::<Result<_>>()?;
+        for group in finished {
+            state.epoch = group.epoch;
+            log.extend(group.store(state));
+        }
         log.sort_by_key(|entry: &EpochLog| (entry.epoch, entry.member));
-        outcome.map(|()| log)
+        Ok(log)
     }
 
-    /// Members that have epochs left, in groups that stand at the same epoch.
-    fn groups(&self, epochs: &[usize], until: usize) -> Vec<Vec<usize>> {
-        let waiting: Vec<usize> = (0..epochs.len()).filter(|&member| epochs[member] < until).collect();
+    /// Members in groups for the worker threads.
+    fn groups(&self, members: usize) -> Vec<Vec<usize>> {
         let size = match self.device {
-            Device::Cpu => waiting.len().div_ceil(self.threads.max(1)).clamp(1, GROUP),
-            _ => waiting.len().max(1),
+            Device::Cpu => members.div_ceil(self.threads.max(1)).clamp(1, GROUP),
+            _ => members.max(1),
         };
-        waiting
-            .chunk_by(|&a, &b| epochs[a] == epochs[b])
-            .flat_map(|same| same.chunks(size).map(<[usize]>::to_vec))
-            .collect()
+        let all: Vec<usize> = (0..members).collect();
+        all.chunks(size).map(<[usize]>::to_vec).collect()
     }
 }
 
@@ -149,7 +151,7 @@ impl Trainer<'_> {
             vocabulary: self.set.graphs.vocabulary,
             output: self.output as u16,
             parameters: state.parameters.shallow_clone(),
-            calibration: Calibration::identity(state.epochs.len()),
+            calibration: Calibration::identity(self.set.members.len()),
         };
         let graphs = self.set.graphs.to_graphs(self.kind, self.device);
         for (index, member) in self.set.members.iter().enumerate() {
@@ -161,6 +163,25 @@ impl Trainer<'_> {
             weights.calibration.scale[index] = standard_deviation(&own).max(f64::MIN_POSITIVE);
         }
         weights
+    }
+}
+
+/// How far groups may go.
+struct Frontier<'a> {
+    until: usize,
+    stop: &'a AtomicBool,
+    foremost: Mutex<usize>,
+}
+
+impl Frontier<'_> {
+    /// Whether a group may begin the epoch after `epoch`.
+    fn admits(&self, epoch: usize) -> bool {
+        let mut foremost = self.foremost.lock().expect("nothing panics under the lock");
+        let allowed = epoch < self.until && (epoch < *foremost || !self.stop.load(Ordering::SeqCst));
+        if allowed {
+            *foremost = (*foremost).max(epoch + 1);
+        }
+        allowed
     }
 }
 
@@ -193,7 +214,7 @@ impl<'a> Group<'a> {
         Group {
             trainer,
             members,
-            epoch: state.epochs[members[0]],
+            epoch: state.epoch,
             model,
             optimizer: AdamW::new(take(&state.first), take(&state.second), &config.train),
             graphs: trainer.set.graphs.to_graphs(trainer.kind, device),
@@ -202,9 +223,9 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Trains up to epoch `until`.
-    fn run(&mut self, until: usize, stop: &AtomicBool, observer: &dyn Observer) -> Result<()> {
-        while self.epoch < until && !stop.load(Ordering::Relaxed) {
+    /// Trains as far as it may.
+    fn run(&mut self, frontier: &Frontier, observer: &dyn Observer) -> Result<()> {
+        while frontier.admits(self.epoch) {
             self.run_epoch()?;
             observer.advance(self.members.len() as u64);
         }
@@ -272,18 +293,16 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Writes the group's rows back.
-    fn store(&mut self, state: &mut State) {
-        let empty = || Tensor::zeros([0], (Kind::Float, Device::Cpu));
-        let idle = AdamW::new(empty(), empty(), &self.trainer.config.train);
-        let (first, second) = std::mem::replace(&mut self.optimizer, idle).into_moments();
+    /// Writes the group's rows back and gives its log.
+    fn store(self, state: &mut State) -> Vec<EpochLog> {
+        let (first, second) = self.optimizer.into_moments();
         for (row, &member) in self.members.iter().enumerate() {
             let put = |to: &Tensor, from: &Tensor| to.get(member as i64).copy_(&from.get(row as i64));
             put(&state.parameters, self.model.flat());
             put(&state.first, &first);
             put(&state.second, &second);
-            state.epochs[member] = self.epoch;
         }
+        self.log
     }
 }
 
