@@ -6,9 +6,11 @@ use crate::error::{Error, Result, Stage, suggest};
 use crate::graph::Graph;
 use crate::random::Random;
 
-// mod dag;
-pub mod nasbench201;
-// mod nasbench_graph;
+mod dag;
+mod nasbench201;
+mod nasbench_graph;
+
+pub use dag::Dag;
 
 /// What an operation does to the function that a cell computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,7 +45,8 @@ pub struct Vocabulary {
 impl Vocabulary {
     /// From names and roles; the order is the order of ids.
     pub fn new<'a>(operations: impl IntoIterator<Item = (&'a str, Role)>) -> Self {
-        let operations = operations.into_iter().map(|(name, role)| Operation { name: name.to_string(), role }).collect();
+        let operations =
+            operations.into_iter().map(|(name, role)| Operation { name: name.to_string(), role }).collect();
         Vocabulary { operations }
     }
 
@@ -154,8 +157,79 @@ pub trait Space: Send + Sync {
     }
 }
 
-/// Makes a space from the names of `vocabulary` entries of a config, where it takes any.
-type Make = fn() -> Box<dyn Space>;
+/// A name and what makes the space.
+type Entry = (&'static str, fn() -> Box<dyn Space>);
 
 /// Every space with a fixed vocabulary.
-pub const SPACES: &[Make] = &[|| Box::new(nasbench201::NasBench201::default())];
+pub const SPACES: &[Entry] = &[
+    ("nasbench201", || Box::<nasbench201::NasBench201>::default()),
+    ("nasbench-graph", || Box::<nasbench_graph::NasBenchGraph>::default()),
+];
+
+/// The space of the user's own cells, whose vocabulary comes from a config or from the data.
+pub const USER_SPACE: &str = "dag";
+
+/// The names of all spaces.
+pub fn names() -> Vec<&'static str> {
+    SPACES.iter().map(|entry| entry.0).chain([USER_SPACE]).collect()
+}
+
+/// The space called `name`; `vocabulary` is for `dag`, which needs one ([`Dag::collect`] takes it from data).
+///
+/// # Errors
+/// An unknown name; a vocabulary for a space that has its own, none for `dag`, or one that [`Dag::new`] refuses.
+pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>> {
+    if name == USER_SPACE {
+        let vocabulary = vocabulary.ok_or_else(|| {
+            Error::new(Stage::Config, format!("space {USER_SPACE} needs a vocabulary"))
+                .hint("name the operations in the config, or let them be collected from a table")
+        })?;
+        return Ok(Box::new(Dag::new(vocabulary)?));
+    }
+    let Some((_, make)) = SPACES.iter().find(|entry| entry.0 == name) else {
+        let message = format!("unknown search space {}", suggest(name, names()));
+        return Err(Error::new(Stage::Config, message).hint(format!("the spaces are {}", names().join(", "))));
+    };
+    if vocabulary.is_some() {
+        let message = format!("space {name} has operations of its own, it takes no vocabulary");
+        return Err(Error::new(Stage::Config, message).hint(format!("only {USER_SPACE} takes one")));
+    }
+    Ok(make())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_space_opens_under_its_name() {
+        for name in names() {
+            let vocabulary = (name == USER_SPACE).then(Vocabulary::default);
+            assert_eq!(open(name, vocabulary).unwrap().name(), name);
+        }
+    }
+
+    #[test]
+    fn a_wrong_name_or_vocabulary_is_refused() {
+        let refusal = |name, vocabulary| open(name, vocabulary).err().unwrap().to_string();
+        assert!(refusal("nasbench-210", None).contains("did you mean `nasbench201`"));
+        assert!(refusal("dag", None).contains("needs a vocabulary"));
+        assert!(refusal("nasbench201", Some(Vocabulary::default())).contains("takes no vocabulary"));
+    }
+
+    #[test]
+    fn drawn_and_changed_cells_are_valid() {
+        for (_, make) in SPACES {
+            let space = make();
+            let mut random = Random::new(0, 0);
+            for _ in 0..200 {
+                let cell = space.sample(&mut random).unwrap();
+                assert_eq!(space.parse(&space.print(&cell)).unwrap(), cell);
+                let mutant = space.mutate(&cell, &mut random).unwrap();
+                assert_ne!(mutant, cell);
+                assert_eq!(space.parse(&space.print(&mutant)).unwrap(), mutant);
+                assert!(space.graph(&mutant).depths().is_ok());
+            }
+        }
+    }
+}
