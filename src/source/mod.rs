@@ -6,8 +6,10 @@
 
 pub mod analog;
 pub mod graph;
+pub mod nats;
 pub mod pickle;
 pub mod table;
+mod watch;
 mod wheel;
 
 #[cfg(test)]
@@ -65,7 +67,7 @@ pub struct Format {
 }
 
 /// Every format, the first that fits is taken.
-pub const FORMATS: &[Format] = &[analog::FORMAT, graph::FORMAT];
+pub const FORMATS: &[Format] = &[analog::FORMAT, graph::FORMAT, nats::TOPOLOGY, nats::SIZE];
 
 /// Finds the format of `path` for `space` and reads it.
 ///
