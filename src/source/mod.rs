@@ -6,8 +6,12 @@
 
 pub mod analog;
 pub mod graph;
+pub mod nasbench101;
+pub mod nats;
 pub mod pickle;
 pub mod table;
+pub mod tfrecord;
+mod watch;
 mod wheel;
 
 #[cfg(test)]
@@ -65,7 +69,7 @@ pub struct Format {
 }
 
 /// Every format, the first that fits is taken.
-pub const FORMATS: &[Format] = &[analog::FORMAT, graph::FORMAT];
+pub const FORMATS: &[Format] = &[analog::FORMAT, graph::FORMAT, nats::TOPOLOGY, nats::SIZE, nasbench101::FORMAT];
 
 /// Finds the format of `path` for `space` and reads it.
 ///

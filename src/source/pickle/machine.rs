@@ -393,14 +393,12 @@ impl<'d, R: BufRead> Machine<'d, R> {
         let first = values.items().and_then(|mut items| items.next());
         let slot = match &*global {
             "collections.OrderedDict" => {
-                let pairs = first.and_then(Value::items).map(|pairs| {
-                    let pair = |pair: Value| {
-                        let mut items = pair.items()?;
-                        Some((items.next()?.atom, items.next()?.atom))
-                    };
-                    pairs.map(pair).collect::<Option<Vec<_>>>()
-                });
-                Slot::Dict(pairs.unwrap_or_default().ok_or_else(|| damaged("an OrderedDict without pairs"))?)
+                let pair = |pair: Value| {
+                    let mut items = pair.items()?;
+                    Some((items.next()?.atom, items.next()?.atom))
+                };
+                let pairs = first.and_then(Value::items).into_iter().flatten().map(pair).collect::<Option<_>>();
+                Slot::Dict(pairs.ok_or_else(|| damaged("an OrderedDict without pairs"))?)
             }
             "builtins.set" | "__builtin__.set" => Slot::Set(
                 first.and_then(Value::items).map(|items| items.map(|item| item.atom).collect()).unwrap_or_default(),
