@@ -17,7 +17,7 @@ pub struct Config {
     pub space: String,
     /// Operations and their roles, for the space `dag`; taken from the data where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<BTreeMap<String, RoleName>>,
+    pub vocabulary: Option<BTreeMap<String, Role>>,
     /// Where labels come from.
     pub data: DataOptions,
     /// Which rows are trained on.
@@ -35,18 +35,6 @@ pub struct Config {
     /// Optimisation.
     #[serde(default)]
     pub train: TrainOptions,
-}
-
-/// A role as written in a config.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[allow(missing_docs)]
-pub enum RoleName {
-    Input,
-    Output,
-    Compute,
-    Identity,
-    Absent,
 }
 
 /// The table and its columns.
@@ -313,14 +301,13 @@ impl Config {
     /// The vocabulary of the space `dag` where the config names it.
     pub fn vocabulary(&self) -> Option<Vocabulary> {
         let named = self.vocabulary.as_ref()?;
-        let role = |name: &RoleName| match name {
-            RoleName::Input => Role::Input,
-            RoleName::Output => Role::Output,
-            RoleName::Compute => Role::Compute,
-            RoleName::Identity => Role::Identity,
-            RoleName::Absent => Role::Absent,
-        };
-        Some(Vocabulary::new(named.iter().map(|(name, kind)| (name.as_str(), role(kind)))))
+        Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+    }
+
+    /// Writes `vocabulary` into the config.
+    pub fn set_vocabulary(&mut self, vocabulary: &Vocabulary) {
+        let operations = vocabulary.operations().iter();
+        self.vocabulary = Some(operations.map(|operation| (operation.name.clone(), operation.role)).collect());
     }
 
     /// Checks every range.

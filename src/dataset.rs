@@ -4,7 +4,7 @@ use crate::config::{Config, DataOptions};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize};
 use crate::source::table::Table;
-use crate::space::Space;
+use crate::space::{self, Dag, Space, Vocabulary};
 use crate::split::hex;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -83,13 +83,33 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads the table that `config` names.
+    /// Opens the space and the table that `config` names. Where the space is the user's own and the config names no
+    /// vocabulary, the table's is put into the config.
     ///
     /// # Errors
     /// Whatever is wrong with the table, its columns or its architectures, with the line.
-    pub fn open(config: &Config, space: &dyn Space) -> Result<Self> {
+    pub fn open(config: &mut Config) -> Result<(Box<dyn Space>, Self)> {
+        if config.space != space::USER_SPACE || config.vocabulary.is_some() {
+            // A wrong name of a space is told before a long table is read.
+            let space = space::open(&config.space, config.vocabulary())?;
+            let dataset = Dataset::read(space.as_ref(), &config.data, config.graph)?;
+            return Ok((space, dataset));
+        }
         let table = Table::open(&find(&config.data.table))?;
-        Dataset::new(&table, space, &config.data, config.graph)
+        let texts = table.architectures(space::open(space::USER_SPACE, Some(Vocabulary::default()))?.as_ref())?;
+        let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
+        config.set_vocabulary(&vocabulary);
+        let space = space::open(&config.space, config.vocabulary())?;
+        let dataset = Dataset::new(&table, space.as_ref(), &config.data, config.graph)?;
+        Ok((space, dataset))
+    }
+
+    /// Reads the table that `data` names.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`].
+    pub fn read(space: &dyn Space, data: &DataOptions, reduction: Reduction) -> Result<Self> {
+        Dataset::new(&Table::open(&find(&data.table))?, space, data, reduction)
     }
 
     /// From a table in memory.
@@ -132,14 +152,19 @@ impl Dataset {
     }
 }
 
-/// `path`, or a file of the same name in a folder of the environment variable CARL_DATA.
+/// Folders that are searched for tables: those of the environment variable CARL_DATA, or `data` and `../shared/data`.
+pub fn folders() -> Vec<PathBuf> {
+    let folders = std::env::var_os("CARL_DATA").unwrap_or_else(|| "data:../shared/data".into());
+    std::env::split_paths(&folders).collect()
+}
+
+/// `path`, or a file of the same name in one of [`folders`].
 pub fn find(path: &Path) -> PathBuf {
     if path.exists() || path == Path::new("-") {
         return path.to_path_buf();
     }
-    let folders = std::env::var_os("CARL_DATA").unwrap_or_else(|| "data:../shared/data".into());
     let name = path.file_name().unwrap_or_default();
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|other| other.exists()).unwrap_or(path.into())
+    folders().into_iter().map(|folder| folder.join(name)).find(|other| other.exists()).unwrap_or(path.into())
 }
 
 fn hash(architectures: &Architectures, train: &[f64], test: &[f64]) -> String {

@@ -3,6 +3,7 @@ pub mod config;
 pub mod dataset;
 pub mod error;
 pub mod evaluation;
+pub mod file;
 pub mod graph;
 pub mod metrics;
 pub mod random;
@@ -11,6 +12,12 @@ pub mod space;
 pub mod split;
 #[cfg(feature = "torch")]
 pub mod batch;
+#[cfg(feature = "torch")]
+pub mod checkpoint;
+#[cfg(feature = "torch")]
+pub mod device;
+#[cfg(feature = "torch")]
+pub mod export;
 #[cfg(feature = "torch")]
 pub mod model;
 #[cfg(feature = "torch")]

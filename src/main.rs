@@ -1,17 +1,29 @@
-//! temporary driver
-use carl::*;
-fn main(){
-    let args:Vec<String>=std::env::args().collect();
-    let config=config::Config::load(std::path::Path::new(&args[1]),&args[4..]).unwrap();
-    let space=space::nasbench201::NasBench201::default();
-    let t=std::time::Instant::now();
-    let dataset=dataset::Dataset::open(&config,&space).unwrap();
-    eprintln!("load {:?} functions {}",t.elapsed(),dataset.architectures.functions.len());
-    let cand=dataset.labelled();
-    let k:u64=args[3].parse().unwrap();
-    for size in args[2].split(','){
-        let splits:Vec<_>=(0..k).map(|s|split::Split::draw(&cand,size.parse().unwrap(),0,1000+s).unwrap()).collect();
-        let o=protocol::run(&config,&dataset,&splits,space::Space::vocabulary(&space).len(),1,protocol::Machine{device:tch::Device::Cpu,threads:2},&std::sync::atomic::AtomicBool::new(false),&source::Silent).unwrap();
-        println!("{size}: tau {:.4} +- {:.4} spearman {:.4} train {:.1}s score {:.1}s",o.kendall_tau.mean,o.kendall_tau.std,o.spearman.mean,o.train_seconds,o.score_seconds);
+//! Parses the command line, dispatches, prints an error once, sets the exit code.
+
+mod cli;
+
+use carl::error::Stage;
+use clap::Parser;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A fault of the program is told like any other error; a backtrace is there for those who ask for one.
+    if std::env::var_os("CARL_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let cli = cli::Cli::parse();
+    match catch_unwind(AssertUnwindSafe(|| cli::run(cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            ExitCode::from(if error.stage() == Stage::Interrupted { 130 } else { 2 })
+        }
+        Err(fault) => {
+            let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());
+            let first = text.and_then(|text| text.lines().next()).unwrap_or("unknown");
+            eprintln!("error: internal fault: {first}\n  hint: run again with CARL_BACKTRACE=1 and report what it prints");
+            ExitCode::from(2)
+        }
     }
 }
