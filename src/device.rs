@@ -17,6 +17,18 @@ pub struct Cuda {
     pub devices: i64,
 }
 
+/// Keeps freed memory in the process: activations of a step are as large as those of the step before, and giving them back
+/// to the system each time costs more than the arithmetic on them.
+pub fn keep_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+    }
+}
+
 /// Loads a shared library for good.
 fn load(name: &str) -> Result<(), String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};

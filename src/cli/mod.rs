@@ -80,6 +80,7 @@ pub fn run(cli: Cli) -> Result<()> {
     }
     // Worker threads of our own do the parallel work: LibTorch's would only wait for each other.
     tch::set_num_threads(1);
+    device::keep_memory();
     match cli.command {
         Command::Prepare(command) => command.run(&common),
         Command::Train(command) => command.run(&common),
