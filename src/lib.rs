@@ -7,6 +7,7 @@ pub mod file;
 pub mod graph;
 pub mod metrics;
 pub mod random;
+pub mod report;
 pub mod source;
 pub mod space;
 pub mod split;
