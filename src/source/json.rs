@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Largest file that is read, in bytes.
-const MAX_FILE: u64 = 1 << 26;
+const MAX_FILE: u64 = 1 << 23;
 /// Most files of a tree, and how deep it may be.
 const MAX_FILES: usize = 1 << 18;
 const MAX_DEPTH: usize = 6;

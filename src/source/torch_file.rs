@@ -7,14 +7,14 @@ use crate::error::{Error, Result, Stage};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use zip::ZipArchive;
+use zip::{CompressionMethod, ZipArchive};
 
 /// The first pickle of a stream: protocol 2 and the integer 0x1950a86a20f9469cfc6c.
 const MAGIC: [u8; 15] = *b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.";
 /// The format of the stream that is known.
 const VERSION: i64 = 1001;
 /// Enough for the header of a stream.
-const HEADER: Limits = Limits { bytes: 1 << 16, values: 1 << 12, string: 1 << 12 };
+const HEADER: Limits = Limits { bytes: 1 << 16, values: 1 << 12, memo: 1 << 12, string: 1 << 12 };
 
 /// Whether the file begins like one that `torch.save` wrote.
 pub fn detect(path: &Path) -> bool {
@@ -36,6 +36,9 @@ pub fn digest(path: &Path, limits: Limits, observer: &dyn Observer, digest: &mut
     let name = zipped(path).ok_or_else(|| foreign("a zip without data.pkl"))?;
     let mut zip = ZipArchive::new(input).map_err(|error| foreign(&format!("a damaged zip ({error})")))?;
     let entry = zip.by_name(&name).map_err(|error| foreign(&format!("a damaged zip ({error})")))?;
+    if entry.compression() != CompressionMethod::Stored {
+        return Err(foreign("a compressed zip, which torch.save does not write"));
+    }
     pickle::digest(BufReader::with_capacity(1 << 16, entry), limits, digest)
 }
 
@@ -83,7 +86,7 @@ pub mod tests {
     /// The new zip around `object`.
     pub fn as_zip(object: &Python) -> Vec<u8> {
         let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-        let plain = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        let plain = zip::write::SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
         zip.start_file("bench/data.pkl", plain).unwrap();
         zip.write_all(&object.pickle()).unwrap();
         zip.start_file("bench/version", plain).unwrap();

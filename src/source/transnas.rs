@@ -16,7 +16,7 @@ pub const FORMAT: Format =
 /// What a task is judged by, the first that it has.
 const METRICS: [&str; 4] = ["top1", "mIoU", "ssim", "neg_loss"];
 const MAX_TASKS: usize = 32;
-const LIMITS: Limits = Limits { bytes: 1 << 33, values: 1 << 26, string: 1 << 16 };
+const LIMITS: Limits = Limits { bytes: 1 << 33, values: 1 << 25, memo: 1 << 27, string: 1 << 16 };
 
 /// Replaces every `metrics` by the number of its (validation, test).
 #[derive(Default)]
