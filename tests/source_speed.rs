@@ -37,6 +37,15 @@ fn nats_folder() {
     report("nasbench201", folder.path());
 }
 
+/// Any real file: `CARL_FILE=nasbench201:/data/NAS-Bench-201-v1_1-096897.pth`.
+#[test]
+#[ignore = "needs a file named in CARL_FILE"]
+fn named_file() {
+    let named = std::env::var("CARL_FILE").expect("CARL_FILE=<space>:<path>");
+    let (space, path) = named.split_once(':').expect("CARL_FILE=<space>:<path>");
+    report(space, Path::new(path));
+}
+
 fn report(space: &str, path: &Path) -> carl::source::Benchmark {
     let files = if path.is_dir() {
         fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect()

@@ -43,10 +43,10 @@ fn is_data(name: &str) -> bool {
 }
 
 fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
-    let files = wheel::files(path, "anb", is_data)?;
-    let (_, bytes) = files.first().ok_or_else(|| Error::new(Stage::Source, "no data.anb inside"))?;
-    observer.begin(bytes.len() as u64);
-    let pickle = pickle::read(&bytes[..], Limits::default())?;
+    let names = wheel::names(path, "anb", is_data);
+    let name = names.first().ok_or_else(|| Error::new(Stage::Source, "no data.anb inside"))?;
+    observer.begin(1);
+    let pickle = wheel::with(path, name, |input, size| pickle::read(input, Limits::default().within(size)))?;
     let entries = pickle.root().entries().ok_or_else(|| {
         Error::new(Stage::Source, format!("the pickle is {}, not a dict of cells", pickle.root().kind()))
     })?;
@@ -54,7 +54,7 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
         .enumerate()
         .map(|(index, (key, record))| row(key, record).map_err(|error| error.at(Position::Record(index as u64))));
     let rows = rows.collect::<Result<_>>()?;
-    observer.advance(bytes.len() as u64);
+    observer.advance(1);
     Ok(Benchmark {
         columns: COLUMNS.iter().map(|(column, _)| column.to_string()).collect(),
         rows,

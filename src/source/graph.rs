@@ -26,6 +26,9 @@ const DATASETS: [&str; 9] = ["cora", "citeseer", "pubmed", "cs", "physics", "pho
 const FIELDS: [(&str, &str); 4] =
     [("valid_perf", "val"), ("perf", "test"), ("latency", "latency"), ("para", "params_m")];
 
+/// Most data sets that are joined.
+const MAX_DATASETS: usize = 32;
+
 /// Topology and four operations, as ids; sorts as the hash does.
 type Code = [u8; 5];
 
@@ -38,37 +41,37 @@ fn is_bench(name: &str) -> bool {
 }
 
 fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
-    let mut files: Vec<_> = wheel::files(path, "bench", is_bench)?
-        .into_iter()
-        .map(|(name, bytes)| (wheel::stem(&name).to_string(), name, bytes))
-        .collect();
+    let names = wheel::names(path, "bench", is_bench);
+    if names.len() > MAX_DATASETS {
+        return Err(Error::new(Stage::Source, format!("more than {MAX_DATASETS} data sets")));
+    }
+    let mut files: Vec<(&str, &str)> = names.iter().map(|name| (wheel::stem(name), name.as_str())).collect();
     // Known data sets in the order of the paper, others behind them.
-    files.sort_by_key(|(dataset, ..)| {
-        (DATASETS.iter().position(|known| known == dataset).unwrap_or(DATASETS.len()), dataset.clone())
+    files.sort_by_key(|&(dataset, _)| {
+        (DATASETS.iter().position(|&known| known == dataset).unwrap_or(DATASETS.len()), dataset)
     });
     observer.begin(files.len() as u64);
-    let width = files.len() * FIELDS.len();
     let mut table: BTreeMap<Code, Vec<f64>> = BTreeMap::new();
-    for (place, (_, name, bytes)) in files.iter().enumerate() {
-        let named =
-            |error: Error| if Path::new(name).exists() { error.file(name) } else { error.file(path.join(name)) };
-        let pickle = pickle::read(&bytes[..], Limits::default()).map_err(named)?;
-        let entries = pickle.root().entries();
-        let entries =
-            entries.ok_or_else(|| named(Error::new(Stage::Source, "the pickle is not a dict of networks")))?;
-        for (index, (hash, record)) in entries.enumerate() {
-            let located = |error: Error| named(error.at(Position::Record(index as u64)));
-            let code = decode(hash).map_err(located)?;
-            let row = table.entry(code).or_insert_with(|| vec![f64::NAN; width]);
-            let fields = &mut row[place * FIELDS.len()..][..FIELDS.len()];
-            for (value, (field, _)) in fields.iter_mut().zip(FIELDS) {
-                *value = number(record, field).map_err(located)?;
+    for (place, (_, name)) in files.iter().enumerate() {
+        wheel::with(path, name, |input, size| {
+            let pickle = pickle::read(input, Limits::default().within(size))?;
+            let entries = pickle.root().entries();
+            let entries = entries.ok_or_else(|| Error::new(Stage::Source, "the pickle is not a dict of networks"))?;
+            for (index, (hash, record)) in entries.enumerate() {
+                let located = |error: Error| error.at(Position::Record(index as u64));
+                let code = decode(hash).map_err(located)?;
+                let row = table.entry(code).or_insert_with(|| vec![f64::NAN; files.len() * FIELDS.len()]);
+                let fields = &mut row[place * FIELDS.len()..][..FIELDS.len()];
+                for (value, (field, _)) in fields.iter_mut().zip(FIELDS) {
+                    *value = number(record, field).map_err(located)?;
+                }
             }
-        }
+            Ok(())
+        })?;
         observer.advance(1);
     }
     let columns =
-        files.iter().flat_map(|(dataset, ..)| FIELDS.iter().map(move |(_, end)| format!("{dataset}_{end}"))).collect();
+        files.iter().flat_map(|(dataset, _)| FIELDS.iter().map(move |(_, end)| format!("{dataset}_{end}"))).collect();
     let rows = table.into_iter().map(|(code, values)| Row { arch: text(code), values }).collect();
     let provenance = vec![("benchmark".into(), "NAS-Bench-Graph".into()), ("package".into(), "nas-bench-graph".into())];
     Ok(Benchmark { columns, rows, provenance })

@@ -43,9 +43,9 @@ const ACCURACIES: [(&str, &str, &str); 6] = [
 /// Most architectures of a release.
 const MAX_ARCHITECTURES: usize = 1 << 16;
 /// One architecture takes 0.3 MB, the list of all strings 1.4 MB.
-const SMALL: Limits = Limits { bytes: 1 << 26, values: 1 << 22, string: 1 << 20 };
+const SMALL: Limits = Limits { bytes: 1 << 23, values: 1 << 17, memo: 1 << 17, string: 1 << 16 };
 /// The one-file releases take some gigabytes.
-pub const LARGE: Limits = Limits { bytes: 1 << 36, values: 1 << 27, string: 1 << 20 };
+pub const LARGE: Limits = Limits { bytes: 1 << 36, values: 1 << 25, memo: 1 << 28, string: 1 << 16 };
 
 /// What tells the two spaces apart.
 #[derive(Clone, Copy)]
@@ -220,8 +220,9 @@ fn read(path: &Path, observer: &dyn Observer, kind: Kind) -> Result<Benchmark> {
         };
         files.par_iter().map(one).collect::<Result<Vec<_>>>()?
     } else {
+        let size = fs::metadata(path).map_or(0, |facts| facts.len());
         let mut runs = Runs::default();
-        let pickle = pickle::digest(unpack(watch::open(path, observer)?), LARGE, &mut runs)?;
+        let pickle = pickle::digest(unpack(watch::open(path, observer)?), LARGE.within(size), &mut runs)?;
         // A single file of a folder holds its budgets at the top.
         match pickle.root().get("arch2infos") {
             Some(_) => runs.rows(pickle.root(), kind)?,

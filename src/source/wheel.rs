@@ -6,10 +6,8 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use zip::ZipArchive;
 
-/// Largest data file that is unpacked, in bytes.
-const MAX_FILE: u64 = 1 << 28;
-/// Most data files that are taken from one place.
-const MAX_FILES: usize = 64;
+/// A data file, being read.
+pub type Input<'a> = BufReader<Box<dyn Read + 'a>>;
 
 /// Names of the data files at `path`: those of a wheel that `wanted` asks for, of a folder those that end in `.{ending}`,
 /// or `path` itself if it does. Empty where there is none.
@@ -29,46 +27,26 @@ pub fn names(path: &Path, ending: &str, wanted: fn(&str) -> bool) -> Vec<String>
     names
 }
 
-/// The data files that [`names`] lists, as (name, bytes).
+/// Lets `read` read the data file that [`names`] calls `name`; it is told the file's size as stored.
 ///
 /// # Errors
-/// A file that cannot be read, is too large, or a damaged zip.
-pub fn files(path: &Path, ending: &str, wanted: fn(&str) -> bool) -> Result<Vec<(String, Vec<u8>)>> {
-    let names = names(path, ending, wanted);
-    if names.len() > MAX_FILES {
-        return Err(
-            Error::new(Stage::Source, format!("{} data files; at most {MAX_FILES} are read", names.len())).file(path)
-        );
-    }
-    if path.is_dir() || names.iter().any(|name| Path::new(name) == path) {
-        return names.into_iter().map(|name| Ok((name.clone(), plain(Path::new(&name))?))).collect();
+/// A file that cannot be opened, a damaged zip, and those of `read`, with the file.
+pub fn with<T>(path: &Path, name: &str, read: impl FnOnce(Input, u64) -> Result<T>) -> Result<T> {
+    let plain = Path::new(name);
+    if path.is_dir() || path == plain {
+        let file = File::open(plain).map_err(|error| Error::io(plain, "open", &error))?;
+        let size = file.metadata().map_or(0, |facts| facts.len());
+        return read(BufReader::with_capacity(1 << 16, Box::new(file)), size).map_err(|error| error.file(plain));
     }
     let mut zip = archive(path)?;
-    let unpack = |name: String| {
-        let mut bytes = Vec::new();
-        let entry = zip.by_name(&name).map_err(|error| broken(path, &error))?;
-        entry.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, "unpack", &error))?;
-        if bytes.len() as u64 > MAX_FILE {
-            return Err(Error::new(Stage::Source, format!("{name} is larger than {MAX_FILE} bytes")).file(path));
-        }
-        Ok((name, bytes))
-    };
-    names.into_iter().map(unpack).collect()
+    let entry = zip.by_name(name).map_err(|error| broken(path, &error))?;
+    let size = entry.compressed_size();
+    read(BufReader::with_capacity(1 << 16, Box::new(entry)), size).map_err(|error| error.file(path.join(name)))
 }
 
 /// The file name without folders and ending.
 pub fn stem(name: &str) -> &str {
     Path::new(name).file_stem().and_then(|stem| stem.to_str()).unwrap_or(name)
-}
-
-fn plain(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
-    let mut bytes = Vec::new();
-    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, "read", &error))?;
-    if bytes.len() as u64 > MAX_FILE {
-        return Err(Error::new(Stage::Source, format!("the file is larger than {MAX_FILE} bytes")).file(path));
-    }
-    Ok(bytes)
 }
 
 fn archive(path: &Path) -> Result<ZipArchive<BufReader<File>>> {

@@ -31,6 +31,9 @@ const ALLOWED: &[(&str, &str)] = &[
 /// Memo numbers are given in sequence; a larger jump than this is no pickler's work.
 const MAX_MEMO_GAP: usize = 16;
 
+/// Highest stack; picklers fill containers a thousand items at a time.
+const MAX_STACK: usize = 1 << 18;
+
 /// Bytes of the number that follows an opcode.
 fn width(opcode: u8) -> usize {
     match opcode {
@@ -132,7 +135,8 @@ impl<'d, R: BufRead> Machine<'d, R> {
                 self.new_slot(Slot::Bytes(bytes.into()))?;
             }
 
-            b'(' => self.marks.push(self.stack.len()),
+            b'(' if self.marks.len() < MAX_STACK => self.marks.push(self.stack.len()),
+            b'(' => return Err(damaged(format!("more than {MAX_STACK} open marks"))),
             b'0' => drop(self.pop()?),
             b'1' => drop(self.since_mark()?),
             b'2' => self.push(self.top()?)?,
@@ -214,14 +218,18 @@ impl<'d, R: BufRead> Machine<'d, R> {
     }
 
     fn push(&mut self, atom: Atom) -> Result<()> {
-        if self.stack.len() + self.heap.len() >= self.input.limits().values.min(u32::MAX as usize) {
-            return Err(damaged(format!("more than {} values", self.input.limits().values)));
+        if self.stack.len() >= MAX_STACK {
+            return Err(damaged(format!("more than {MAX_STACK} values wait for their container")));
         }
         self.stack.push(atom);
         Ok(())
     }
 
     fn new_slot(&mut self, slot: Slot) -> Result<()> {
+        let most = self.input.limits().values.min(u32::MAX as usize);
+        if self.heap.len() >= most {
+            return Err(damaged(format!("more than {most} values")));
+        }
         self.push(Atom::Heap(self.heap.len() as u32))?;
         self.heap.push(slot);
         Ok(())
@@ -350,7 +358,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
         };
         let number = usize::try_from(number).unwrap_or(usize::MAX);
         if number >= self.memo.len() {
-            if number - self.memo.len() > MAX_MEMO_GAP {
+            if number - self.memo.len() > MAX_MEMO_GAP || number >= self.input.limits().memo {
                 return Err(damaged(format!("memo number {number} after {}", self.memo.len())));
             }
             self.memo.resize(number + 1, u32::MAX);

@@ -16,20 +16,30 @@ use std::sync::Arc;
 /// A dict with more entries than this is a collection, not a record: [`Value::get`] does not search it.
 const MAX_FIELDS: usize = 4096;
 
-/// What a reader may use before it gives up.
+/// What a reader may use before it gives up. Memory is bounded by 48 bytes a value and 4 bytes a memo entry.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Bytes of pickle.
     pub bytes: u64,
-    /// Values on the heap and on the stack, each about 32 bytes.
+    /// Containers, objects and different strings.
     pub values: usize,
+    /// Places of the memo.
+    pub memo: usize,
     /// Bytes of one string or byte array.
     pub string: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { bytes: 1 << 30, values: 1 << 25, string: 1 << 26 }
+        Limits { bytes: 1 << 28, values: 1 << 23, memo: 1 << 23, string: 1 << 24 }
+    }
+}
+
+impl Limits {
+    /// For a pickle out of a compressed file of `size` bytes: a small file may not unfold into as many values as a large one.
+    pub fn within(self, size: u64) -> Self {
+        let fair = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1 << 16);
+        Limits { values: self.values.min(fair), memo: self.memo.min(fair), ..self }
     }
 }
 
