@@ -44,17 +44,20 @@ impl Evaluate {
     }
 }
 
-/// Figures as a table for the terminal.
+/// Figures as a table for the terminal, one row a k.
 pub fn figures_table(figures: &Figures) -> String {
-    let row = |name: &str, value: String| vec![name.to_string(), value];
-    let mut rows = vec![
-        row("architectures", figures.architectures.to_string()),
-        row("Kendall tau", format!("{:.4}", figures.kendall_tau)),
-        row("Spearman", format!("{:.4}", figures.spearman)),
-        row("Pearson", format!("{:.4}", figures.pearson)),
-    ];
-    rows.extend(figures.precision_at_k.iter().filter(|(k, _)| **k > 1).map(|(k, value)| row(&format!("precision@{k}"), format!("{value:.2}"))));
-    rows.extend(figures.best_rank_of_top_k.iter().map(|(k, value)| row(&format!("best rank of top {k}"), value.to_string())));
-    rows.extend(figures.regret_at_k.iter().map(|(k, value)| row(&format!("regret@{k}"), format!("{value:.4}"))));
-    text_table(&["figure", "value"], &rows)
+    let rows: Vec<Vec<String>> = (figures.precision_at_k.iter())
+        .map(|(k, precision)| {
+            let (rank, regret) = (figures.best_rank_of_top_k[k], figures.regret_at_k[k]);
+            vec![k.to_string(), format!("{precision:.2}"), rank.to_string(), format!("{regret:.4}")]
+        })
+        .collect();
+    format!(
+        "Kendall tau {:.4}   Spearman {:.4}   Pearson {:.4}   over {} architectures\n{}",
+        figures.kendall_tau,
+        figures.spearman,
+        figures.pearson,
+        figures.architectures,
+        text_table(&["top k", "precision@k", "best true rank", "regret@k"], &rows)
+    )
 }

@@ -163,7 +163,7 @@ fn talk(text: &str) {
 fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
     use comfy_table::{CellAlignment, Table};
     let mut table = Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_header(header).add_rows(rows);
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY).set_header(header).add_rows(rows);
     for (place, column) in table.column_iter_mut().enumerate() {
         if rows.iter().all(|row| row[place].parse::<f64>().is_ok() || row[place].is_empty()) {
             column.set_cell_alignment(CellAlignment::Right);

@@ -3,7 +3,7 @@
 use super::evaluate::figures_table;
 use super::progress::Bar;
 use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, output_id};
+use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT, output_id};
 use carl::config::Config;
 use carl::dataset::Dataset;
 use carl::error::{Error, Position, Result, Stage};
@@ -11,6 +11,7 @@ use carl::evaluation::{Figures, Truth};
 use carl::file;
 use carl::metrics::{descending, kendall_tau};
 use carl::protocol::Machine;
+use carl::report::{Column, Content, Lines, Page, Scatter, Section, Series, Table, render};
 use carl::score::{Weights, mean_and_spread, member_scores};
 use carl::source::Observer;
 use carl::space::Space;
@@ -151,6 +152,8 @@ impl Run<'_> {
         let text = serde_json::to_string_pretty(&metrics).expect("plain data") + "\n";
         file::write_bytes(&self.folder.join(METRICS), text.as_bytes())?;
         let best = self.best(&truth, &scores, &spreads);
+        let page = self.page(&figures, &best, &truth, &scores, log);
+        file::write_bytes(&self.folder.join(REPORT), render(&page).as_bytes())?;
         if as_json {
             metrics["checkpoint"] = self.folder.display().to_string().into();
             metrics["best"] = best.iter().map(Best::to_json).collect();
@@ -179,20 +182,73 @@ impl Run<'_> {
             .collect()
     }
 
+    /// Score against truth, training curves, best cells with their truth.
+    fn page(&self, figures: &Figures, best: &[Best], truth: &Truth, scores: &[f64], log: &[Value]) -> Page {
+        let target = self.config.data.test_target();
+        let scale = self.set.scales[0];
+        let point = |&row: &usize| (scale.restore(scores[row]), self.dataset.test_labels[row]);
+        let shown = best.iter().filter_map(|best| Some((best.score, best.truth?, best.arch.clone()))).collect();
+        let curve = |term: &&str| Series {
+            name: (*term).to_string(),
+            points: (log.iter()).filter_map(|line| Some((line["epoch"].as_f64()?, line[*term].as_f64()?))).collect(),
+            band: None,
+        };
+        let drawn = TERMS.iter().filter(|term| log.iter().any(|line| line[**term].as_f64().is_some_and(|value| value > 0.0)));
+        let fact = |name: &str, value: String| (name.to_string(), value);
+        let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
+        Page {
+            title: format!("{}: {} cells ranked from {}", self.config.space, self.dataset.len(), self.split.train.len()),
+            summary: vec![
+                fact("trained on", self.config.data.train_target.clone()),
+                fact("judged by", target.to_string()),
+                fact("members", self.config.model.members.to_string()),
+                fact("Kendall tau", format!("{:.4}", figures.kendall_tau)),
+                fact("Spearman", format!("{:.4}", figures.spearman)),
+                fact("precision@10", format!("{:.2}", figures.precision_at_k[&10])),
+                fact("regret@10", format!("{:.4}", figures.regret_at_k[&10])),
+            ],
+            sections: vec![
+                Section {
+                    heading: "Score against truth".to_string(),
+                    text: Some("Every architecture with a truth, training cells included; the ten best scores stand out.".to_string()),
+                    content: Content::Scatter(Scatter {
+                        x_label: format!("score (estimate of {})", self.config.data.train_target),
+                        y_label: target.to_string(),
+                        points: truth.rows.iter().map(point).collect(),
+                        highlighted: shown,
+                    }),
+                },
+                Section {
+                    heading: "Best architectures".to_string(),
+                    text: None,
+                    content: Content::Table(Table {
+                        columns: vec![
+                            column("rank", true),
+                            column("score", true),
+                            column("std", true),
+                            column(target, true),
+                            column("true rank", true),
+                            column("architecture", false),
+                        ],
+                        rows: best_rows(best),
+                    }),
+                },
+                Section {
+                    heading: "Training".to_string(),
+                    text: Some("Loss terms over epochs, mean over members.".to_string()),
+                    content: Content::Lines(Lines {
+                        x_label: "epoch".to_string(),
+                        y_label: "loss".to_string(),
+                        log_y: true,
+                        series: drawn.map(curve).collect(),
+                    }),
+                },
+            ],
+        }
+    }
+
     fn print(&self, figures: &Figures, best: &[Best], train_seconds: f64, score_seconds: f64) -> Result<()> {
-        let option = |value: Option<String>| value.unwrap_or_default();
-        let rows: Vec<Vec<String>> = (best.iter().enumerate())
-            .map(|(place, best)| {
-                vec![
-                    (place + 1).to_string(),
-                    format!("{:.3}", best.score),
-                    format!("{:.3}", best.std),
-                    option(best.truth.map(|truth| format!("{truth:.3}"))),
-                    option(best.true_rank.map(|rank| rank.to_string())),
-                    best.arch.clone(),
-                ]
-            })
-            .collect();
+        let rows = best_rows(best);
         let target = self.config.data.test_target();
         let header = ["rank", "score", "std", target, "true rank", "architecture"];
         print(&format!(
@@ -204,6 +260,21 @@ impl Run<'_> {
             self.folder.display(),
         ))
     }
+}
+
+/// Best architectures as rows of a table.
+fn best_rows(best: &[Best]) -> Vec<Vec<String>> {
+    let row = |(place, best): (usize, &Best)| {
+        vec![
+            (place + 1).to_string(),
+            format!("{:.3}", best.score),
+            format!("{:.3}", best.std),
+            best.truth.map(|truth| format!("{truth:.3}")).unwrap_or_default(),
+            best.true_rank.map(|rank| rank.to_string()).unwrap_or_default(),
+            best.arch.clone(),
+        ]
+    };
+    best.iter().enumerate().map(row).collect()
 }
 
 /// An architecture with a high score.
