@@ -57,8 +57,7 @@ impl Weights {
         let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
         let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
         let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
-        let calibration =
-            Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
+        let calibration = Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
         Ensemble::new(model, &calibration)
     }
 }

@@ -37,8 +37,7 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
     let Reduced { graph, nodes, through } = reduce(graph, vocabulary, reduction)?;
     let order = canonical_order(&graph)?;
     let place = inverse(&order);
-    let mut edges: Vec<(Edge, Vec<u16>)> =
-        graph.edges.iter().map(|&edge| relabel(edge, &place)).zip(through).collect();
+    let mut edges: Vec<(Edge, Vec<u16>)> = graph.edges.iter().map(|&edge| relabel(edge, &place)).zip(through).collect();
     edges.sort_unstable_by_key(|(edge, _)| *edge);
     let (edges, through): (Vec<Edge>, Vec<Vec<u16>>) = edges.into_iter().unzip();
     let key = spell(&graph, &order, &edges);
@@ -121,7 +120,8 @@ impl Search<'_> {
             visited.push(node);
             // The chosen node comes before the others of its colour.
             let doubled = colours.iter().enumerate().map(|(other, &colour)| (colour, other as u16 != node));
-            let split = rank(doubled.map(|(colour, rest)| (colour, rest && colour == colours[node as usize])).collect());
+            let split =
+                rank(doubled.map(|(colour, rest)| (colour, rest && colour == colours[node as usize])).collect());
             fixed.push(node);
             self.descend(split, fixed)?;
             fixed.pop();
@@ -153,7 +153,10 @@ impl Search<'_> {
     fn leaf(&mut self, colours: &[u16]) -> Result<()> {
         self.leaves += 1;
         if self.leaves > MAX_LEAVES {
-            return Err(Error::new(Stage::Architecture, "the graph has too many symmetries to be brought into one order"));
+            return Err(Error::new(
+                Stage::Architecture,
+                "the graph has too many symmetries to be brought into one order",
+            ));
         }
         let mut edges: Vec<Edge> = self.graph.edges.iter().map(|&edge| relabel(edge, colours)).collect();
         edges.sort_unstable();
