@@ -6,6 +6,7 @@ pub mod evaluation;
 pub mod graph;
 pub mod metrics;
 pub mod random;
+pub mod report;
 pub mod source;
 pub mod space;
 pub mod split;
