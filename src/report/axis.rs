@@ -65,12 +65,12 @@ impl Axis {
         if !self.log {
             return self.linear(self.low, self.high, wanted);
         }
-        let marks = self.powers(wanted);
-        if marks.len() > 2 {
-            return Ticks { marks, exponent: 0 };
+        let choices = [self.powers(wanted, &[1.0]), self.powers(wanted, &[1.0, 2.0, 5.0])];
+        match choices.into_iter().find(|marks| marks.len() > 2) {
+            Some(marks) => Ticks { marks, exponent: 0 },
+            // Less than a decade: evenly spaced numbers, though their marks are not.
+            None => self.linear(10f64.powf(self.low), 10f64.powf(self.high), wanted),
         }
-        // Less than a decade: round numbers, though their distances shrink.
-        self.linear(10f64.powf(self.low), 10f64.powf(self.high), wanted)
     }
 
     /// Multiples of 1, 2 or 5 times a power of ten between two values.
@@ -89,11 +89,10 @@ impl Axis {
         Ticks { marks: values.filter_map(mark).collect(), exponent }
     }
 
-    /// Powers of ten on a logarithmic axis, with 2 and 5 between them where there are few.
-    fn powers(&self, wanted: usize) -> Vec<Tick> {
+    /// Powers of ten on a logarithmic axis, times each of `leads`.
+    fn powers(&self, wanted: usize, leads: &[f64]) -> Vec<Tick> {
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let every = ((self.high - self.low) / wanted as f64).ceil().max(1.0) as i32;
-        let leads: &[f64] = if self.high - self.low < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
         let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(every) == 0);
         let place =
             |(lead, exponent): (f64, i32)| (lead.log10() + f64::from(exponent) - self.low) / (self.high - self.low);
@@ -184,7 +183,8 @@ mod tests {
         let log = |low, high| texts(&[low, high], true).0;
         assert_eq!(log(0.001, 100.0), ["0.001", "0.01", "0.1", "1", "10", "100"]);
         assert_eq!(log(1e-9, 1e3), ["10⁻⁹", "10⁻⁶", "10⁻³", "10⁰", "10³"]);
-        assert_eq!(log(0.04, 0.6), ["0.05", "0.10", "0.20", "0.50"].map(|text| text.trim_end_matches('0')));
+        assert_eq!(log(0.04, 0.6), ["0.05", "0.1", "0.2", "0.5"]);
+        assert_eq!(log(0.012, 1.5), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
         assert_eq!(log(0.31, 0.36), ["0.31", "0.32", "0.33", "0.34", "0.35", "0.36"]);
     }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Size of a drawing in its own units; the page scales it to the width there is.
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 370.0;
+const HEIGHT: f64 = 340.0;
 const TOP: f64 = 10.0;
 const RIGHT: f64 = 18.0;
 const BOTTOM: f64 = 54.0;
@@ -43,8 +43,10 @@ pub(super) fn scatter(data: &Scatter, name: &str, id: usize) -> Plot {
     for (x, y, tooltip) in &data.highlighted {
         let Some((x, y)) = frame.at(*x, *y) else { continue };
         let tooltip = HtmlEscape(tooltip);
-        let _ =
-            write!(svg, "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{tooltip}</title></circle>");
+        let _ = write!(
+            svg,
+            "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{tooltip}</title></circle>"
+        );
     }
     svg.push_str("</svg>");
     let drawn = data.points.iter().filter(|&&(x, y)| frame.at(x, y).is_some()).count();
@@ -99,6 +101,10 @@ impl Frame {
         let y = Axis::over(points.iter().map(|point| point.1), log_y);
         let empty = x.is_none() || y.is_none();
         let (x, y) = (x.unwrap_or(Axis::unit(false)), y.unwrap_or(Axis::unit(log_y)));
+        if empty {
+            let (x_ticks, y_ticks) = (Ticks::default(), Ticks::default());
+            return Frame { x, y, x_ticks, y_ticks, left: 34.0, log_y, empty };
+        }
         let y_ticks = y.ticks(5);
         let left = 34.0 + CHARACTER * longest(&y_ticks.marks);
         let room = WIDTH - RIGHT - left;
@@ -194,7 +200,8 @@ impl Frame {
         let _ = write!(svg, "<path class=\"line\" d=\"{path}\"/>");
         if series.points.len() <= MARKED {
             let dots: Vec<(i64, i64)> = places.into_iter().flatten().map(tenths).collect();
-            let _ = write!(svg, "<g class=\"dots\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
+            let _ =
+                write!(svg, "<g class=\"dots points\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
         }
     }
 
