@@ -170,9 +170,6 @@ mod tests {
             let naive: f64 = up / (x_only * y_only as f64).sqrt();
             let tau = kendall_tau(&x, &y);
             prop_assert!(naive.is_nan() && tau.is_nan() || (naive - tau).abs() < 1e-12);
-            if let Ok((crate_tau, _)) = kendalls::tau_b(&x, &y) {
-                prop_assert!(tau.is_nan() || (crate_tau - tau).abs() < 1e-12);
-            }
         }
 
         #[test]
