@@ -184,9 +184,9 @@ mod tests {
     fn known_values() {
         // scipy.stats: kendalltau, spearmanr, pearsonr
         let (x, y) = ([1.0, 2.0, 2.0, 4.0, 5.0], [3.0, 1.0, 4.0, 4.0, 9.0]);
-        assert!((kendall_tau(&x, &y) - 0.555_555_555_555_555_6).abs() < 1e-12);
-        assert!((spearman(&x, &y) - 0.710_526_315_789_473_7).abs() < 1e-12);
-        assert!((pearson(&x, &y) - 0.792_406_265_487_793_5).abs() < 1e-12);
+        assert!((kendall_tau(&x, &y) - 0.6666666666666666).abs() < 1e-12);
+        assert!((spearman(&x, &y) - 0.7631578947368421).abs() < 1e-12);
+        assert!((pearson(&x, &y) - 0.7840469834142187).abs() < 1e-12);
         assert!(kendall_tau(&[1.0, f64::NAN], &[1.0, 2.0]).is_nan());
     }
 
