@@ -94,8 +94,11 @@ impl Graph {
         }
         if done < nodes {
             let node = waiting.iter().position(|&left| left > 0).unwrap_or(0);
-            return Err(Error::new(Stage::Architecture, format!("the edges form a cycle through or before node {node}"))
-                .hint("an architecture is a directed acyclic graph: turn or drop one edge of the cycle"));
+            return Err(Error::new(
+                Stage::Architecture,
+                format!("the edges form a cycle through or before node {node}"),
+            )
+            .hint("an architecture is a directed acyclic graph: turn or drop one edge of the cycle"));
         }
         Ok(depth)
     }
