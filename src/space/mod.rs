@@ -7,6 +7,7 @@ use crate::graph::Graph;
 use crate::random::Random;
 
 mod dag;
+pub mod nasbench101;
 mod nasbench201;
 mod nasbench_graph;
 
@@ -162,6 +163,7 @@ type Entry = (&'static str, fn() -> Box<dyn Space>);
 
 /// Every space with a fixed vocabulary.
 pub const SPACES: &[Entry] = &[
+    ("nasbench101", || Box::<nasbench101::NasBench101>::default()),
     ("nasbench201", || Box::<nasbench201::NasBench201>::default()),
     ("nasbench-graph", || Box::<nasbench_graph::NasBenchGraph>::default()),
 ];
