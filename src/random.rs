@@ -3,11 +3,31 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+/// What a stream of random numbers is for; each has its own, so that none depends on how much another has drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Which rows are trained on.
+    Split = 0,
+    /// Starting values of a member.
+    Start = 1,
+    /// Order of a member's rows in an epoch.
+    Order = 2,
+    /// Masks of dropout, and where a step's slices of them start.
+    Dropout = 3,
+    /// Sampling and mutation of architectures.
+    Search = 4,
+}
+
 /// A portable stream of random numbers.
 #[derive(Debug, Clone)]
 pub struct Random(ChaCha8Rng);
 
 impl Random {
+    /// The stream of `seed` for one purpose, member and index (an epoch, say).
+    pub fn of(seed: u64, purpose: Purpose, member: usize, index: u64) -> Self {
+        Random::new(seed, ((purpose as u64) << 60) | ((member as u64) << 40) | index)
+    }
+
     /// The stream number `stream` of `seed`; streams are independent of each other.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);

@@ -6,10 +6,12 @@
 use super::{Edge, Graph};
 use crate::error::{Error, Result, Stage};
 use crate::space::{Role, Vocabulary};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Which steps to take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub struct Reduction {
     /// Drop absent operations and dead nodes.
     pub prune: bool,

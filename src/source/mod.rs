@@ -4,10 +4,26 @@
 //! files into such tables. Adding a format is one file here and one line in [`FORMATS`]. All input is taken as hostile:
 //! every length is capped before memory is asked for, and nothing in a file is ever run.
 
-// pub mod analog;
-// pub mod graph;
-// pub mod pickle;
+pub mod analog;
+pub mod graph;
+pub mod hw;
+mod json;
+pub mod macro_;
+pub mod nasbench101;
+pub mod nasbench201;
+pub mod nasbench301;
+pub mod nats;
+pub mod nlp;
+pub mod pickle;
 pub mod table;
+pub mod tfrecord;
+pub mod torch_file;
+pub mod transnas;
+mod watch;
+mod wheel;
+
+#[cfg(test)]
+mod samples;
 
 use crate::error::{Error, Result, Stage};
 use std::path::Path;
@@ -61,7 +77,19 @@ pub struct Format {
 }
 
 /// Every format, the first that fits is taken.
-pub const FORMATS: &[Format] = &[];
+pub const FORMATS: &[Format] = &[
+    analog::FORMAT,
+    nats::TOPOLOGY,
+    nasbench201::FORMAT,
+    hw::FORMAT,
+    nats::SIZE,
+    nasbench101::FORMAT,
+    nasbench301::FORMAT,
+    transnas::FORMAT,
+    graph::FORMAT,
+    nlp::FORMAT,
+    macro_::FORMAT,
+];
 
 /// Finds the format of `path` for `space` and reads it.
 ///

@@ -5,6 +5,7 @@
 use crate::error::{Error, Result, Stage, suggest};
 use crate::graph::Graph;
 use crate::random::Random;
+use serde::{Deserialize, Serialize};
 
 mod dag;
 pub mod nasbench101;
@@ -14,7 +15,8 @@ mod nasbench_graph;
 pub use dag::Dag;
 
 /// What an operation does to the function that a cell computes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// A source of the cell.
     Input,

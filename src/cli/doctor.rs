@@ -1,0 +1,75 @@
+//! `carl doctor`: what was found, loaded, and why not.
+
+use super::{Common, print, print_json};
+use carl::dataset;
+use carl::device;
+use carl::error::Result;
+use clap::Args;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Version of LibTorch that the bindings are made for.
+const LIBTORCH: &str = "2.11.0";
+
+/// Say what was found of LibTorch, CUDA and data
+#[derive(Args)]
+pub struct Doctor;
+
+impl Doctor {
+    pub fn run(&self, common: &Common) -> Result<()> {
+        let folder = device::libtorch_folder();
+        let version = folder.as_deref().and_then(libtorch_version).unwrap_or_else(|| "unknown".to_string());
+        let cuda = device::probe();
+        let reason = cuda.library.clone().err();
+        let data = tables();
+        if common.json {
+            return print_json(&json!({
+                "carl": env!("CARGO_PKG_VERSION"),
+                "libtorch": {"version": version, "wanted": LIBTORCH, "folder": folder},
+                "cuda": {"driver": cuda.driver, "loaded": cuda.library.is_ok(), "reason": reason, "devices": cuda.devices},
+                "threads": rayon::current_num_threads(),
+                "data": data,
+            }));
+        }
+        let folder = folder.map_or("not found in the memory map".to_string(), |folder| folder.display().to_string());
+        let driver = if cuda.driver { "found" } else { "none" };
+        let library = reason.unwrap_or_else(|| "loaded".to_string());
+        let list = |paths: &[PathBuf]| match paths {
+            [] => "none in data/ or the folders of CARL_DATA; scripts/setup.sh fetches some".to_string(),
+            paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
+        };
+        print(&format!(
+            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {} devices\nthreads    {}\ndata       {}",
+            env!("CARGO_PKG_VERSION"),
+            cuda.devices,
+            rayon::current_num_threads(),
+            list(&data),
+        ))
+    }
+}
+
+/// The version of the torch package that the library lies in.
+fn libtorch_version(lib: &Path) -> Option<String> {
+    let package = lib.parent()?;
+    if let Ok(version) = std::fs::read_to_string(package.join("build-version")) {
+        return Some(version.trim().to_string());
+    }
+    let text = std::fs::read_to_string(package.join("version.py")).ok()?;
+    let line = text.lines().find(|line| line.starts_with("__version__"))?;
+    line.split('\'').nth(1).map(str::to_string)
+}
+
+/// Tables and wheels in the folders that are searched for data.
+fn tables() -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = dataset::folders()
+        .into_iter()
+        .filter_map(|folder| std::fs::read_dir(folder).ok())
+        .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))
+        .filter(|path| {
+            let name = path.to_string_lossy();
+            [".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".whl"].iter().any(|ending| name.ends_with(ending))
+        })
+        .collect();
+    found.sort();
+    found
+}

@@ -1,0 +1,33 @@
+//! Progress bars on standard error; hidden where it is no terminal.
+
+use carl::source::Observer;
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar for one piece of work.
+pub struct Bar(ProgressBar);
+
+impl Bar {
+    /// A bar with a word in front.
+    pub fn new(word: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{msg:>10} {wide_bar:.cyan/dim} {percent:>3} % {eta:>4} left")
+            .expect("the template is valid");
+        Bar(ProgressBar::no_length().with_style(style).with_message(word))
+    }
+}
+
+impl Observer for Bar {
+    fn begin(&self, total: u64) {
+        self.0.set_position(0);
+        self.0.set_length(total);
+    }
+
+    fn advance(&self, done: u64) {
+        self.0.inc(done);
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -1,0 +1,385 @@
+//! YAML -> [`Config`] -> checked. Defaults live in the `Default` implementations below and nowhere else; unknown keys are
+//! refused with their line and the nearest known name.
+
+use crate::error::{Error, Position, Result, Stage, suggest};
+use crate::graph::Reduction;
+use crate::space::{Role, Vocabulary};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_yaml::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Everything that decides a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of the search space.
+    pub space: String,
+    /// Operations and their roles, for the space `dag`; taken from the data where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vocabulary: Option<BTreeMap<String, Role>>,
+    /// Where labels come from.
+    pub data: DataOptions,
+    /// Which rows are trained on.
+    #[serde(default)]
+    pub split: SplitOptions,
+    /// Canonicalisation.
+    #[serde(default)]
+    pub graph: Reduction,
+    /// Shape of the model.
+    #[serde(default)]
+    pub model: ModelOptions,
+    /// Weights of the loss terms.
+    #[serde(default)]
+    pub loss: LossOptions,
+    /// Optimisation.
+    #[serde(default)]
+    pub train: TrainOptions,
+}
+
+/// The table and its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataOptions {
+    /// A table, see `source::table`.
+    pub table: PathBuf,
+    /// Column that is trained on.
+    pub train_target: String,
+    /// Column that predictions are judged by; the training column where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_target: Option<String>,
+    /// Whether more is better; false for losses and latencies.
+    #[serde(default = "yes")]
+    pub higher_is_better: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl DataOptions {
+    /// Column that predictions are judged by.
+    pub fn test_target(&self) -> &str {
+        self.test_target.as_deref().unwrap_or(&self.train_target)
+    }
+}
+
+/// Sizes of the split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitOptions {
+    /// Number of training rows.
+    pub train: usize,
+    /// Number of validation rows, which are neither trained on nor tested on.
+    pub validation: usize,
+    /// Seed of the split and of the models.
+    pub seed: u64,
+}
+
+impl Default for SplitOptions {
+    fn default() -> Self {
+        SplitOptions { train: 156, validation: 0, seed: 0 }
+    }
+}
+
+/// Form of a graph convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Convolution {
+    /// Self term and both directions, with LayerNorm.
+    Both,
+    /// The paper's: what comes in, without normalisation.
+    Forward,
+}
+
+impl Convolution {
+    /// Number of terms, T: products with the adjacency.
+    pub fn terms(self) -> i64 {
+        match self {
+            Convolution::Both => 3,
+            Convolution::Forward => 1,
+        }
+    }
+}
+
+/// A vector read from the nodes of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Readout {
+    /// The output node (the sum over them where there are several).
+    Output,
+    /// Mean over live nodes.
+    Mean,
+    /// Sum over live nodes.
+    Sum,
+}
+
+/// How the critical part is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mask {
+    /// Learned attention masks.
+    Attention,
+    /// Both parts are the whole cell.
+    None,
+}
+
+/// Shape of the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelOptions {
+    /// Width H.
+    pub hidden: i64,
+    /// Graph convolutions L of the encoder.
+    pub layers: i64,
+    /// Share of activations dropped in training.
+    pub dropout: f64,
+    /// Ensemble members E.
+    pub members: usize,
+    /// Form of a graph convolution.
+    pub convolution: Convolution,
+    /// How the critical part is found.
+    pub mask: Mask,
+    /// Vectors read from a part, side by side.
+    pub readout: Vec<Readout>,
+}
+
+impl Default for ModelOptions {
+    fn default() -> Self {
+        ModelOptions {
+            hidden: 64,
+            layers: 3,
+            dropout: 0.1,
+            members: 5,
+            convolution: Convolution::Both,
+            mask: Mask::Attention,
+            readout: vec![Readout::Output, Readout::Mean],
+        }
+    }
+}
+
+/// Redundant parts that each critical part is paired with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Partners {
+    /// Every other cell of the batch, and its own.
+    All,
+    /// So many cells of the batch, drawn anew each step.
+    Some(usize),
+}
+
+impl Serialize for Partners {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            Partners::All => serializer.serialize_str("all"),
+            Partners::Some(count) => serializer.serialize_u64(*count as u64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Partners {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) if text == "all" => Ok(Partners::All),
+            Value::Number(number) if number.as_u64().is_some_and(|count| count > 0) => {
+                Ok(Partners::Some(number.as_u64().unwrap_or(1) as usize))
+            }
+            _ => Err(serde::de::Error::custom("partners must be `all` or a number of cells")),
+        }
+    }
+}
+
+/// Weights of the loss terms; 0 switches a term off.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossOptions {
+    /// Squared error on standardised labels.
+    pub regression: f64,
+    /// Pairwise logistic ranking.
+    pub ranking: f64,
+    /// Both of these on every pair of critical and redundant part.
+    pub intervention: f64,
+    /// Squared score of the redundant part alone.
+    pub redundant: f64,
+    /// Variance of a cell's score over its partners.
+    pub variance: f64,
+    /// Redundant parts that each critical part is paired with.
+    pub partners: Partners,
+}
+
+impl Default for LossOptions {
+    fn default() -> Self {
+        LossOptions {
+            regression: 0.0,
+            ranking: 1.0,
+            intervention: 0.5,
+            redundant: 0.1,
+            variance: 0.0,
+            partners: Partners::All,
+        }
+    }
+}
+
+/// Learning rate over time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Schedule {
+    /// Up for a tenth of the steps, then down along a cosine; momentum the other way (Smith and Topin, 2019).
+    OneCycle,
+    /// The same rate throughout.
+    Constant,
+}
+
+/// Optimisation: AdamW.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainOptions {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Rows a step, about: the rows are cut into equal batches of the nearest size.
+    pub batch: usize,
+    /// Largest learning rate.
+    pub learning_rate: f64,
+    /// Decoupled weight decay.
+    pub weight_decay: f64,
+    /// Learning rate over time.
+    pub schedule: Schedule,
+    /// Largest norm of one member's gradient; 0 does not clip.
+    pub gradient_clip: f64,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        TrainOptions {
+            epochs: 200,
+            batch: 64,
+            learning_rate: 3e-3,
+            weight_decay: 1e-3,
+            schedule: Schedule::OneCycle,
+            gradient_clip: 5.0,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `path` and applies `overrides`, each `key.key=value`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, text that is no YAML, an unknown key, a value of the wrong type or out of range.
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, "read the configuration", &error))?;
+        Config::parse(&text, overrides).map_err(|error| error.file(path))
+    }
+
+    /// Reads YAML text and applies `overrides`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn parse(text: &str, overrides: &[String]) -> Result<Self> {
+        // The text alone first: its errors have lines.
+        let plain: Config = serde_yaml::from_str(text).map_err(|error| explain(&error))?;
+        let config = if overrides.is_empty() {
+            plain
+        } else {
+            let mut tree: Value = serde_yaml::from_str(text).map_err(|error| explain(&error))?;
+            for item in overrides {
+                apply(&mut tree, item)?;
+            }
+            serde_yaml::from_value(tree).map_err(|error| {
+                let error = explain(&error);
+                Error::new(Stage::Config, format!("--set {}: {}", overrides.join(" --set "), error.message()))
+            })?
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// The resolved configuration as YAML.
+    pub fn to_yaml(&self) -> String {
+        serde_yaml::to_string(self).expect("a configuration is plain data")
+    }
+
+    /// The vocabulary of the space `dag` where the config names it.
+    pub fn vocabulary(&self) -> Option<Vocabulary> {
+        let named = self.vocabulary.as_ref()?;
+        Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+    }
+
+    /// Writes `vocabulary` into the config.
+    pub fn set_vocabulary(&mut self, vocabulary: &Vocabulary) {
+        let operations = vocabulary.operations().iter();
+        self.vocabulary = Some(operations.map(|operation| (operation.name.clone(), operation.role)).collect());
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first value out of range, with its key and range.
+    pub fn check(&self) -> Result<()> {
+        let (model, loss, train) = (&self.model, &self.loss, &self.train);
+        let ranges = [
+            ("split.train", self.split.train as f64, 2.0, 1e9),
+            ("model.hidden", model.hidden as f64, 1.0, 4096.0),
+            ("model.layers", model.layers as f64, 0.0, 64.0),
+            ("model.dropout", model.dropout, 0.0, 0.95),
+            ("model.members", model.members as f64, 1.0, 1000.0),
+            ("model.readout", model.readout.len() as f64, 1.0, 3.0),
+            ("loss.regression", loss.regression, 0.0, 1e6),
+            ("loss.ranking", loss.ranking, 0.0, 1e6),
+            ("loss.intervention", loss.intervention, 0.0, 1e6),
+            ("loss.redundant", loss.redundant, 0.0, 1e6),
+            ("loss.variance", loss.variance, 0.0, 1e6),
+            ("train.epochs", train.epochs as f64, 1.0, 1e6),
+            ("train.batch", train.batch as f64, 2.0, 1e6),
+            ("train.learning_rate", train.learning_rate, 1e-12, 10.0),
+            ("train.weight_decay", train.weight_decay, 0.0, 10.0),
+            ("train.gradient_clip", train.gradient_clip, 0.0, 1e9),
+        ];
+        for (key, value, least, most) in ranges {
+            if !(least..=most).contains(&value) {
+                let message = format!("`{key}` is {value}, allowed is {least} to {most}");
+                return Err(Error::new(Stage::Config, message));
+            }
+        }
+        if loss.regression == 0.0 && loss.ranking == 0.0 {
+            return Err(Error::new(Stage::Config, "`loss.regression` and `loss.ranking` are both 0: nothing is learned"));
+        }
+        Ok(())
+    }
+}
+
+/// Sets one value of the tree.
+fn apply(tree: &mut Value, item: &str) -> Result<()> {
+    let usage = || Error::new(Stage::Usage, format!("--set {item}: not of the form key.key=value"));
+    let (path, text) = item.split_once('=').ok_or_else(usage)?;
+    let value: Value = serde_yaml::from_str(text).map_err(|_| usage())?;
+    let mut here = tree;
+    for key in path.split('.') {
+        if here.is_null() {
+            *here = Value::Mapping(Default::default());
+        }
+        let map = here.as_mapping_mut().ok_or_else(usage)?;
+        here = map.entry(Value::String(key.to_string())).or_insert(Value::Null);
+    }
+    *here = value;
+    Ok(())
+}
+
+/// A YAML error with its line and, for an unknown key, the nearest name.
+fn explain(error: &serde_yaml::Error) -> Error {
+    let text = error.to_string();
+    let quoted = |text: &str| -> Vec<String> { text.split('`').skip(1).step_by(2).map(str::to_string).collect() };
+    let message = match text.split_once("unknown field") {
+        Some((_, rest)) => {
+            let mut names = quoted(rest).into_iter();
+            let unknown = names.next().unwrap_or_default();
+            let known: Vec<String> = names.collect();
+            format!("unknown key {}; known here: {}", suggest(&unknown, known.iter().map(String::as_str)), known.join(", "))
+        }
+        None => text.split(" at line ").next().unwrap_or(&text).to_string(),
+    };
+    let error_at = Error::new(Stage::Config, message);
+    match error.location() {
+        Some(location) => error_at.at(Position::Line(location.line() as u64)),
+        None => error_at,
+    }
+}

@@ -1,0 +1,101 @@
+//! Where tensors live. CUDA is loaded at run time, so that one binary serves machines with and without it.
+//!
+//! No symbol of libtorch_cuda.so is referenced, so the linker drops it; loading it registers its kernels with LibTorch.
+
+use crate::error::{Error, Result, Stage};
+use std::path::PathBuf;
+use tch::Device;
+
+/// What was found of CUDA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cuda {
+    /// The driver's library was found.
+    pub driver: bool,
+    /// LibTorch's CUDA part: loaded, or why not.
+    pub library: Result<(), String>,
+    /// Number of devices.
+    pub devices: i64,
+}
+
+/// Keeps freed memory in the process: activations of a step are as large as those of the step before, and giving them back
+/// to the system each time costs more than the arithmetic on them.
+pub fn keep_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt only sets parameters of the allocator.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
+    }
+}
+
+/// Loads a shared library for good.
+fn load(name: &str) -> Result<(), String> {
+    use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+    // SAFETY: the initialisers of these libraries are those that LibTorch programs run when linked to them.
+    match unsafe { Library::open(Some(name), RTLD_NOW | RTLD_GLOBAL) } {
+        Ok(library) => {
+            std::mem::forget(library);
+            Ok(())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Loads CUDA where there is a driver and says what was found.
+pub fn probe() -> Cuda {
+    let driver = load("libcuda.so.1").is_ok();
+    if !driver {
+        return Cuda { driver, library: Err("not tried: there is no NVIDIA driver".to_string()), devices: 0 };
+    }
+    let library = load("libtorch_cuda.so");
+    let devices = if library.is_ok() { tch::Cuda::device_count() } else { 0 };
+    Cuda { driver, library, devices }
+}
+
+/// The device called `auto`, `cpu`, `cuda` or `cuda:N`.
+///
+/// # Errors
+/// An unknown name; CUDA asked for and not to be had.
+pub fn select(name: &str) -> Result<Device> {
+    let wanted = match name {
+        "cpu" => return Ok(Device::Cpu),
+        "auto" => None,
+        "cuda" => Some(0),
+        _ => Some(name.strip_prefix("cuda:").and_then(|number| number.parse::<usize>().ok()).ok_or_else(|| {
+            Error::new(Stage::Usage, format!("unknown device `{name}`")).hint("use auto, cpu, cuda or cuda:N")
+        })?),
+    };
+    let cuda = probe();
+    let Some(index) = wanted else {
+        return Ok(if cuda.devices > 0 { Device::Cuda(0) } else { Device::Cpu });
+    };
+    if (index as i64) < cuda.devices {
+        return Ok(Device::Cuda(index));
+    }
+    let fail = |message: &str, hint: &str| Err(Error::new(Stage::Device, format!("--device {name}: {message}")).hint(hint));
+    match (cuda.driver, cuda.library, cuda.devices) {
+        (false, ..) => fail("there is no NVIDIA driver (libcuda.so.1) on this machine", "use --device cpu"),
+        (true, Err(reason), _) => fail(
+            &format!("LibTorch's CUDA part cannot be loaded: {reason}"),
+            "run scripts/setup.sh --full, or use --device cpu",
+        ),
+        (true, Ok(()), 0) => fail("CUDA is loaded but sees no device", "check nvidia-smi, or use --device cpu"),
+        (true, Ok(()), count) => fail(&format!("there are only {count} devices"), "use a lower number"),
+    }
+}
+
+/// The folder that LibTorch was loaded from, read from this process's memory map.
+pub fn libtorch_folder() -> Option<PathBuf> {
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let path = maps.lines().filter_map(|line| line.split_once('/')).map(|(_, rest)| format!("/{rest}"));
+    path.map(PathBuf::from).find(|path| path.ends_with("libtorch_cpu.so"))?.parent().map(Into::into)
+}
+
+/// `cpu` or `cuda:N`.
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_string(),
+    }
+}

@@ -1,0 +1,56 @@
+//! Scores against the truth of a table.
+
+use crate::dataset::Dataset;
+use crate::metrics::{best_rank_of_top, kendall_tau, pearson, precision_at, regret_at, spearman};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The k of the figures over the best k.
+const TOPS: [usize; 5] = [1, 5, 10, 50, 100];
+
+/// Figures of one set of scores. Keys of the maps are k.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Figures {
+    pub kendall_tau: f64,
+    pub spearman: f64,
+    pub pearson: f64,
+    pub precision_at_k: BTreeMap<usize, f64>,
+    pub best_rank_of_top_k: BTreeMap<usize, f64>,
+    pub regret_at_k: BTreeMap<usize, f64>,
+    /// Number of rows with a truth.
+    pub architectures: usize,
+}
+
+/// Rows with a test label, and their labels turned so that more is better.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    /// Rows of the data set.
+    pub rows: Vec<usize>,
+    /// Turned label of each.
+    pub values: Vec<f64>,
+}
+
+impl Truth {
+    /// All rows that have a test label, training rows included.
+    pub fn new(dataset: &Dataset) -> Self {
+        let rows: Vec<usize> = (0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect();
+        let values = rows.iter().map(|&row| dataset.sign() * dataset.test_labels[row]).collect();
+        Truth { rows, values }
+    }
+
+    /// Compares scores of all rows of the data set, higher is better.
+    pub fn compare(&self, scores: &[f64]) -> Figures {
+        let scores: Vec<f64> = self.rows.iter().map(|&row| scores[row]).collect();
+        let top = |figure: &dyn Fn(usize) -> f64| TOPS.iter().map(|&k| (k, figure(k))).collect();
+        Figures {
+            kendall_tau: kendall_tau(&scores, &self.values),
+            spearman: spearman(&scores, &self.values),
+            pearson: pearson(&scores, &self.values),
+            precision_at_k: top(&|k| precision_at(&scores, &self.values, k)),
+            best_rank_of_top_k: top(&|k| best_rank_of_top(&scores, &self.values, k) as f64),
+            regret_at_k: top(&|k| regret_at(&scores, &self.values, k)),
+            architectures: self.rows.len(),
+        }
+    }
+}

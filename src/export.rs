@@ -1,0 +1,74 @@
+//! TorchScript: the ensemble as one program for LibTorch and Python.
+//!
+//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N], all float; outputs score [B] (mean of the members'
+//! standardised scores), spread [B], node mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
+//! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
+
+use crate::batch::Padded;
+use crate::error::{Error, Result, Stage};
+use crate::graph::Graph;
+use crate::score::Weights;
+use std::path::Path;
+use tch::{CModule, Device, Kind, Tensor};
+
+/// Batch sizes at which a written program is compared with the model.
+const CHECKED: [usize; 3] = [1, 2, 257];
+/// Largest difference that is let pass: products of other sizes may round otherwise.
+const TOLERANCE: f64 = 1e-4;
+
+/// Writes the ensemble to `path`, after reloading it and comparing it with the model on `graphs`, repeated as needed.
+///
+/// # Errors
+/// Tracing, writing or reloading fails, or a reloaded output differs; then nothing is written.
+pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
+    let fail = |error: tch::TchError| Error::new(Stage::Device, format!("TorchScript: {error}")).file(path);
+    let _guard = tch::no_grad_guard();
+    let ensemble = weights.ensemble(0, weights.members() as i64, Device::Cpu);
+    let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2]);
+    let mut traced = |inputs: &[Tensor]| Vec::from(forward(inputs));
+    let module = CModule::create_by_tracing("carl", "forward", &inputs(graphs, 2, weights.vocabulary), &mut traced)
+        .map_err(fail)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
+    let checked = module.save(&partial).map_err(fail).and_then(|()| {
+        let reloaded = CModule::load(&partial).map_err(fail)?;
+        CHECKED.iter().try_for_each(|&batch| {
+            let inputs = inputs(graphs, batch, weights.vocabulary);
+            compare(&reloaded, &inputs, &forward(&inputs)).map_err(|error| error.file(path))
+        })
+    });
+    let renamed = checked
+        .and_then(|()| std::fs::rename(&partial, path).map_err(|error| Error::io(path, "write", &error)));
+    if renamed.is_err() {
+        // Nothing is left to do where even this fails.
+        let _ = std::fs::remove_file(&partial);
+    }
+    renamed
+}
+
+/// `batch` graphs, the given ones over and over, padded to the largest of them.
+fn inputs(graphs: &[Graph], batch: usize, vocabulary: usize) -> [Tensor; 3] {
+    let chosen: Vec<&Graph> = graphs.iter().cycle().take(batch).collect();
+    let nodes = chosen.iter().map(|graph| graph.len()).max().unwrap_or(1);
+    let padded = Padded::new(&chosen, nodes, vocabulary).to_graphs(Kind::Float, Device::Cpu);
+    [padded.operations.squeeze_dim(0), padded.adjacency.squeeze_dim(0), padded.mask.squeeze_dim(0).squeeze_dim(-1)]
+}
+
+fn compare(module: &CModule, inputs: &[Tensor], expected: &[Tensor]) -> Result<()> {
+    let batch = inputs[0].size()[0];
+    let wrong = |message: String| Error::new(Stage::Device, format!("TorchScript at batch {batch}: {message}"));
+    let values: Vec<tch::IValue> = inputs.iter().map(|tensor| tch::IValue::Tensor(tensor.shallow_clone())).collect();
+    let output = module.forward_is(&values).map_err(|error| wrong(error.to_string()))?;
+    let tch::IValue::Tuple(parts) = output else { return Err(wrong("the output is not four tensors".to_string())) };
+    for (part, expected) in parts.iter().zip(expected) {
+        let tch::IValue::Tensor(part) = part else { return Err(wrong("an output is not a tensor".to_string())) };
+        if part.size() != expected.size() {
+            return Err(wrong(format!("shape {:?} instead of {:?}", part.size(), expected.size())));
+        }
+        let difference = (part - expected).abs().max().double_value(&[]);
+        if difference.is_nan() || difference > TOLERANCE {
+            return Err(wrong(format!("an output differs by {difference:e}")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Ensemble: members' raw scores -> standardised scores -> mean and spread.
+//!
+//! A ranking loss leaves every member its own scale. A member's score is standardised with the mean and standard deviation
+//! of its scores on its own training rows, where the labels are standardised too: the mean over members estimates the
+//! standardised label, the standard deviation over members how much they disagree.
+
+use super::Carl;
+use super::extractor::Masks;
+use super::frame::Graphs;
+use tch::{Kind, Tensor};
+
+/// Mean and standard deviation of every member's raw scores on its training rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Mean, one a member.
+    pub center: Vec<f64>,
+    /// Standard deviation, one a member.
+    pub scale: Vec<f64>,
+}
+
+impl Calibration {
+    /// One that leaves scores as they are.
+    pub fn identity(members: usize) -> Self {
+        Calibration { center: vec![0.0; members], scale: vec![1.0; members] }
+    }
+}
+
+/// Models and the scale of their scores.
+pub struct Ensemble {
+    model: Carl,
+    center: Tensor, // [E, 1]
+    scale: Tensor,  // [E, 1]
+}
+
+impl Ensemble {
+    /// One calibration entry a member.
+    pub fn new(model: Carl, calibration: &Calibration) -> Self {
+        let column = |values: &[f64]| {
+            Tensor::from_slice(values).to_kind(model.flat().kind()).to_device(model.flat().device()).unsqueeze(1)
+        };
+        let (center, scale) = (column(&calibration.center), column(&calibration.scale));
+        Ensemble { model, center, scale }
+    }
+
+    /// The models.
+    pub fn model(&self) -> &Carl {
+        &self.model
+    }
+
+    /// Standardised scores of every member, [E, B], and masks.
+    pub fn member_scores(&self, graphs: &Graphs) -> (Tensor, Masks) {
+        let (scores, masks) = self.model.score(graphs);
+        ((scores - &self.center) / &self.scale, masks)
+    }
+
+    /// What the exported program computes: score [B], spread [B], node mask [B, N], edge mask [B, N, N].
+    pub fn forward(&self, operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> [Tensor; 4] {
+        let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask));
+        let over_members = [0i64].as_slice();
+        [
+            scores.mean_dim(over_members, false, None::<Kind>),
+            scores.std_dim(over_members, false, false),
+            masks.nodes.squeeze_dim(-1).mean_dim(over_members, false, None::<Kind>),
+            masks.edges.mean_dim(over_members, false, None::<Kind>),
+        ]
+    }
+}

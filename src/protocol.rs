@@ -1,0 +1,85 @@
+//! Protocol: seeds x training sizes -> table. All splits and members of one size are trained in one pass.
+
+use crate::config::Config;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::evaluation::Truth;
+use crate::metrics::Spread;
+use crate::score::{mean_and_spread, member_scores};
+use crate::source::Observer;
+use crate::split::Split;
+use crate::train::{Trainer, TrainingSet};
+use serde::Serialize;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+use tch::Device;
+
+/// Figures of one training size over all seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[allow(missing_docs)]
+pub struct Outcome {
+    pub train_size: usize,
+    pub seeds: Vec<u64>,
+    pub kendall_tau: Spread,
+    pub spearman: Spread,
+    pub precision_at_10: Spread,
+    pub regret_at_10: Spread,
+    /// Seconds for all seeds together.
+    pub train_seconds: f64,
+    /// Seconds for all seeds together.
+    pub score_seconds: f64,
+}
+
+/// Where a protocol runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// Device of the tensors.
+    pub device: Device,
+    /// Worker threads on the CPU.
+    pub threads: usize,
+}
+
+/// One training size over several splits; splits and figures.
+///
+/// # Errors
+/// A split that cannot be drawn or trained on.
+pub fn run(
+    config: &Config,
+    dataset: &Dataset,
+    splits: &[Split],
+    vocabulary: usize,
+    output: u16,
+    machine: Machine,
+    stop: &AtomicBool,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    let started = Instant::now();
+    let set = TrainingSet::new(dataset, splits, config.model.members, vocabulary)?;
+    let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
+    let mut state = trainer.start();
+    observer.begin((config.train.epochs * set.members.len()) as u64);
+    trainer.run(&mut state, config.train.epochs, stop, observer)?;
+    let weights = trainer.finish(&state);
+    let trained = Instant::now();
+    let functions = &dataset.architectures.functions;
+    let scores = member_scores(&weights, functions, machine.device, machine.threads, observer);
+    let scored = Instant::now();
+    let truth = Truth::new(dataset);
+    let figures: Vec<_> = scores
+        .chunks(config.model.members)
+        .map(|members| truth.compare(&dataset.architectures.spread(&mean_and_spread(members).0)))
+        .collect();
+    let spread = |value: &dyn Fn(&crate::evaluation::Figures) -> f64| -> Spread {
+        figures.iter().map(value).collect::<Vec<f64>>().into()
+    };
+    Ok(Outcome {
+        train_size: splits.first().map_or(0, |split| split.train.len()),
+        seeds: splits.iter().map(|split| split.seed).collect(),
+        kendall_tau: spread(&|figures| figures.kendall_tau),
+        spearman: spread(&|figures| figures.spearman),
+        precision_at_10: spread(&|figures| figures.precision_at_k[&10]),
+        regret_at_10: spread(&|figures| figures.regret_at_k[&10]),
+        train_seconds: (trained - started).as_secs_f64(),
+        score_seconds: (scored - trained).as_secs_f64(),
+    })
+}

@@ -1,0 +1,283 @@
+//! Plots as SVG. The page's style sheet gives classes their colours, so a plot follows light and dark mode.
+
+use super::axis::{Axis, Tick, Ticks, brief, power_of_ten};
+use super::{Lines, Scatter, Series, grouped};
+use minijinja::HtmlEscape;
+use std::fmt::Write;
+
+/// Size of a drawing in its own units; the page scales it to the width there is.
+const WIDTH: f64 = 560.0;
+const HEIGHT: f64 = 370.0;
+const TOP: f64 = 10.0;
+const RIGHT: f64 = 18.0;
+const BOTTOM: f64 = 54.0;
+
+/// Widest a character of a tick gets: narrow screens scale a plot down and its text up.
+const CHARACTER: f64 = 9.0;
+
+/// Most layers of a scatter. One path paints a place once, however many points fall on it: overlap darkens only across
+/// paths.
+const LAYERS: usize = 16;
+
+/// Points that a layer takes before there is another one.
+const POINTS_A_LAYER: usize = 400;
+
+/// Longest series whose points are marked on its line.
+const MARKED: usize = 30;
+
+/// A drawing and what is said below it.
+#[derive(Debug, Default)]
+pub(super) struct Plot {
+    pub svg: String,
+    pub caption: String,
+}
+
+/// Draws points; `name` is the title of the drawing and `id` unique in the page.
+pub(super) fn scatter(data: &Scatter, name: &str, id: usize) -> Plot {
+    let marks = data.highlighted.iter().map(|(x, y, _)| (*x, *y));
+    let all: Vec<(f64, f64)> = data.points.iter().copied().chain(marks).filter(finite).collect();
+    let frame = Frame::new(&all, false);
+    let description = describe("Scatter plot", &data.x_label, &data.y_label, &all);
+    let mut svg = frame.open(name, &description, id, &data.x_label, &data.y_label);
+    frame.dots(&mut svg, &data.points);
+    for (x, y, tooltip) in &data.highlighted {
+        let Some((x, y)) = frame.at(*x, *y) else { continue };
+        let tooltip = HtmlEscape(tooltip);
+        let _ =
+            write!(svg, "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{tooltip}</title></circle>");
+    }
+    svg.push_str("</svg>");
+    let drawn = data.points.iter().filter(|&&(x, y)| frame.at(x, y).is_some()).count();
+    let marked = data.highlighted.iter().filter(|(x, y, _)| frame.at(*x, *y).is_some()).count();
+    let skipped = data.points.len() + data.highlighted.len() - drawn - marked;
+    let mut caption = format!("{} points", grouped(drawn));
+    if marked > 0 {
+        let _ = write!(caption, ", {} highlighted", grouped(marked));
+    }
+    Plot { svg, caption: caption + &not_drawn(skipped) }
+}
+
+/// Draws lines, each with its band; colours are classes `c0` to `c7`, in the order of the series.
+pub(super) fn lines(data: &Lines, name: &str, id: usize) -> Plot {
+    let points = || data.series.iter().flat_map(|series| series.points.iter().copied());
+    let bands = data.series.iter().flat_map(edges).flatten();
+    let seen: Vec<(f64, f64)> =
+        points().chain(bands).filter(finite).filter(|point| !data.log_y || point.1 > 0.0).collect();
+    let frame = Frame::new(&seen, data.log_y);
+    let description = describe("Line plot", &data.x_label, &data.y_label, &seen);
+    let mut svg = frame.open(name, &description, id, &data.x_label, &data.y_label);
+    for (index, series) in data.series.iter().enumerate() {
+        let _ = write!(svg, "<g class=\"{}\"><title>{}</title>", class_of(index), HtmlEscape(&series.name));
+        frame.band(&mut svg, series);
+        frame.line(&mut svg, series);
+        svg.push_str("</g>");
+    }
+    svg.push_str("</svg>");
+    let skipped = points().filter(|&(x, y)| frame.at(x, y).is_none()).count();
+    Plot { svg, caption: not_drawn(skipped).trim_start_matches([';', ' ']).to_string() }
+}
+
+/// Classes of the colour and, once colours repeat, the dashes of a series.
+pub(super) fn class_of(index: usize) -> String {
+    format!("c{} d{}", index % 8, index / 8 % 3)
+}
+
+/// Where data lies in the drawing.
+struct Frame {
+    x: Axis,
+    y: Axis,
+    x_ticks: Ticks,
+    y_ticks: Ticks,
+    left: f64,
+    empty: bool,
+}
+
+impl Frame {
+    fn new(points: &[(f64, f64)], log_y: bool) -> Self {
+        let x = Axis::over(points.iter().map(|point| point.0), false);
+        let y = Axis::over(points.iter().map(|point| point.1), log_y);
+        let empty = x.is_none() || y.is_none();
+        let (x, y) = (x.unwrap_or(Axis::unit()), y.unwrap_or(Axis::unit()));
+        let y_ticks = y.ticks(5);
+        let left = 34.0 + CHARACTER * longest(&y_ticks.marks);
+        let room = WIDTH - RIGHT - left;
+        let fits = |ticks: &Ticks| (longest(&ticks.marks) + 1.5) * CHARACTER * ticks.marks.len() as f64 <= room;
+        let x_ticks = [6, 4, 2].into_iter().map(|wanted| x.ticks(wanted)).find(fits).unwrap_or_else(|| x.ticks(1));
+        Frame { x, y, x_ticks, y_ticks, left, empty }
+    }
+
+    /// Place of a point; none if it cannot be drawn.
+    fn at(&self, x: f64, y: f64) -> Option<(f64, f64)> {
+        let (x, y) = (self.x.place(x)?, self.y.place(y)?);
+        let drawn = !self.empty && (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
+        drawn.then(|| (self.across(x), self.down(y)))
+    }
+
+    fn across(&self, share: f64) -> f64 {
+        self.left + share * (WIDTH - RIGHT - self.left)
+    }
+
+    fn down(&self, share: f64) -> f64 {
+        HEIGHT - BOTTOM - share * (HEIGHT - BOTTOM - TOP)
+    }
+
+    /// Everything but the data.
+    fn open(&self, name: &str, description: &str, id: usize, x_label: &str, y_label: &str) -> String {
+        let mut svg = format!(
+            "<svg class=\"plot\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"t{id} d{id}\">\
+             <title id=\"t{id}\">{}</title><desc id=\"d{id}\">{}</desc>",
+            HtmlEscape(name),
+            HtmlEscape(description)
+        );
+        let (left, right, top, bottom) = (self.left, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM);
+        let (mut grid, mut texts) = (String::new(), String::new());
+        for Tick { place, text } in &self.x_ticks.marks {
+            let x = self.across(*place);
+            let _ = write!(grid, "M{x:.1} {top}V{:.1}", bottom + 5.0);
+            let _ = write!(texts, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>", bottom + 20.0);
+        }
+        for Tick { place, text } in &self.y_ticks.marks {
+            let y = self.down(*place);
+            let _ = write!(grid, "M{left:.1} {y:.1}H{right}");
+            let _ = write!(
+                texts,
+                "<text x=\"{:.1}\" y=\"{y:.1}\" dy=\".35em\" text-anchor=\"end\">{text}</text>",
+                left - 7.0
+            );
+        }
+        let (middle_x, middle_y) = ((left + right) / 2.0, (top + bottom) / 2.0);
+        let (x_label, y_label) = (unit(x_label, self.x_ticks.exponent), unit(y_label, self.y_ticks.exponent));
+        let _ = write!(
+            svg,
+            "<path class=\"grid\" d=\"{grid}\"/><path class=\"axis\" d=\"M{left:.1} {bottom}H{right}\"/>\
+             <g class=\"ticks\">{texts}</g>\
+             <text class=\"label\" x=\"{middle_x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
+             <text class=\"label\" transform=\"translate(16 {middle_y:.1}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+            HEIGHT - 8.0,
+            HtmlEscape(&x_label),
+            HtmlEscape(&y_label)
+        );
+        if self.empty {
+            let place = format!("x=\"{middle_x:.1}\" y=\"{middle_y:.1}\"");
+            let _ = write!(svg, "<text class=\"label\" {place} text-anchor=\"middle\">No data to draw</text>");
+        }
+        svg
+    }
+
+    /// Points as round ends of lines without length, in tenths of a unit: the shortest text that draws a dot.
+    fn dots(&self, svg: &mut String, points: &[(f64, f64)]) {
+        let places: Vec<(i64, i64)> = points.iter().filter_map(|&(x, y)| self.at(x, y)).map(tenths).collect();
+        let layers = places.len().div_ceil(POINTS_A_LAYER).min(LAYERS);
+        let opacity = 0.35 + 0.4 / layers.max(1) as f64;
+        let _ = write!(svg, "<g class=\"dots\" transform=\"scale(.1)\" stroke-opacity=\"{opacity:.2}\">");
+        for layer in 0..layers {
+            let mut layer: Vec<(i64, i64)> = places.iter().copied().skip(layer).step_by(layers).collect();
+            layer.sort_unstable();
+            layer.dedup();
+            let _ = write!(svg, "<path d=\"{}\"/>", dots_path(&layer));
+        }
+        svg.push_str("</g>");
+    }
+
+    /// The line of a series, broken where a value cannot be drawn.
+    fn line(&self, svg: &mut String, series: &Series) {
+        let places: Vec<Option<(f64, f64)>> = series.points.iter().map(|&(x, y)| self.at(x, y)).collect();
+        let runs = places.split(Option::is_none).filter(|run| !run.is_empty());
+        let path: String = runs.map(|run| path_of(run.iter().flatten().copied())).collect();
+        let _ = write!(svg, "<path class=\"line\" d=\"{path}\"/>");
+        if series.points.len() <= MARKED {
+            let dots: Vec<(i64, i64)> = places.into_iter().flatten().map(tenths).collect();
+            let _ = write!(svg, "<g class=\"dots\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
+        }
+    }
+
+    /// The area between the edges of a series' band. An edge that a logarithm cannot take ends at the axis.
+    fn band(&self, svg: &mut String, series: &Series) {
+        let edge = |x: f64, y: f64| match y {
+            y if y.is_finite() => Some((self.across(self.x.place(x)?), self.down(self.y.place(y).unwrap_or(0.0)))),
+            _ => None,
+        };
+        let band = series.band.as_deref().unwrap_or_default();
+        let sides = series.points.iter().zip(band).map(|(&(x, _), &(low, high))| Some((edge(x, low)?, edge(x, high)?)));
+        let sides: Vec<_> = sides.collect();
+        let runs = sides.split(Option::is_none).filter(|run| run.len() > 1 && !self.empty);
+        let area = |run: &[Option<((f64, f64), (f64, f64))>]| {
+            let there = run.iter().flatten().map(|side| side.0);
+            path_of(there.chain(run.iter().rev().flatten().map(|side| side.1))) + "Z"
+        };
+        let path: String = runs.map(area).collect();
+        if !path.is_empty() {
+            let _ = write!(svg, "<path class=\"band\" d=\"{path}\"/>");
+        }
+    }
+}
+
+fn finite(point: &(f64, f64)) -> bool {
+    point.0.is_finite() && point.1.is_finite()
+}
+
+/// Both edges of a band as points.
+fn edges(series: &Series) -> impl Iterator<Item = [(f64, f64); 2]> {
+    let band = series.band.as_deref().unwrap_or_default();
+    series.points.iter().zip(band).map(|(&(x, _), &(low, high))| [(x, low), (x, high)])
+}
+
+fn longest(marks: &[Tick]) -> f64 {
+    marks.iter().map(|mark| mark.text.chars().count()).max().unwrap_or(0) as f64
+}
+
+/// A label with the power of ten that its ticks are multiples of.
+fn unit(label: &str, exponent: i32) -> String {
+    if exponent == 0 { label.to_string() } else { format!("{label} (×{})", power_of_ten(exponent)) }
+}
+
+fn tenths((x, y): (f64, f64)) -> (i64, i64) {
+    ((10.0 * x).round() as i64, (10.0 * y).round() as i64)
+}
+
+/// Dots, each placed relative to the one before.
+fn dots_path(places: &[(i64, i64)]) -> String {
+    let mut path = String::with_capacity(8 * places.len());
+    let mut last = (0, 0);
+    for &(x, y) in places {
+        let (right, down) = (x - last.0, y - last.1);
+        let gap = if down < 0 { "" } else { " " };
+        let _ = write!(path, "m{right}{gap}{down}h0");
+        last = (x, y);
+    }
+    path
+}
+
+/// Straight lines through places.
+fn path_of(places: impl Iterator<Item = (f64, f64)>) -> String {
+    let mut path = String::new();
+    for (x, y) in places {
+        let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
+    }
+    path
+}
+
+/// What a reader who cannot see the plot is told.
+fn describe(kind: &str, x_label: &str, y_label: &str, points: &[(f64, f64)]) -> String {
+    let range = |pick: fn(&(f64, f64)) -> f64| {
+        let low = points.iter().map(pick).fold(f64::INFINITY, f64::min);
+        let high = points.iter().map(pick).fold(f64::NEG_INFINITY, f64::max);
+        format!("{} to {}", brief(low), brief(high))
+    };
+    match points.is_empty() {
+        true => format!("{kind} of {y_label} against {x_label}, without data."),
+        false => format!(
+            "{kind} of {y_label} ({}) against {x_label} ({}), {} values.",
+            range(|point| point.1),
+            range(|point| point.0),
+            grouped(points.len())
+        ),
+    }
+}
+
+fn not_drawn(skipped: usize) -> String {
+    match skipped {
+        0 => String::new(),
+        _ => format!("; {} without a drawable value left out", grouped(skipped)),
+    }
+}

@@ -1,0 +1,9 @@
+//! Training: loss terms, optimiser, and the loop that trains all members of all splits in one pass.
+
+pub mod loss;
+pub mod optimizer;
+pub mod set;
+pub mod trainer;
+
+pub use set::{LabelScale, Member, TrainingSet};
+pub use trainer::{EpochLog, State, Trainer};

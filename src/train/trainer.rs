@@ -1,0 +1,338 @@
+//! The training loop: members of one or many splits in one pass.
+//!
+//! Members are cut into groups that worker threads take from a queue, each group a batched model with one LibTorch thread.
+//! Groups do not depend on the number of threads and read nothing of each other, so neither do results. Random numbers come from streams named by (seed, member, epoch):
+//! a resumed run repeats them without any saved generator.
+
+use super::loss::{TERMS, terms};
+use super::optimizer::{AdamW, schedule};
+use super::set::TrainingSet;
+use crate::config::Config;
+use crate::error::{Error, Result, Stage};
+use crate::metrics::{mean, standard_deviation};
+use crate::model::Carl;
+use crate::model::ensemble::Calibration;
+use crate::model::frame::Graphs;
+use crate::model::noise::{Noise, NoiseBank};
+use crate::random::{Purpose, Random};
+use crate::score::Weights;
+use crate::source::Observer;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tch::{Device, Kind, Tensor};
+
+/// Number of members in a group on the CPU, whatever the number of threads: kernels round the end of a tensor otherwise
+/// than its middle, so that only equal groups give equal bits. More members would not fit the caches.
+const GROUP: usize = 3;
+
+/// Where training stands. Tensors are [E, P] on the CPU.
+#[derive(Debug)]
+pub struct State {
+    /// Finished epochs, the same for all members.
+    pub epoch: usize,
+    /// Parameters.
+    pub parameters: Tensor,
+    /// First moments of the gradient.
+    pub first: Tensor,
+    /// Second moments of the gradient.
+    pub second: Tensor,
+}
+
+/// Mean loss terms of one member over one epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EpochLog {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Member of the training set.
+    pub member: usize,
+    /// In the order of [`TERMS`].
+    pub terms: [f64; TERMS.len()],
+}
+
+/// Trains one training set.
+pub struct Trainer<'a> {
+    config: &'a Config,
+    set: &'a TrainingSet,
+    output: i64,
+    device: Device,
+    threads: usize,
+    kind: Kind,
+}
+
+impl<'a> Trainer<'a> {
+    /// `output` is the operation id of output nodes.
+    pub fn new(config: &'a Config, set: &'a TrainingSet, output: u16, device: Device, threads: usize) -> Self {
+        Trainer { config, set, output: i64::from(output), device, threads, kind: Kind::Float }
+    }
+
+    fn vocabulary(&self) -> i64 {
+        self.set.graphs.vocabulary as i64
+    }
+
+    /// The state before the first step.
+    pub fn start(&self) -> State {
+        let mut streams: Vec<Random> = (self.set.members.iter())
+            .map(|member| Random::of(member.seed, Purpose::Start, member.index, 0))
+            .collect();
+        let model =
+            Carl::fresh(&self.config.model, self.vocabulary(), self.output, &mut streams, self.kind, Device::Cpu);
+        let parameters = model.flat().copy();
+        State {
+            epoch: 0,
+            first: parameters.zeros_like(),
+            second: parameters.zeros_like(),
+            parameters,
+        }
+    }
+
+/// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
+    /// begun, so that all end at the same one.
+    ///
+    /// # Errors
+    /// A loss that is not finite; the state is then as it was.
+    pub fn run(
+        &self,
+        state: &mut State,
+        until: usize,
+        stop: &AtomicBool,
+        observer: &dyn Observer,
+    ) -> Result<Vec<EpochLog>> {
+        let groups = self.groups(state.parameters.size()[0] as usize);
+        let next = AtomicUsize::new(0);
+        let frontier = Frontier { until, stop, foremost: Mutex::new(state.epoch) };
+        let finished = Mutex::new(Vec::with_capacity(groups.len()));
+        let start = State {
+            epoch: state.epoch,
+            parameters: state.parameters.shallow_clone(),
+            first: state.first.shallow_clone(),
+            second: state.second.shallow_clone(),
+        };
+        // A tensor may be sent to a thread, not shared between threads.
+        let start = Mutex::new(start);
+        std::thread::scope(|scope| {
+            for _ in 0..self.threads.clamp(1, groups.len()) {
+                scope.spawn(|| {
+                    tch::set_num_threads(1);
+                    while let Some(members) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let mut group = Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
+                        let outcome = group.run(&frontier, observer);
+                        finished.lock().expect("nothing panics under the lock").push(outcome.map(|()| group));
+                    }
+                });
+            }
+        });
+        let mut log = Vec::new();
+        let finished: Vec<Group> =
+            finished.into_inner().expect("workers are gone").into_iter().collect::<Result<_>>()?;
+        for group in finished {
+            state.epoch = group.epoch;
+            log.extend(group.store(state));
+        }
+        log.sort_by_key(|entry: &EpochLog| (entry.epoch, entry.member));
+        Ok(log)
+    }
+
+    /// Members in groups for the worker threads.
+    fn groups(&self, members: usize) -> Vec<Vec<usize>> {
+        let size = match self.device {
+            Device::Cpu => GROUP,
+            _ => members,
+        };
+        let all: Vec<usize> = (0..members).collect();
+        all.chunks(size).map(<[usize]>::to_vec).collect()
+    }
+}
+
+impl Trainer<'_> {
+    /// Trained members of `state`, with the scale of their scores on their training rows.
+    pub fn finish(&self, state: &State) -> Weights {
+        let mut weights = Weights {
+            options: self.config.model.clone(),
+            vocabulary: self.set.graphs.vocabulary,
+            output: self.output as u16,
+            parameters: state.parameters.shallow_clone(),
+            calibration: Calibration::identity(self.set.members.len()),
+        };
+        let graphs = self.set.graphs.to_graphs(self.kind, self.device);
+        for (index, member) in self.set.members.iter().enumerate() {
+            let scores = tch::no_grad(|| weights.ensemble(index as i64, 1, self.device).model().score(&graphs).0);
+            let scores: Vec<f32> =
+                Vec::try_from(scores.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats");
+            let own: Vec<f64> = member.functions.iter().map(|&function| f64::from(scores[function as usize])).collect();
+            weights.calibration.center[index] = mean(&own);
+            weights.calibration.scale[index] = standard_deviation(&own).max(f64::MIN_POSITIVE);
+        }
+        weights
+    }
+}
+
+/// How far groups may go.
+struct Frontier<'a> {
+    until: usize,
+    stop: &'a AtomicBool,
+    foremost: Mutex<usize>,
+}
+
+impl Frontier<'_> {
+    /// Whether a group may begin the epoch after `epoch`.
+    fn admits(&self, epoch: usize) -> bool {
+        let mut foremost = self.foremost.lock().expect("nothing panics under the lock");
+        let allowed = epoch < self.until && (epoch < *foremost || !self.stop.load(Ordering::SeqCst));
+        if allowed {
+            *foremost = (*foremost).max(epoch + 1);
+        }
+        allowed
+    }
+}
+
+/// Members that are trained as one model.
+struct Group<'a> {
+    trainer: &'a Trainer<'a>,
+    members: &'a [usize],
+    epoch: usize,
+    model: Carl,
+    optimizer: AdamW,
+    graphs: Graphs,
+    bank: Option<NoiseBank>,
+    log: Vec<EpochLog>,
+}
+
+impl<'a> Group<'a> {
+    fn new(trainer: &'a Trainer<'a>, members: &'a [usize], state: &State) -> Self {
+        let (config, device) = (trainer.config, trainer.device);
+        let rows: Vec<i64> = members.iter().map(|&member| member as i64).collect();
+        let rows = Tensor::from_slice(&rows);
+        let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(device);
+        let model =
+            Carl::over(&config.model, trainer.vocabulary(), trainer.output, take(&state.parameters), true);
+        let mut streams: Vec<Random> = (members.iter())
+            .map(|&member| &trainer.set.members[member])
+            .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
+            .collect();
+        let (_, size) = batches(trainer.set.members[members[0]].labels.len(), config.train.batch);
+        let largest = (size * trainer.set.graphs.nodes) as i64 * config.model.hidden;
+        Group {
+            trainer,
+            members,
+            epoch: state.epoch,
+            model,
+            optimizer: AdamW::new(take(&state.first), take(&state.second), &config.train),
+            graphs: trainer.set.graphs.to_graphs(trainer.kind, device),
+            bank: NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device),
+            log: Vec::new(),
+        }
+    }
+
+    /// Trains as far as it may.
+    fn run(&mut self, frontier: &Frontier, observer: &dyn Observer) -> Result<()> {
+        while frontier.admits(self.epoch) {
+            self.run_epoch()?;
+            observer.advance(self.members.len() as u64);
+        }
+        Ok(())
+    }
+
+    fn run_epoch(&mut self) -> Result<()> {
+        let config = self.trainer.config;
+        let count = self.trainer.set.members[self.members[0]].labels.len();
+        let (steps, size) = batches(count, config.train.batch);
+        let (functions, labels) = self.epoch_rows(steps * size);
+        let mut sums: Option<Tensor> = None;
+        for step in 0..steps {
+            let (start, length) = ((step * size) as i64, size as i64);
+            let chosen = functions.narrow(1, start, length);
+            let number = self.epoch * steps + step;
+            let (rate, momentum) = schedule(&config.train, number, config.train.epochs * steps);
+            let terms = self.step(&chosen, &labels.narrow(1, start, length), number, rate, momentum);
+            sums = Some(sums.map_or(terms.shallow_clone(), |sums| sums + terms));
+        }
+        self.epoch += 1;
+        self.write_log(&(sums.expect("an epoch has a step") / steps as f64))
+    }
+
+    /// Functions and labels of every member in the order of this epoch, [E, rows].
+    fn epoch_rows(&self, rows: usize) -> (Tensor, Tensor) {
+        let mut functions: Vec<i64> = Vec::with_capacity(self.members.len() * rows);
+        let mut labels: Vec<f64> = Vec::with_capacity(self.members.len() * rows);
+        for &member in self.members {
+            let member = &self.trainer.set.members[member];
+            let mut random = Random::of(member.seed, Purpose::Order, member.index, self.epoch as u64);
+            for row in random.choose(member.labels.len(), rows) {
+                functions.push(i64::from(member.functions[row]));
+                labels.push(member.labels[row]);
+            }
+        }
+        let shape = [self.members.len() as i64, rows as i64];
+        let upload = |tensor: Tensor| tensor.view(shape).to_device(self.trainer.device);
+        (upload(Tensor::from_slice(&functions)), upload(Tensor::from_slice(&labels).to_kind(self.trainer.kind)))
+    }
+
+    /// One optimiser step on functions and labels [E, B]; returns the loss terms [E, 5].
+    fn step(&mut self, functions: &Tensor, labels: &Tensor, number: usize, rate: f64, momentum: f64) -> Tensor {
+        let graphs = gather(&self.graphs, functions);
+        let mut noise = Noise::of_step(self.bank.as_ref(), number as u64);
+        let parts = self.model.represent(&graphs, &mut noise);
+        let terms = terms(&self.model, &parts, labels, &self.trainer.config.loss);
+        let gradients = gradients(&self.model, &terms.total);
+        tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));
+        terms.stack()
+    }
+
+    /// The only place where the host reads: once an epoch.
+    fn write_log(&mut self, means: &Tensor) -> Result<()> {
+        let values: Vec<f64> = Vec::try_from(means.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
+            .expect("a flat tensor of doubles");
+        for (&member, terms) in self.members.iter().zip(values.chunks_exact(TERMS.len())) {
+            if !terms[0].is_finite() {
+                let message = format!("the loss of member {member} is {} in epoch {}", terms[0], self.epoch);
+                return Err(Error::new(Stage::Training, message).hint("lower train.learning_rate"));
+            }
+            let terms = terms.try_into().expect("a chunk has the length of TERMS");
+            self.log.push(EpochLog { epoch: self.epoch, member, terms });
+        }
+        Ok(())
+    }
+
+    /// Writes the group's rows back and gives its log.
+    fn store(self, state: &mut State) -> Vec<EpochLog> {
+        let (first, second) = self.optimizer.into_moments();
+        for (row, &member) in self.members.iter().enumerate() {
+            let put = |to: &Tensor, from: &Tensor| to.get(member as i64).copy_(&from.get(row as i64));
+            put(&state.parameters, self.model.flat());
+            put(&state.first, &first);
+            put(&state.second, &second);
+        }
+        self.log
+    }
+}
+
+/// Steps an epoch and rows a step: `rows` in equal batches of about `batch`. Fewer rows than steps are left out of an epoch.
+pub fn batches(rows: usize, batch: usize) -> (usize, usize) {
+    let steps = ((rows as f64 / batch as f64).round() as usize).clamp(1, rows / 2);
+    (steps, rows / steps)
+}
+
+/// The graphs at `functions` [E, B] of graphs that all members share.
+fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
+    let flat = functions.flatten(0, 1);
+    let take = |tensor: &Tensor| {
+        let shape: Vec<i64> = functions.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();
+        tensor.squeeze_dim(0).index_select(0, &flat).view(shape.as_slice())
+    };
+    Graphs {
+        operations: take(&graphs.operations),
+        adjacency: take(&graphs.adjacency),
+        mask: take(&graphs.mask),
+    }
+}
+
+/// d sum(loss) / d parameters, [E, P], from loss [E]; zero where a parameter has no part in it.
+pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
+    let leaves = model.leaves();
+    let parts = Tensor::run_backward(&[loss.sum(loss.kind())], leaves, false, false);
+    let members = model.members();
+    let rows: Vec<Tensor> = (parts.iter().zip(leaves))
+        .map(|(part, leaf)| if part.defined() { part.shallow_clone() } else { leaf.zeros_like() }.view([members, -1]))
+        .collect();
+    Tensor::cat(&rows, 1)
+}
