@@ -358,7 +358,7 @@ fn symmetric_graphs_end_fast() {
         }
     }
     eprintln!("slowest: {} in {:.4} s", slowest.1, slowest.0);
-    assert!(slowest.0 < 2.0, "{slowest:?}");
+    assert!(slowest.0 < 5.0, "{slowest:?}");
 }
 
 #[test]

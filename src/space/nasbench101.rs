@@ -4,7 +4,7 @@
 //! As in the official API, a cell may be written with dead nodes: only what lies on a path from the input to the output
 //! counts. The benchmark holds one cell of every class of isomorphic cells, 423,624 in all.
 
-use super::{Architecture, Role, Space, Vocabulary};
+use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::random::Random;
@@ -51,7 +51,7 @@ impl Space for NasBench101 {
     }
 
     fn parse(&self, text: &str) -> Result<Architecture> {
-        let wrong = |message: String| Error::new(Stage::Architecture, format!("`{text}`: {message}"));
+        let wrong = |message: String| Error::new(Stage::Architecture, format!("`{}`: {message}", shorten(text)));
         let (letters, bits) = text.split_once(':').ok_or_else(|| {
             wrong("not a NAS-Bench-101 cell".into())
                 .hint("a cell reads like I31MO:1100110101, letters and upper triangle")
@@ -79,7 +79,7 @@ impl Space for NasBench101 {
             return Err(wrong(format!("{nodes} nodes need {} digits 0 or 1 behind the colon", pairs.len())));
         }
         let edges = pairs.into_iter().zip(bits.bytes()).filter(|(_, bit)| *bit == b'1').map(|(pair, _)| pair).collect();
-        let architecture = Architecture { operations, edges };
+        let architecture = Architecture { operations, edges, ..Architecture::default() };
         let live = prune(&architecture).ok_or_else(|| wrong("no path leads from the input to the output".into()))?;
         if live.edges.len() > MAX_EDGES {
             return Err(wrong(format!("{} edges, a cell has at most {MAX_EDGES}", live.edges.len())));
@@ -162,7 +162,7 @@ fn pairs(nodes: usize) -> Vec<(u16, u16)> {
 
 /// The cell without the nodes that are on no path from input to output; none if no such path is there.
 fn prune(architecture: &Architecture) -> Option<Architecture> {
-    let Architecture { operations, edges } = architecture;
+    let Architecture { operations, edges, .. } = architecture;
     let last = operations.len() - 1;
     let (mut from_input, mut to_output) = (vec![false; last + 1], vec![false; last + 1]);
     (from_input[0], to_output[last]) = (true, true);
@@ -175,12 +175,13 @@ fn prune(architecture: &Architecture) -> Option<Architecture> {
     (live.len() > 1).then(|| Architecture {
         operations: live.iter().map(|&node| operations[node as usize]).collect(),
         edges: edges.iter().filter_map(|&(from, to)| Some((place(from)?, place(to)?))).collect(),
+        ..Architecture::default()
     })
 }
 
 /// A change at random, which may lead to no valid cell.
 fn change(architecture: &Architecture, random: &mut Random) -> Architecture {
-    let Architecture { mut operations, mut edges } = architecture.clone();
+    let Architecture { mut operations, mut edges, .. } = architecture.clone();
     let nodes = operations.len();
     let pairs = pairs(nodes);
     let pair = pairs[random.below(pairs.len())];
@@ -201,7 +202,7 @@ fn change(architecture: &Architecture, random: &mut Random) -> Architecture {
             Err(place) => edges.insert(place, pair),
         },
     }
-    Architecture { operations, edges }
+    Architecture { operations, edges, ..Architecture::default() }
 }
 
 /// All cells of one number of nodes without dead ones, as numbers: a matrix is a number with a bit a pair, labels are the
@@ -283,7 +284,7 @@ impl Shape {
 
     fn architecture(&self, matrix: u32, labels: Vec<u16>) -> Architecture {
         let operations = [INPUT].into_iter().chain(labels).chain([OUTPUT]).collect();
-        Architecture { operations, edges: self.edges(matrix) }
+        Architecture { operations, edges: self.edges(matrix), ..Architecture::default() }
     }
 }
 
@@ -298,7 +299,7 @@ fn is_least(labels: &[u16], symmetries: &[&[usize]]) -> bool {
 /// The official hash of a cell of this space, by which the benchmark's records are named: MD5 over the surroundings of
 /// the live nodes, round by round (`hash_module` of the authors' graph_util.py).
 pub fn module_hash(architecture: &Architecture) -> Option<String> {
-    let Architecture { operations, edges } = prune(architecture)?;
+    let Architecture { operations, edges, .. } = prune(architecture)?;
     let label = |id: u16| match id {
         INPUT => -1,
         OUTPUT => -2,
