@@ -51,7 +51,8 @@ impl Padded {
     /// As tensors, shared by all members.
     pub fn to_graphs(&self, kind: Kind, device: Device) -> Graphs {
         let (b, n, v) = (self.count as i64, self.nodes as i64, self.vocabulary as i64);
-        let tensor = |values: &[f32], shape: &[i64]| Tensor::from_slice(values).view(shape).to_kind(kind).to_device(device);
+        let tensor =
+            |values: &[f32], shape: &[i64]| Tensor::from_slice(values).view(shape).to_kind(kind).to_device(device);
         Graphs::shared(
             &tensor(&self.operations, &[b, n, v]),
             &tensor(&self.adjacency, &[b, n, n]),

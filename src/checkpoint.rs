@@ -86,7 +86,14 @@ pub fn config_hash(config: &Config) -> String {
 
 impl Card {
     /// The card of a run.
-    pub fn new(config: &Config, space: &dyn Space, epochs: usize, scale: LabelScale, split: String, data: String) -> Self {
+    pub fn new(
+        config: &Config,
+        space: &dyn Space,
+        epochs: usize,
+        scale: LabelScale,
+        split: String,
+        data: String,
+    ) -> Self {
         Card {
             format_version: FORMAT,
             carl_version: env!("CARGO_PKG_VERSION").to_string(),
@@ -239,14 +246,19 @@ pub fn load_state(folder: &Path, like: &State, card: &Card) -> Result<State> {
         ("table", &card.data_hash, &found.data_hash),
     ] {
         if here != there {
-            return Err(Error::new(Stage::Checkpoint, format!("the state belongs to {what} {there}, this run has {here}"))
-                .file(&path)
-                .hint("resume with the configuration and the table of the first run"));
+            return Err(Error::new(
+                Stage::Checkpoint,
+                format!("the state belongs to {what} {there}, this run has {here}"),
+            )
+            .file(&path)
+            .hint("resume with the configuration and the table of the first run"));
         }
     }
     let mut take = |name: &str| {
         let tensor = tensors.remove(name).filter(|tensor| tensor.size() == like.parameters.size());
-        tensor.ok_or_else(|| Error::new(Stage::Checkpoint, format!("`{name}` is missing or of another shape")).file(&path))
+        tensor.ok_or_else(|| {
+            Error::new(Stage::Checkpoint, format!("`{name}` is missing or of another shape")).file(&path)
+        })
     };
     Ok(State { epoch: found.epoch, parameters: take("parameters")?, first: take("first")?, second: take("second")? })
 }
@@ -272,7 +284,9 @@ fn write_tensors(path: &Path, tensors: &[(String, Tensor)], card: &impl Serializ
     }
     let plain = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
     let metadata: BTreeMap<String, String> = match serde_json::to_value(card) {
-        Ok(serde_json::Value::Object(fields)) => fields.into_iter().map(|(key, value)| (key, text_of(&value))).collect(),
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.into_iter().map(|(key, value)| (key, text_of(&value))).collect()
+        }
         _ => BTreeMap::new(),
     };
     let length = 8 + u64::from_le_bytes(plain[..8].try_into().expect("eight bytes")) as usize;
@@ -295,7 +309,9 @@ fn text_of(value: &serde_json::Value) -> String {
 /// All tensors of a file by name, and its card.
 fn read_tensors<C: for<'de> Deserialize<'de>>(path: &Path) -> Result<(BTreeMap<String, Tensor>, C)> {
     let damaged = |reason: String| {
-        Error::new(Stage::Checkpoint, format!("the file is damaged: {reason}")).file(path).hint("train again, or restore it")
+        Error::new(Stage::Checkpoint, format!("the file is damaged: {reason}"))
+            .file(path)
+            .hint("train again, or restore it")
     };
     let size = std::fs::metadata(path).map_err(|error| Error::io(path, "open", &error))?.len();
     if size > MAX_BYTES {

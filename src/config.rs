@@ -341,7 +341,10 @@ impl Config {
             }
         }
         if loss.regression == 0.0 && loss.ranking == 0.0 {
-            return Err(Error::new(Stage::Config, "`loss.regression` and `loss.ranking` are both 0: nothing is learned"));
+            return Err(Error::new(
+                Stage::Config,
+                "`loss.regression` and `loss.ranking` are both 0: nothing is learned",
+            ));
         }
         Ok(())
     }
@@ -373,7 +376,11 @@ fn explain(error: &serde_yaml::Error) -> Error {
             let mut names = quoted(rest).into_iter();
             let unknown = names.next().unwrap_or_default();
             let known: Vec<String> = names.collect();
-            format!("unknown key {}; known here: {}", suggest(&unknown, known.iter().map(String::as_str)), known.join(", "))
+            format!(
+                "unknown key {}; known here: {}",
+                suggest(&unknown, known.iter().map(String::as_str)),
+                known.join(", ")
+            )
         }
         None => text.split(" at line ").next().unwrap_or(&text).to_string(),
     };

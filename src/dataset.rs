@@ -120,8 +120,7 @@ impl Dataset {
         let train_labels = table.numbers(&data.train_target)?;
         let test_labels = table.numbers(data.test_target())?;
         let texts = table.architectures(space)?;
-        let architectures =
-            Architectures::new(texts, space, reduction).map_err(|(row, error)| table.at(row, error))?;
+        let architectures = Architectures::new(texts, space, reduction).map_err(|(row, error)| table.at(row, error))?;
         for (name, labels) in [(data.train_target.as_str(), &train_labels), (data.test_target(), &test_labels)] {
             if labels.iter().all(|label| label.is_nan()) {
                 return Err(Error::new(Stage::Dataset, format!("column `{name}` has no value")).file(table.file()));

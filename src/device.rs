@@ -73,7 +73,8 @@ pub fn select(name: &str) -> Result<Device> {
     if (index as i64) < cuda.devices {
         return Ok(Device::Cuda(index));
     }
-    let fail = |message: &str, hint: &str| Err(Error::new(Stage::Device, format!("--device {name}: {message}")).hint(hint));
+    let fail =
+        |message: &str, hint: &str| Err(Error::new(Stage::Device, format!("--device {name}: {message}")).hint(hint));
     match (cuda.driver, cuda.library, cuda.devices) {
         (false, ..) => fail("there is no NVIDIA driver (libcuda.so.1) on this machine", "use --device cpu"),
         (true, Err(reason), _) => fail(

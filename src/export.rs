@@ -37,8 +37,8 @@ pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
             compare(&reloaded, &inputs, &forward(&inputs)).map_err(|error| error.file(path))
         })
     });
-    let renamed = checked
-        .and_then(|()| std::fs::rename(&partial, path).map_err(|error| Error::io(path, "write", &error)));
+    let renamed =
+        checked.and_then(|()| std::fs::rename(&partial, path).map_err(|error| Error::io(path, "write", &error)));
     if renamed.is_err() {
         // Nothing is left to do where even this fails.
         let _ = std::fs::remove_file(&partial);

@@ -24,7 +24,9 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     if path == Path::new("-") {
         let mut output = BufWriter::new(io::stdout().lock());
         return match write(&mut output).and_then(|()| output.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("standard output", "write", &error)),
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::io("standard output", "write", &error))
+            }
             _ => Ok(()),
         };
     }

@@ -22,7 +22,9 @@ fn main() -> ExitCode {
         Err(fault) => {
             let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());
             let first = text.and_then(|text| text.lines().next()).unwrap_or("unknown");
-            eprintln!("error: internal fault: {first}\n  hint: run again with CARL_BACKTRACE=1 and report what it prints");
+            eprintln!(
+                "error: internal fault: {first}\n  hint: run again with CARL_BACKTRACE=1 and report what it prints"
+            );
             ExitCode::from(2)
         }
     }

@@ -159,7 +159,7 @@ mod tests {
         #[test]
         fn tau_equals_an_independent_one(pairs in prop::collection::vec((0u8..12, 0u8..12), 2..60)) {
             let (x, y): (Vec<f64>, Vec<f64>) = pairs.iter().map(|&(a, b)| (f64::from(a), f64::from(b))).unzip();
-            let (mut up, mut x_only, mut y_only) = (0.0, 0.0, 0.0);
+            let (mut up, mut x_only, mut y_only) = (0.0, 0.0, 0.0f64);
             for i in 0..x.len() {
                 for j in 0..i {
                     up += ((x[i] - x[j]) * (y[i] - y[j])).signum() * f64::from(x[i] != x[j] && y[i] != y[j]);
@@ -167,12 +167,9 @@ mod tests {
                     y_only += f64::from(y[i] != y[j]);
                 }
             }
-            let naive: f64 = up / (x_only * y_only as f64).sqrt();
+            let naive: f64 = up / (x_only * y_only).sqrt();
             let tau = kendall_tau(&x, &y);
             prop_assert!(naive.is_nan() && tau.is_nan() || (naive - tau).abs() < 1e-12);
-            if let Ok((crate_tau, _)) = kendalls::tau_b(&x, &y) {
-                prop_assert!(tau.is_nan() || (crate_tau - tau).abs() < 1e-12);
-            }
         }
 
         #[test]

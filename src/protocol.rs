@@ -43,6 +43,7 @@ pub struct Machine {
 ///
 /// # Errors
 /// A split that cannot be drawn or trained on.
+#[allow(clippy::too_many_arguments)]
 pub fn run(
     config: &Config,
     dataset: &Dataset,

@@ -57,13 +57,12 @@ impl Weights {
         let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
         let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
         let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
-        let calibration =
-            Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
+        let calibration = Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
         Ensemble::new(model, &calibration)
     }
 }
 
-/// Standardised scores of every member for every graph, [E][F].
+/// Standardised scores of every member for every graph, [E]`[F]`.
 pub fn member_scores(
     weights: &Weights,
     graphs: &[Graph],
@@ -114,7 +113,7 @@ pub fn member_scores(
     scores.into_inner().expect("workers are gone")
 }
 
-/// Mean and standard deviation over members of [E][F] scores, each [F].
+/// Mean and standard deviation over members of [E]`[F]` scores, each [F].
 pub fn mean_and_spread(members: &[Vec<f32>]) -> (Vec<f64>, Vec<f64>) {
     let count = members.len() as f64;
     let over = |place: usize| {

@@ -84,8 +84,7 @@ impl Benchmark {
                 ]
             })
             .collect();
-        let header =
-            ["train", "Kendall tau", "Spearman", "precision@10", "regret@10", "train s", "score s"];
+        let header = ["train", "Kendall tau", "Spearman", "precision@10", "regret@10", "train s", "score s"];
         print(&text_table(&header, &rows))
     }
 }

@@ -8,7 +8,7 @@ use carl::graph::{Graph, canonicalize};
 use carl::random::Random;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Number of architectures that the written program is compared on.
 const SAMPLES: usize = 64;
@@ -28,7 +28,8 @@ impl Export {
         let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
         let mut random = Random::new(0, 0);
         let canonical = |arch: &carl::space::Architecture| {
-            canonicalize(&space.graph(arch), space.vocabulary(), checkpoint.config.graph).map(|canonical| canonical.graph)
+            canonicalize(&space.graph(arch), space.vocabulary(), checkpoint.config.graph)
+                .map(|canonical| canonical.graph)
         };
         let drawn: Result<Vec<Graph>> =
             (0..SAMPLES).map(|_| space.sample(&mut random).and_then(|arch| canonical(&arch))).collect();
@@ -42,13 +43,18 @@ impl Export {
             }
         };
         let output = self.output.clone().unwrap_or_else(|| self.checkpoint.join(EXPORT));
-        if output == PathBuf::from("-") {
-            return Err(Error::new(Stage::Usage, "a TorchScript program is checked on disk, it cannot go to standard output"));
+        if output == Path::new("-") {
+            return Err(Error::new(
+                Stage::Usage,
+                "a TorchScript program is checked on disk, it cannot go to standard output",
+            ));
         }
         export::export(&checkpoint.weights, &graphs, &output)?;
         talk(&format!("{} is written and equals the model at batch 1, 2 and 257", output.display()));
         if common.json {
-            print_json(&json!({"output": output, "members": checkpoint.weights.members(), "vocabulary": checkpoint.card.vocabulary}))?;
+            print_json(
+                &json!({"output": output, "members": checkpoint.weights.members(), "vocabulary": checkpoint.card.vocabulary}),
+            )?;
         }
         Ok(())
     }

@@ -88,7 +88,9 @@ impl Predict {
         talk(&format!("{} architectures ({functions} distinct functions) in {seconds:.1} s", architectures.len()));
         if common.json && self.output != Path::new("-") {
             let rows = architectures.len();
-            print_json(&json!({"architectures": rows, "functions": functions, "seconds": seconds, "output": self.output}))?;
+            print_json(
+                &json!({"architectures": rows, "functions": functions, "seconds": seconds, "output": self.output}),
+            )?;
         }
         Ok(())
     }

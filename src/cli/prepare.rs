@@ -47,7 +47,9 @@ impl Prepare {
         let seconds = started.elapsed().as_secs_f64();
         talk(&format!("{rows} architectures, {} columns in {seconds:.1} s", benchmark.columns.len()));
         if common.json && self.output != Path::new("-") {
-            print_json(&json!({"rows": rows, "columns": benchmark.columns, "seconds": seconds, "output": self.output}))?;
+            print_json(
+                &json!({"rows": rows, "columns": benchmark.columns, "seconds": seconds, "output": self.output}),
+            )?;
         }
         Ok(())
     }

@@ -31,7 +31,8 @@ impl Spaces {
         }
         let rows: Vec<Vec<String>> = (spaces.iter())
             .map(|space| {
-                let names: Vec<&str> = space.vocabulary().operations().iter().map(|operation| operation.name.as_str()).collect();
+                let names: Vec<&str> =
+                    space.vocabulary().operations().iter().map(|operation| operation.name.as_str()).collect();
                 let names = if space.name() == space::USER_SPACE { "yours".to_string() } else { names.join(" ") };
                 vec![space.name().to_string(), space.size().map_or("open".to_string(), |size| size.to_string()), names]
             })

@@ -62,9 +62,18 @@ impl Train {
         let mut config = common.config(&self.config.config, &self.config.set)?;
         let (space, dataset) = Dataset::open(&mut config)?;
         let split = Split::draw(&dataset.labelled(), config.split.train, config.split.validation, config.split.seed)?;
-        let set = TrainingSet::new(&dataset, &[split.clone()], config.model.members, space.vocabulary().len())?;
+        let set =
+            TrainingSet::new(&dataset, std::slice::from_ref(&split), config.model.members, space.vocabulary().len())?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
-        let run = Run { config: &config, space: space.as_ref(), dataset: &dataset, split: &split, set: &set, folder, machine };
+        let run = Run {
+            config: &config,
+            space: space.as_ref(),
+            dataset: &dataset,
+            split: &split,
+            set: &set,
+            folder,
+            machine,
+        };
         let trainer = Trainer::new(&config, &set, output_id(space.vocabulary())?, machine.device, machine.threads);
         let mut state = trainer.start();
         let mut log = Vec::new();
@@ -77,7 +86,8 @@ impl Train {
         let last = self.stop_after.unwrap_or(usize::MAX).min(config.train.epochs);
         let weights = run.train(&trainer, &mut state, last, &mut log)?;
         if state.epoch < config.train.epochs {
-            let message = format!("stopped after epoch {} of {}; the checkpoint is whole", state.epoch, config.train.epochs);
+            let message =
+                format!("stopped after epoch {} of {}; the checkpoint is whole", state.epoch, config.train.epochs);
             let hint = format!("go on with --resume {}", run.folder.display());
             if self.stop_after.is_some_and(|epoch| epoch <= state.epoch) {
                 talk(&format!("{message}\n{hint}"));
@@ -146,7 +156,8 @@ impl Run<'_> {
         metrics["score_seconds"] = score_seconds.into();
         if !self.split.validation.is_empty() {
             let of = |values: &[f64]| self.split.validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-            let labels: Vec<f64> = of(&self.dataset.train_labels).iter().map(|label| self.dataset.sign() * label).collect();
+            let labels: Vec<f64> =
+                of(&self.dataset.train_labels).iter().map(|label| self.dataset.sign() * label).collect();
             metrics["validation_kendall_tau"] = kendall_tau(&of(&scores), &labels).into();
         }
         let text = serde_json::to_string_pretty(&metrics).expect("plain data") + "\n";
@@ -193,11 +204,17 @@ impl Run<'_> {
             points: (log.iter()).filter_map(|line| Some((line["epoch"].as_f64()?, line[*term].as_f64()?))).collect(),
             band: None,
         };
-        let drawn = TERMS.iter().filter(|term| log.iter().any(|line| line[**term].as_f64().is_some_and(|value| value > 0.0)));
+        let drawn =
+            TERMS.iter().filter(|term| log.iter().any(|line| line[**term].as_f64().is_some_and(|value| value > 0.0)));
         let fact = |name: &str, value: String| (name.to_string(), value);
         let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
         Page {
-            title: format!("{}: {} cells ranked from {}", self.config.space, self.dataset.len(), self.split.train.len()),
+            title: format!(
+                "{}: {} cells ranked from {}",
+                self.config.space,
+                self.dataset.len(),
+                self.split.train.len()
+            ),
             summary: vec![
                 fact("trained on", self.config.data.train_target.clone()),
                 fact("judged by", target.to_string()),
@@ -210,7 +227,10 @@ impl Run<'_> {
             sections: vec![
                 Section {
                     heading: "Score against truth".to_string(),
-                    text: Some("Every architecture with a truth, training cells included; the ten best scores stand out.".to_string()),
+                    text: Some(
+                        "Every architecture with a truth, training cells included; the ten best scores stand out."
+                            .to_string(),
+                    ),
                     content: Content::Scatter(Scatter {
                         x_label: format!("score (estimate of {})", self.config.data.train_target),
                         y_label: target.to_string(),

@@ -22,7 +22,9 @@ impl Encoder {
         builder.scope("encoder", |builder| Encoder {
             embedding: Linear::new(builder, "embedding", operations, options.hidden),
             layers: (0..options.layers)
-                .map(|index| GraphConvolution::new(builder, &format!("layers.{index}"), options.hidden, options.convolution))
+                .map(|index| {
+                    GraphConvolution::new(builder, &format!("layers.{index}"), options.hidden, options.convolution)
+                })
                 .collect(),
         })
     }

@@ -34,6 +34,7 @@ impl NoiseBank {
 }
 
 /// The noise of one forward pass.
+#[allow(clippy::large_enum_variant)] // one a step, on the stack
 pub enum Noise<'a> {
     /// Nothing is dropped: evaluation.
     Off,

@@ -51,8 +51,8 @@ impl Axis {
     }
 
     /// The axis of a plot without data.
-    pub fn unit() -> Self {
-        Axis { low: 0.0, high: 1.0, log: false }
+    pub fn unit(log: bool) -> Self {
+        Axis { low: 0.0, high: 1.0, log }
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high one; none if it cannot be drawn.
@@ -65,12 +65,12 @@ impl Axis {
         if !self.log {
             return self.linear(self.low, self.high, wanted);
         }
-        let marks = self.powers(wanted);
-        if marks.len() > 2 {
-            return Ticks { marks, exponent: 0 };
+        let choices = [self.powers(wanted, &[1.0]), self.powers(wanted, &[1.0, 2.0, 5.0])];
+        match choices.into_iter().find(|marks| marks.len() > 2) {
+            Some(marks) => Ticks { marks, exponent: 0 },
+            // Less than a decade: evenly spaced numbers, though their marks are not.
+            None => self.linear(10f64.powf(self.low), 10f64.powf(self.high), wanted),
         }
-        // Less than a decade: round numbers, though their distances shrink.
-        self.linear(10f64.powf(self.low), 10f64.powf(self.high), wanted)
     }
 
     /// Multiples of 1, 2 or 5 times a power of ten between two values.
@@ -89,25 +89,23 @@ impl Axis {
         Ticks { marks: values.filter_map(mark).collect(), exponent }
     }
 
-    /// Powers of ten on a logarithmic axis, with 2 and 5 between them where there are few.
-    fn powers(&self, wanted: usize) -> Vec<Tick> {
+    /// Powers of ten on a logarithmic axis, times each of `leads`.
+    fn powers(&self, wanted: usize, leads: &[f64]) -> Vec<Tick> {
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let every = ((self.high - self.low) / wanted as f64).ceil().max(1.0) as i32;
-        let leads: &[f64] = if self.high - self.low < 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        let short = PLAIN.contains(&first) && PLAIN.contains(&(last - 1));
         let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(every) == 0);
-        let values = exponents.flat_map(|exponent| leads.iter().map(move |&lead| (lead, exponent)));
-        let shown = values.filter(|(lead, exponent)| {
-            let value = lead.log10() + f64::from(*exponent);
-            (self.low..=self.high).contains(&value)
-        });
-        let text = |lead: f64, exponent: i32| match (short, lead) {
-            (true, _) => plain(lead * 10f64.powi(exponent), (-exponent).max(0) as usize),
-            (false, 1.0) => power_of_ten(exponent),
-            (false, _) => format!("{lead}×{}", power_of_ten(exponent)),
+        let place =
+            |(lead, exponent): (f64, i32)| (lead.log10() + f64::from(exponent) - self.low) / (self.high - self.low);
+        let mut shown: Vec<(f64, i32)> =
+            exponents.flat_map(|exponent| leads.iter().map(move |&lead| (lead, exponent))).collect();
+        shown.retain(|&mark| (0.0..=1.0).contains(&place(mark)));
+        let short = shown.iter().all(|(_, exponent)| PLAIN.contains(exponent));
+        let text = |(lead, exponent): (f64, i32)| match lead {
+            _ if short => plain(lead * 10f64.powi(exponent), (-exponent).max(0) as usize),
+            1.0 => power_of_ten(exponent),
+            _ => format!("{lead}×{}", power_of_ten(exponent)),
         };
-        let place = |lead: f64, exponent: i32| (lead.log10() + f64::from(exponent) - self.low) / (self.high - self.low);
-        shown.map(|(lead, exponent)| Tick { place: place(lead, exponent), text: text(lead, exponent) }).collect()
+        shown.into_iter().map(|mark| Tick { place: place(mark), text: text(mark) }).collect()
     }
 }
 
@@ -184,8 +182,9 @@ mod tests {
     fn logarithmic_ticks_are_powers() {
         let log = |low, high| texts(&[low, high], true).0;
         assert_eq!(log(0.001, 100.0), ["0.001", "0.01", "0.1", "1", "10", "100"]);
-        assert_eq!(log(1e-9, 1e3), ["10⁻⁸", "10⁻⁶", "10⁻⁴", "10⁻²", "10⁰", "10²"]);
-        assert_eq!(log(0.04, 0.6), ["0.05", "0.10", "0.20", "0.50"].map(|text| text.trim_end_matches('0')));
+        assert_eq!(log(1e-9, 1e3), ["10⁻⁹", "10⁻⁶", "10⁻³", "10⁰", "10³"]);
+        assert_eq!(log(0.04, 0.6), ["0.05", "0.1", "0.2", "0.5"]);
+        assert_eq!(log(0.012, 1.5), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
         assert_eq!(log(0.31, 0.36), ["0.31", "0.32", "0.33", "0.34", "0.35", "0.36"]);
     }
 

@@ -11,7 +11,7 @@ use plot::Plot;
 
 const TEMPLATE: &str = include_str!("page.html");
 
-/// Text cells longer than this may be broken between any two characters.
+/// Text cells longer than this may be broken, at a mark between parts if there is one.
 const LONG: usize = 24;
 
 /// A report.
@@ -131,14 +131,15 @@ fn environment() -> Environment<'static> {
 
 fn section_value(section: &Section, id: usize) -> Value {
     let text = section.text.as_deref().unwrap_or_default().replace("\r\n", "\n");
-    let paragraphs: Vec<&str> = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
+    let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty());
+    let paragraphs: Vec<String> = paragraphs.map(str::to_string).collect();
     let content = match &section.content {
         Content::Scatter(data) => plot_value(plot::scatter(data, &section.heading, id), Vec::new()),
         Content::Lines(data) => plot_value(plot::lines(data, &section.heading, id), legend(data)),
         Content::Table(table) => table_value(table),
         Content::Svg(svg) => context! { kind => "drawing", svg => Value::from_safe_string(svg.clone()) },
     };
-    context! { id, heading => &section.heading, paragraphs => owned(&paragraphs), content }
+    context! { id, heading => &section.heading, paragraphs, content }
 }
 
 fn plot_value(plot: Plot, legend: Vec<Value>) -> Value {
@@ -158,7 +159,11 @@ fn table_value(table: &Table) -> Value {
             false if text.chars().count() > LONG => "long",
             false => "",
         };
-        context! { text, class }
+        let pieces: Vec<String> = match class {
+            "long" => text.split_inclusive(['|', ',', ';', ' ']).map(str::to_string).collect(),
+            _ => vec![text.to_string()],
+        };
+        context! { pieces, class }
     };
     let cells = |row: &Vec<String>| -> Value {
         table.columns.iter().enumerate().map(|(index, column)| cell(row, index, column)).collect::<Vec<_>>().into()
@@ -167,10 +172,6 @@ fn table_value(table: &Table) -> Value {
         table.columns.iter().map(|column| context! { name => &column.name, numeric => column.numeric }).collect();
     let rows: Vec<Value> = table.rows.iter().map(cells).collect();
     context! { kind => "table", columns, count => grouped(rows.len()), one => rows.len() == 1, rows }
-}
-
-fn owned(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| text.to_string()).collect()
 }
 
 /// A count with commas between thousands.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 /// Size of a drawing in its own units; the page scales it to the width there is.
 const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 370.0;
+const HEIGHT: f64 = 340.0;
 const TOP: f64 = 10.0;
 const RIGHT: f64 = 18.0;
 const BOTTOM: f64 = 54.0;
@@ -43,8 +43,10 @@ pub(super) fn scatter(data: &Scatter, name: &str, id: usize) -> Plot {
     for (x, y, tooltip) in &data.highlighted {
         let Some((x, y)) = frame.at(*x, *y) else { continue };
         let tooltip = HtmlEscape(tooltip);
-        let _ =
-            write!(svg, "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"5\"><title>{tooltip}</title></circle>");
+        let _ = write!(
+            svg,
+            "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{tooltip}</title></circle>"
+        );
     }
     svg.push_str("</svg>");
     let drawn = data.points.iter().filter(|&&(x, y)| frame.at(x, y).is_some()).count();
@@ -89,6 +91,7 @@ struct Frame {
     x_ticks: Ticks,
     y_ticks: Ticks,
     left: f64,
+    log_y: bool,
     empty: bool,
 }
 
@@ -97,20 +100,30 @@ impl Frame {
         let x = Axis::over(points.iter().map(|point| point.0), false);
         let y = Axis::over(points.iter().map(|point| point.1), log_y);
         let empty = x.is_none() || y.is_none();
-        let (x, y) = (x.unwrap_or(Axis::unit()), y.unwrap_or(Axis::unit()));
+        let (x, y) = (x.unwrap_or(Axis::unit(false)), y.unwrap_or(Axis::unit(log_y)));
+        if empty {
+            let (x_ticks, y_ticks) = (Ticks::default(), Ticks::default());
+            return Frame { x, y, x_ticks, y_ticks, left: 34.0, log_y, empty };
+        }
         let y_ticks = y.ticks(5);
         let left = 34.0 + CHARACTER * longest(&y_ticks.marks);
         let room = WIDTH - RIGHT - left;
         let fits = |ticks: &Ticks| (longest(&ticks.marks) + 1.5) * CHARACTER * ticks.marks.len() as f64 <= room;
         let x_ticks = [6, 4, 2].into_iter().map(|wanted| x.ticks(wanted)).find(fits).unwrap_or_else(|| x.ticks(1));
-        Frame { x, y, x_ticks, y_ticks, left, empty }
+        Frame { x, y, x_ticks, y_ticks, left, log_y, empty }
     }
 
     /// Place of a point; none if it cannot be drawn.
     fn at(&self, x: f64, y: f64) -> Option<(f64, f64)> {
-        let (x, y) = (self.x.place(x)?, self.y.place(y)?);
-        let drawn = !self.empty && (0.0..=1.0).contains(&x) && (0.0..=1.0).contains(&y);
-        drawn.then(|| (self.across(x), self.down(y)))
+        Some((self.horizontal(x)?, self.vertical(y)?))
+    }
+
+    fn horizontal(&self, x: f64) -> Option<f64> {
+        self.x.place(x).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.across(share))
+    }
+
+    fn vertical(&self, y: f64) -> Option<f64> {
+        self.y.place(y).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.down(share))
     }
 
     fn across(&self, share: f64) -> f64 {
@@ -187,20 +200,19 @@ impl Frame {
         let _ = write!(svg, "<path class=\"line\" d=\"{path}\"/>");
         if series.points.len() <= MARKED {
             let dots: Vec<(i64, i64)> = places.into_iter().flatten().map(tenths).collect();
-            let _ = write!(svg, "<g class=\"dots\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
+            let _ =
+                write!(svg, "<g class=\"dots points\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
         }
     }
 
     /// The area between the edges of a series' band. An edge that a logarithm cannot take ends at the axis.
     fn band(&self, svg: &mut String, series: &Series) {
-        let edge = |x: f64, y: f64| match y {
-            y if y.is_finite() => Some((self.across(self.x.place(x)?), self.down(self.y.place(y).unwrap_or(0.0)))),
-            _ => None,
-        };
+        let floor = |y: f64| (self.log_y && y <= 0.0).then(|| self.down(0.0));
+        let edge = |x: f64, y: f64| Some((self.horizontal(x)?, self.vertical(y).or_else(|| floor(y))?));
         let band = series.band.as_deref().unwrap_or_default();
         let sides = series.points.iter().zip(band).map(|(&(x, _), &(low, high))| Some((edge(x, low)?, edge(x, high)?)));
         let sides: Vec<_> = sides.collect();
-        let runs = sides.split(Option::is_none).filter(|run| run.len() > 1 && !self.empty);
+        let runs = sides.split(Option::is_none).filter(|run| run.len() > 1);
         let area = |run: &[Option<((f64, f64), (f64, f64))>]| {
             let there = run.iter().flatten().map(|side| side.0);
             path_of(there.chain(run.iter().rev().flatten().map(|side| side.1))) + "Z"

@@ -11,6 +11,8 @@ use std::path::Path;
 /// This format.
 pub const FORMAT: Format = Format { name: "HW-NAS-Bench pickle", space: "nasbench201", detect, read };
 
+/// Most columns.
+const MAX_COLUMNS: usize = 64;
 const DATASETS: [(&str, &str); 3] = [("c10", "cifar10"), ("c100", "cifar100"), ("in16", "ImageNet16-120")];
 /// Unit of the column by the ending of the metric.
 const UNITS: [(&str, &str); 3] = [("_latency", "_ms"), ("_energy", "_mj"), ("_arithmetic_intensity", "")];
@@ -36,12 +38,17 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
         }
         for (name, values) in metrics.entries().into_iter().flatten() {
             let name = name.text().unwrap_or_default();
-            let Some((_, unit)) = UNITS.iter().find(|(end, _)| name.ends_with(end)) else { continue };
+            let Some((_, unit)) = UNITS.iter().find(|(end, _)| name.ends_with(end) && name.len() < 64) else {
+                continue;
+            };
             let values = values.numbers().filter(|values| Some(values.len()) == archs.as_ref().map(Vec::len));
             let values = values.ok_or_else(|| {
                 let name = name.chars().take(40).collect::<String>();
                 Error::new(Stage::Source, format!("`{name}` of {dataset} is not one number a network"))
             })?;
+            if columns.len() == MAX_COLUMNS {
+                return Err(Error::new(Stage::Source, format!("more than {MAX_COLUMNS} metrics")));
+            }
             columns.push(format!("{short}_{name}{unit}"));
             measured.push(values);
         }

@@ -42,6 +42,9 @@ const ACCURACIES: [(&str, &str, &str); 6] = [
 
 /// Most architectures of a release.
 const MAX_ARCHITECTURES: usize = 1 << 16;
+/// Most training budgets of an architecture, and most runs of a budget.
+const MAX_BUDGETS: usize = 16;
+const MAX_RUNS: usize = 64;
 /// One architecture takes 0.3 MB, the list of all strings 1.4 MB.
 const SMALL: Limits = Limits { bytes: 1 << 23, values: 1 << 17, memo: 1 << 17, string: 1 << 16 };
 /// The one-file releases take some gigabytes.
@@ -80,7 +83,8 @@ impl Digest for Runs {
 }
 
 fn budget(runs: Value) -> Result<Budget> {
-    let runs = runs.entries().ok_or_else(|| Error::new(Stage::Source, "`all_results` is not a dict"))?;
+    let runs = runs.entries().filter(|runs| runs.len() <= MAX_RUNS);
+    let runs = runs.ok_or_else(|| Error::new(Stage::Source, "`all_results` is not a dict of a few runs"))?;
     let mut epochs = 0;
     let mut means = [Mean::default(); ACCURACIES.len()];
     let (mut params, mut flops) = (Mean::default(), Mean::default());
@@ -130,7 +134,8 @@ impl Runs {
     /// # Errors
     /// Records that name no architecture, or one of another space.
     pub fn row(&self, budgets: Value, kind: Kind) -> Result<Row> {
-        let budgets = budgets.entries().ok_or_else(|| Error::new(Stage::Source, "not a dict of training budgets"))?;
+        let budgets = budgets.entries().filter(|budgets| budgets.len() <= MAX_BUDGETS);
+        let budgets = budgets.ok_or_else(|| Error::new(Stage::Source, "not a dict of a few training budgets"))?;
         let mut arch = None;
         let mut values = vec![f64::NAN; columns().len()];
         for (_, record) in budgets {

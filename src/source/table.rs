@@ -69,8 +69,7 @@ impl Records {
         } else {
             Box::new(File::open(path).map_err(|error| Error::io(path, "open", &error))?)
         };
-        let plain: Box<dyn Read + Send> =
-            if gzip { Box::new(MultiGzDecoder::new(BufReader::new(raw))) } else { raw };
+        let plain: Box<dyn Read + Send> = if gzip { Box::new(MultiGzDecoder::new(BufReader::new(raw))) } else { raw };
         Records::read(path, layout, plain)
     }
 
@@ -102,7 +101,9 @@ impl Records {
         }
         for (index, name) in records.header.iter().enumerate() {
             if records.header[..index].contains(name) {
-                return Err(Error::new(Stage::Table, format!("column `{name}` is there twice")).file(file).at(Position::Line(1)));
+                return Err(Error::new(Stage::Table, format!("column `{name}` is there twice"))
+                    .file(file)
+                    .at(Position::Line(1)));
             }
         }
         Ok(records)
@@ -188,7 +189,8 @@ impl Records {
     /// An object's values in the order of the header.
     fn spread(&self, line: u64, object: &serde_json::Map<String, serde_json::Value>) -> Result<Record> {
         if let Some(name) = object.keys().find(|name| !self.header.contains(name)) {
-            let message = format!("key {} is not in the first line", suggest(name, self.header.iter().map(String::as_str)));
+            let message =
+                format!("key {} is not in the first line", suggest(name, self.header.iter().map(String::as_str)));
             return Err(Error::new(Stage::Table, message).file(&self.file).at(Position::Line(line)));
         }
         let fields = self.header.iter().map(|name| object.get(name).map(flatten).unwrap_or_default());
@@ -361,7 +363,9 @@ fn shorten(field: &str) -> String {
 fn csv_error(file: &Path, error: &csv::Error) -> Error {
     let position = error.position().map(|position| Position::Line(position.line()));
     let message = match error.kind() {
-        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => format!("{len} fields, but the header has {expected_len}"),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("{len} fields, but the header has {expected_len}")
+        }
         csv::ErrorKind::Utf8 { .. } => "not UTF-8 text".to_string(),
         csv::ErrorKind::Io(error) => read_failure(error),
         _ => error.to_string(),
@@ -396,7 +400,10 @@ impl<R: Read> Read for Limited<R> {
             None => self.since_newline += count,
         }
         if self.since_newline > MAX_RECORD {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a line is longer than {MAX_RECORD} bytes")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("a line is longer than {MAX_RECORD} bytes"),
+            ));
         }
         Ok(count)
     }

@@ -70,7 +70,8 @@ impl TrainingSet {
             let scale = LabelScale { mean: mean(&raw), scale: dataset.sign() * standard_deviation(&raw) };
             if scale.scale == 0.0 {
                 let message = format!("all {} training labels of split {} are {}", raw.len(), split.seed, raw[0]);
-                return Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use another split or more rows"));
+                return Err(Error::new(Stage::Dataset, message)
+                    .hint("there is nothing to rank: use another split or more rows"));
             }
             let labels: Vec<f64> = raw.iter().map(|label| (label - scale.mean) / scale.scale).collect();
             scales.push(scale);

@@ -71,21 +71,15 @@ impl<'a> Trainer<'a> {
 
     /// The state before the first step.
     pub fn start(&self) -> State {
-        let mut streams: Vec<Random> = (self.set.members.iter())
-            .map(|member| Random::of(member.seed, Purpose::Start, member.index, 0))
-            .collect();
+        let mut streams: Vec<Random> =
+            (self.set.members.iter()).map(|member| Random::of(member.seed, Purpose::Start, member.index, 0)).collect();
         let model =
             Carl::fresh(&self.config.model, self.vocabulary(), self.output, &mut streams, self.kind, Device::Cpu);
         let parameters = model.flat().copy();
-        State {
-            epoch: 0,
-            first: parameters.zeros_like(),
-            second: parameters.zeros_like(),
-            parameters,
-        }
+        State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
     }
 
-/// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
+    /// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
     /// begun, so that all end at the same one.
     ///
     /// # Errors
@@ -114,7 +108,8 @@ impl<'a> Trainer<'a> {
                 scope.spawn(|| {
                     tch::set_num_threads(1);
                     while let Some(members) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let mut group = Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
+                        let mut group =
+                            Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
                         let outcome = group.run(&frontier, observer);
                         finished.lock().expect("nothing panics under the lock").push(outcome.map(|()| group));
                     }
@@ -203,8 +198,7 @@ impl<'a> Group<'a> {
         let rows: Vec<i64> = members.iter().map(|&member| member as i64).collect();
         let rows = Tensor::from_slice(&rows);
         let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(device);
-        let model =
-            Carl::over(&config.model, trainer.vocabulary(), trainer.output, take(&state.parameters), true);
+        let model = Carl::over(&config.model, trainer.vocabulary(), trainer.output, take(&state.parameters), true);
         let mut streams: Vec<Random> = (members.iter())
             .map(|&member| &trainer.set.members[member])
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
@@ -319,11 +313,7 @@ fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
         let shape: Vec<i64> = functions.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();
         tensor.squeeze_dim(0).index_select(0, &flat).view(shape.as_slice())
     };
-    Graphs {
-        operations: take(&graphs.operations),
-        adjacency: take(&graphs.adjacency),
-        mask: take(&graphs.mask),
-    }
+    Graphs { operations: take(&graphs.operations), adjacency: take(&graphs.adjacency), mask: take(&graphs.mask) }
 }
 
 /// d sum(loss) / d parameters, [E, P], from loss [E]; zero where a parameter has no part in it.

@@ -31,6 +31,9 @@ const ALLOWED: &[(&str, &str)] = &[
 /// Memo numbers are given in sequence; a larger jump than this is no pickler's work.
 const MAX_MEMO_GAP: usize = 16;
 
+/// Longest name of a global, in bytes.
+const MAX_NAME: usize = 128;
+
 /// Highest stack; picklers fill containers a thousand items at a time.
 const MAX_STACK: usize = 1 << 18;
 
@@ -56,6 +59,8 @@ pub struct Machine<'d, R> {
     stack: Vec<Atom>,
     /// Heights of the stack.
     marks: Vec<usize>,
+    /// Items and bytes that calls have copied.
+    copied: u64,
 }
 
 impl<'d, R: BufRead> Machine<'d, R> {
@@ -69,6 +74,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
             memo: Vec::new(),
             stack: Vec::new(),
             marks: Vec::new(),
+            copied: 0,
         }
     }
 
@@ -377,6 +383,9 @@ impl<'d, R: BufRead> Machine<'d, R> {
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
+        if module.len() + name.len() > MAX_NAME {
+            return Err(damaged("a global with a name beyond reason"));
+        }
         let allowed = ALLOWED.iter().any(|&(known, pattern)| {
             let fits = match pattern.strip_prefix('*') {
                 Some(end) => name.ends_with(end) && !name.contains('.'),
@@ -397,6 +406,18 @@ impl<'d, R: BufRead> Machine<'d, R> {
             Some(Slot::Global(name)) => name.clone(),
             _ => return Err(damaged("only a global can be called")),
         };
+        let first = self.value(arguments).items().and_then(|mut items| items.next());
+        // What is made of a container or text copies it. A pickler does so once for each, so that all copies together are
+        // shorter than the pickle; without this check one list could be copied a thousand times.
+        self.copied += match first.and_then(Value::slot) {
+            Some(Slot::List(atoms) | Slot::Set(atoms)) => atoms.len() as u64,
+            Some(Slot::Tuple(atoms)) => atoms.len() as u64,
+            Some(Slot::Str(text)) => text.len() as u64,
+            _ => 0,
+        };
+        if self.copied > self.input.position() {
+            return Err(damaged("more copies than the pickle is long"));
+        }
         let values = self.value(arguments);
         let first = values.items().and_then(|mut items| items.next());
         let slot = match &*global {

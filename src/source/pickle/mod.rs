@@ -14,7 +14,7 @@ use std::io::BufRead;
 use std::sync::Arc;
 
 /// A dict with more entries than this is a collection, not a record: [`Value::get`] does not search it.
-const MAX_FIELDS: usize = 4096;
+const MAX_FIELDS: usize = 1024;
 
 /// What a reader may use before it gives up. Memory is bounded by 48 bytes a value and 4 bytes a memo entry.
 #[derive(Debug, Clone, Copy)]

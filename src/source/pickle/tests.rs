@@ -58,6 +58,13 @@ fn bombs_stay_small() {
     deep.extend(vec![b'a'; (1 << 17) - 1]);
     deep.push(b'.');
     assert!(load(&deep).is_ok());
+    // One list, copied into ten thousand sets.
+    let mut copies = b"](".to_vec();
+    copies.extend(vec![b'N'; 10_000]);
+    copies.extend(b"e\x85q\x00cbuiltins\nset\nq\x01");
+    copies.extend(b"h\x01h\x00R".repeat(10_000));
+    copies.push(b'.');
+    assert!(load(&copies).unwrap_err().message().contains("copies"));
     assert!(load(b"Nr\xff\xff\xff\xff.").unwrap_err().message().contains("memo"));
     let limits = Limits { values: 10, ..Limits::default() };
     assert!(read(&vec![b']'; 100][..], limits).unwrap_err().message().contains("more than 10 values"));

@@ -1,0 +1,7 @@
+//! Framing of TFRecord files.
+#![no_main]
+
+#[path = "../../hostile/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::tfrecord(bytes));
