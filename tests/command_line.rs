@@ -121,8 +121,9 @@ fn wrong_user_graphs() {
     let folder = TempDir::new().unwrap();
     let (table, config) = (folder.path().join("dag.csv"), folder.path().join("dag.yaml"));
     fs::write(&config, format!("space: dag\ndata: {{table: {}, train_target: y}}\n", table.display())).unwrap();
-    for (edges, word) in [("0>1 1>2 2>1", "cycle"), ("0>1", "path"), ("0>1 1>7", "7")] {
-        fs::write(&table, format!("ops,edges,y\ninput conv output,0>1 1>2,1\ninput conv output,{edges},2\n")).unwrap();
+    for (edges, word) in [("0>1 1>2 2>1 2>3", "cycle"), ("0>1 2>3", "no path"), ("0>1 1>7", "7")] {
+        let row = "input conv conv output";
+        fs::write(&table, format!("ops,edges,y\n{row},0>1 1>2 2>3,1\n{row},{edges},2\n")).unwrap();
         refused(&["train", text(&config), "--set", "split.train=2"], &["line 3", word]);
     }
 }
