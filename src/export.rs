@@ -60,7 +60,7 @@ fn rewrite(path: &Path) -> std::io::Result<()> {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(64);
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index)?;
-        let inner = entry.name().split_once('/').map_or("", |(_, inner)| inner).to_string();
+        let inner = entry.name()?.split_once('/').map_or("", |(_, inner)| inner).to_string();
         let mut content = Vec::new();
         entry.read_to_end(&mut content)?;
         if inner.ends_with(".debug_pkl") {
