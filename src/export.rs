@@ -1,7 +1,7 @@
 //! TorchScript: the ensemble as one program for LibTorch and Python.
 //!
-//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N], all float; outputs score [B] (mean of the members'
-//! standardised scores), spread [B], node mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
+//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N], all float; outputs score `[B]` (mean of the members'
+//! standardised scores), spread `[B]`, node mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
 //! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
 
 use crate::batch::Padded;

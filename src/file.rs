@@ -46,7 +46,7 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
 /// Writes bytes.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`fn@write`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |output| output.write_all(bytes))
 }

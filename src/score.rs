@@ -62,7 +62,7 @@ impl Weights {
     }
 }
 
-/// Standardised scores of every member for every graph, [E][F].
+/// Standardised scores of every member for every graph, `[E][F]`.
 pub fn member_scores(
     weights: &Weights,
     graphs: &[Graph],
@@ -113,7 +113,7 @@ pub fn member_scores(
     scores.into_inner().expect("workers are gone")
 }
 
-/// Mean and standard deviation over members of [E][F] scores, each [F].
+/// Mean and standard deviation over members of `[E][F]` scores, each `[F]`.
 pub fn mean_and_spread(members: &[Vec<f32>]) -> (Vec<f64>, Vec<f64>) {
     let count = members.len() as f64;
     let over = |place: usize| {

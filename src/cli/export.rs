@@ -8,7 +8,7 @@ use carl::graph::{Graph, canonicalize};
 use carl::random::Random;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Number of architectures that the written program is compared on.
 const SAMPLES: usize = 64;
@@ -43,7 +43,7 @@ impl Export {
             }
         };
         let output = self.output.clone().unwrap_or_else(|| self.checkpoint.join(EXPORT));
-        if output == PathBuf::from("-") {
+        if output == Path::new("-") {
             return Err(Error::new(
                 Stage::Usage,
                 "a TorchScript program is checked on disk, it cannot go to standard output",

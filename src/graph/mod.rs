@@ -1,6 +1,6 @@
 //! Architecture -> canonical graph.
 //!
-//! A space turns its cell into a [`Graph`] with one operation a node ([`line`] does so for operations on edges). [`reduce`]
+//! A space turns its cell into a [`Graph`] with one operation a node ([`mod@line`] does so for operations on edges). [`reduce`]
 //! drops what the cell's function does not depend on, [`canonical`] gives isomorphic graphs one order and one key, so that
 //! cells that compute the same function are one graph. The way back to the cell stays known.
 

@@ -53,7 +53,7 @@ impl Ensemble {
         ((scores - &self.center) / &self.scale, masks)
     }
 
-    /// What the exported program computes: score [B], spread [B], node mask [B, N], edge mask [B, N, N].
+    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N].
     pub fn forward(&self, operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> [Tensor; 4] {
         let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask));
         let over_members = [0i64].as_slice();

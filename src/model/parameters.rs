@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Starting values of one member, [P], drawn from `random` in the order of the slots.
+/// Starting values of one member, `[P]`, drawn from `random` in the order of the slots.
 pub fn initial_values(slots: &[Slot], random: &mut Random) -> Vec<f64> {
     let draw = |slot: &Slot, random: &mut Random| -> Vec<f64> {
         let value = |_| match slot.init {

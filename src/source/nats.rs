@@ -68,7 +68,7 @@ struct Budget {
     flops_c100: f64,
 }
 
-/// Replaces every `all_results` by the number of its [`Budget`].
+/// Replaces every `all_results` by the number of its budget.
 #[derive(Debug, Default)]
 pub struct Runs(Vec<Budget>);
 

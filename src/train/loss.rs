@@ -1,4 +1,4 @@
-//! Loss terms, one value a member, [E].
+//! Loss terms, one value a member, `[E]`.
 //!
 //! L = L(critical) + lambda_int mean_j L(z_.j) + lambda_red mean_i redundant_i^2 + lambda_var mean_i Var_j z_ij, where
 //! L = w_rank ranking + w_reg squared error on standardised labels. Members do not meet in any term, so that the sum over
@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 /// Names of the terms, in the order of [`Terms::stack`].
 pub const TERMS: [&str; 5] = ["loss", "critical", "intervention", "redundant", "variance"];
 
-/// The terms of one step, each [E]; terms that are switched off are 0.
+/// The terms of one step, each `[E]`; terms that are switched off are 0.
 pub struct Terms {
     /// The weighted sum that is minimised.
     pub total: Tensor,
@@ -84,7 +84,7 @@ pub fn better(labels: &Tensor) -> Tensor {
     labels.unsqueeze(-1).gt_tensor(&labels.unsqueeze(-2)).to_kind(labels.kind())
 }
 
-/// Pairwise logistic ranking, log(1 + exp(-(s_i - s_j))) averaged over y_i > y_j; scores [E, K, B] -> [E], mean over K.
+/// Pairwise logistic ranking, log(1 + exp(-(s_i - s_j))) averaged over y_i > y_j; scores [E, K, B] -> `[E]`, mean over K.
 pub fn ranking(scores: &Tensor, better: &Tensor) -> Tensor {
     let below = scores.unsqueeze(-2) - scores.unsqueeze(-1); // [E, K, B, B]: s_j - s_i
     let losses = (below.softplus() * better).sum_dim_intlist([2i64, 3].as_slice(), false, None::<Kind>); // [E, K]
@@ -92,12 +92,12 @@ pub fn ranking(scores: &Tensor, better: &Tensor) -> Tensor {
     (losses / pairs).mean_dim([1i64].as_slice(), false, None::<Kind>)
 }
 
-/// Mean over cells of the variance over partners, pairs [E, K, B] -> [E].
+/// Mean over cells of the variance over partners, pairs [E, K, B] -> `[E]`.
 pub fn partner_variance(pairs: &Tensor) -> Tensor {
     pairs.var_dim([1i64].as_slice(), false, false).mean_dim([1i64].as_slice(), false, None::<Kind>)
 }
 
-/// Mean square, [E, B] -> [E].
+/// Mean square, [E, B] -> `[E]`.
 pub fn mean_square(scores: &Tensor) -> Tensor {
     scores.square().mean_dim([1i64].as_slice(), false, None::<Kind>)
 }

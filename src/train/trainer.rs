@@ -316,7 +316,7 @@ fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
     Graphs { operations: take(&graphs.operations), adjacency: take(&graphs.adjacency), mask: take(&graphs.mask) }
 }
 
-/// d sum(loss) / d parameters, [E, P], from loss [E]; zero where a parameter has no part in it.
+/// d sum(loss) / d parameters, [E, P], from loss `[E]`; zero where a parameter has no part in it.
 pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
     let leaves = model.leaves();
     let parts = Tensor::run_backward(&[loss.sum(loss.kind())], leaves, false, false);
