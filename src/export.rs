@@ -8,8 +8,11 @@ use crate::batch::Padded;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::score::Weights;
+use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use tch::{CModule, Device, Kind, Tensor};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Batch sizes at which a written program is compared with the model.
 const CHECKED: [usize; 3] = [1, 2, 257];
@@ -25,12 +28,14 @@ pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
     let _guard = tch::no_grad_guard();
     let ensemble = weights.ensemble(0, weights.members() as i64, Device::Cpu);
     let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2]);
-    let mut traced = |inputs: &[Tensor]| Vec::from(forward(inputs));
+    // A traced method returns one value: the outputs leave the trace as one list, which `return_tuple` turns into a tuple.
+    let mut traced = |inputs: &[Tensor]| vec![Tensor::cat(&forward(inputs).map(|part| part.flatten(0, -1)), 0)];
     let module = CModule::create_by_tracing("carl", "forward", &inputs(graphs, 2, weights.vocabulary), &mut traced)
         .map_err(fail)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
     let checked = module.save(&partial).map_err(fail).and_then(|()| {
+        rewrite(&partial).map_err(|error| Error::new(Stage::Io, format!("TorchScript: {error}")).file(path))?;
         let reloaded = CModule::load(&partial).map_err(fail)?;
         CHECKED.iter().try_for_each(|&batch| {
             let inputs = inputs(graphs, batch, weights.vocabulary);
@@ -44,6 +49,44 @@ pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
         let _ = std::fs::remove_file(&partial);
     }
     renamed
+}
+
+/// Rewrites the archive at `path` with a method that returns a tuple.
+fn rewrite(path: &Path) -> std::io::Result<()> {
+    let bytes = std::fs::read(path)?;
+    let mut archive = ZipArchive::new(Cursor::new(bytes))?;
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    // LibTorch maps tensors from the file, at multiples of 64 bytes.
+    let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).with_alignment(64);
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index)?;
+        let inner = entry.name().split_once('/').map_or("", |(_, inner)| inner).to_string();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content)?;
+        if inner.ends_with(".debug_pkl") {
+            continue; // It names places in the text before the change.
+        }
+        if inner.ends_with(".py") {
+            content = return_tuple(&String::from_utf8_lossy(&content))
+                .ok_or_else(|| std::io::Error::other("the traced text is not of the known form"))?
+                .into_bytes();
+        }
+        writer.start_file(format!("carl/{inner}"), options)?;
+        writer.write_all(&content)?;
+    }
+    std::fs::write(path, writer.finish()?.into_inner())
+}
+
+/// The text of a method that ends in `_1 = [torch.flatten(a), torch.flatten(b), ...]`, `return torch.cat(_1)`, as one that
+/// returns `(a, b, ...)`.
+fn return_tuple(text: &str) -> Option<String> {
+    let (before, _) = text.rsplit_once("return torch.cat(")?;
+    let (body, list) = before.rsplit_once(" = [torch.flatten(")?;
+    let (body, _) = body.rsplit_once('\n')?;
+    let parts: Vec<&str> = list.trim_end().strip_suffix(")]")?.split("), torch.flatten(").collect();
+    let kinds = vec!["Tensor"; parts.len()].join(", ");
+    let body = body.replacen(") -> Tensor:", &format!(") -> Tuple[{kinds}]:"), 1);
+    Some(format!("{body}\n    return ({})\n", parts.join(", ")))
 }
 
 /// `batch` graphs, the given ones over and over, padded to the largest of them.

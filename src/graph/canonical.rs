@@ -1,5 +1,5 @@
-//! One order and one key for all isomorphic graphs: colour refinement, then individualisation with automorphism pruning
-//! (after McKay, "Practical graph isomorphism", 1981).
+//! One order and one key for all isomorphic graphs: colour refinement, then a search over the choices that refinement
+//! leaves open, pruned by the automorphisms it meets (after McKay, "Practical graph isomorphism", 1981).
 //!
 //! The first colour is (depth, operation), and refinement keeps the order of colours, so the canonical order is
 //! topological. The key spells the whole graph: two graphs have the same key exactly when they are isomorphic as
@@ -13,7 +13,8 @@ use crate::space::Vocabulary;
 /// Spells a canonical graph: node count, operations, edges.
 pub type Key = Box<[u16]>;
 
-/// Leaves of the search tree that are looked at before a graph is refused as too symmetric.
+/// Leaves of the search tree that are looked at before a graph is refused. Cells have a few; it takes a large graph without
+/// symmetry that looks the same around every node to come near.
 const MAX_LEAVES: usize = 10_000;
 
 /// A reduced graph in canonical order, with its way back to the raw graph.
@@ -51,156 +52,218 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
 
 /// The nodes of `graph` in canonical order.
 fn canonical_order(graph: &Graph) -> Result<Vec<u16>> {
-    let depths = graph.depths()?;
-    let neighbours = Neighbours::new(graph);
-    let first = rank(graph.operations.iter().zip(&depths).map(|(&operation, &depth)| (depth, operation)).collect());
-    let mut search = Search { graph, neighbours, best: None, automorphisms: Vec::new(), leaves: 0 };
-    search.descend(first, &mut Vec::new())?;
-    let (_, order) = search.best.expect("the search reaches a leaf");
-    Ok(order)
+    let colours: Vec<_> = graph.depths()?.into_iter().zip(graph.operations.iter().copied()).collect();
+    let mut search = Search {
+        graph,
+        neighbours: Neighbours::new(graph),
+        first: None,
+        best: None,
+        orbits: (0..graph.len() as u16).collect(),
+        leaves: 0,
+    };
+    search.descend(Partition::new(&colours), &mut Vec::new())?;
+    Ok(search.best.expect("the search reaches a leaf").order)
 }
 
-/// For every node, its edges as (direction, count, other end).
-struct Neighbours(Vec<Vec<(bool, u32, u16)>>);
+/// An ordered partition of the nodes into colours.
+#[derive(Clone)]
+struct Partition {
+    /// The nodes, sorted by colour.
+    order: Vec<u16>,
+    /// The colour of every node: the place in `order` where its colour starts.
+    colours: Vec<u16>,
+}
+
+impl Partition {
+    /// Nodes of equal value have one colour, colours are ordered as the values.
+    fn new<T: Ord>(values: &[T]) -> Self {
+        let mut order: Vec<u16> = (0..values.len() as u16).collect();
+        order.sort_unstable_by_key(|&node| &values[node as usize]);
+        let mut partition = Partition { order, colours: vec![0; values.len()] };
+        partition.split(0, values.len(), |a, b| values[a as usize] == values[b as usize]);
+        partition
+    }
+
+    /// Gives the nodes at `start..end` a new colour wherever one differs from the one before; true if one does.
+    fn split(&mut self, start: usize, end: usize, same: impl Fn(u16, u16) -> bool) -> bool {
+        let mut colour = start;
+        for place in start..end {
+            if place > start && !same(self.order[place - 1], self.order[place]) {
+                colour = place;
+            }
+            self.colours[self.order[place] as usize] = colour as u16;
+        }
+        colour > start
+    }
+
+    /// The end of the colour that starts at `start`.
+    fn end(&self, start: usize) -> usize {
+        let same = |&node: &u16| self.colours[node as usize] as usize == start;
+        start + self.order[start..].iter().take_while(|node| same(node)).count()
+    }
+
+    /// The first colour that several nodes have.
+    fn first_shared(&self) -> Option<std::ops::Range<usize>> {
+        let start =
+            (1..self.order.len()).find(|&place| self.colours[self.order[place] as usize] as usize != place)? - 1;
+        Some(start..self.end(start))
+    }
+
+    /// Puts `node` before the others of its colour.
+    fn single_out(&mut self, node: u16) {
+        let start = self.colours[node as usize] as usize;
+        let end = self.end(start);
+        let place = start + self.order[start..end].iter().position(|&other| other == node).expect("the node is there");
+        self.order.swap(start, place);
+        self.split(start, end, |before, _| before != node);
+    }
+}
+
+/// For every node, its edges as (direction, count, other end), sorted.
+struct Neighbours {
+    starts: Vec<usize>,
+    edges: Vec<(bool, u32, u16)>,
+}
 
 impl Neighbours {
     fn new(graph: &Graph) -> Self {
-        let mut lists = vec![Vec::new(); graph.len()];
-        for edge in &graph.edges {
-            lists[edge.from as usize].push((true, edge.count, edge.to));
-            lists[edge.to as usize].push((false, edge.count, edge.from));
-        }
-        Neighbours(lists)
+        let mut all: Vec<(u16, (bool, u32, u16))> = (graph.edges.iter())
+            .flat_map(|edge| [(edge.from, (true, edge.count, edge.to)), (edge.to, (false, edge.count, edge.from))])
+            .collect();
+        all.sort_unstable();
+        let mut starts = vec![0; graph.len() + 1];
+        all.iter().for_each(|(node, _)| starts[*node as usize + 1] += 1);
+        (0..graph.len()).for_each(|node| starts[node + 1] += starts[node]);
+        Neighbours { starts, edges: all.into_iter().map(|(_, edge)| edge).collect() }
     }
 
-    /// Splits colours by the colours around them until nothing changes; the order of colours is kept.
-    fn refine(&self, mut colours: Vec<u16>) -> Vec<u16> {
-        let mut distinct = count_distinct(&colours);
-        while distinct < colours.len() {
-            let signatures = (self.0.iter().enumerate())
-                .map(|(node, list)| {
-                    let mut around: Vec<_> =
-                        list.iter().map(|&(out, count, other)| (out, count, colours[other as usize])).collect();
-                    around.sort_unstable();
-                    (colours[node], around)
-                })
-                .collect();
-            colours = rank(signatures);
-            let now = count_distinct(&colours);
-            if now == distinct {
-                break;
-            }
-            distinct = now;
-        }
-        colours
+    fn range(&self, node: u16) -> std::ops::Range<usize> {
+        self.starts[node as usize]..self.starts[node as usize + 1]
     }
+
+    /// Whether the nodes can be swapped at will, because all have the very same neighbours.
+    fn are_twins(&self, nodes: &[u16]) -> bool {
+        nodes.windows(2).all(|pair| self.edges[self.range(pair[0])] == self.edges[self.range(pair[1])])
+    }
+
+    /// Splits colours by the colours around their nodes until nothing changes; the order of colours is kept.
+    fn refine(&self, partition: &mut Partition) {
+        let mut around = vec![0u64; self.edges.len()];
+        let mut changed = true;
+        while changed {
+            changed = false;
+            let mut start = 0;
+            while start < partition.order.len() {
+                let end = partition.end(start);
+                if end - start > 1 {
+                    for &node in &partition.order[start..end] {
+                        let range = self.range(node);
+                        for (code, &(out, count, other)) in
+                            around[range.clone()].iter_mut().zip(&self.edges[range.clone()])
+                        {
+                            let colour = partition.colours[other as usize];
+                            *code = u64::from(out) << 48 | u64::from(count) << 16 | u64::from(colour);
+                        }
+                        around[range].sort_unstable();
+                    }
+                    let sight = |node: u16| &around[self.range(node)];
+                    partition.order[start..end].sort_unstable_by(|&a, &b| sight(a).cmp(sight(b)));
+                    changed |= partition.split(start, end, |a, b| sight(a) == sight(b));
+                }
+                start = end;
+            }
+        }
+    }
+}
+
+/// A way through the tree of choices: the nodes singled out, the order of nodes at its end, and the edges in that order.
+struct Leaf {
+    path: Vec<u16>,
+    order: Vec<u16>,
+    edges: Vec<Edge>,
 }
 
 struct Search<'a> {
     graph: &'a Graph,
     neighbours: Neighbours,
-    best: Option<(Vec<Edge>, Vec<u16>)>,
-    /// Maps node -> node, each found as two leaves with the same edges.
-    automorphisms: Vec<Vec<u16>>,
+    /// The leaf that was reached first.
+    first: Option<Leaf>,
+    /// The leaf with the least edges.
+    best: Option<Leaf>,
+    /// A forest of nodes; those with one root are images of each other under the automorphisms met so far. These keep in
+    /// place what is singled out on the first path above the point to which the search has come back.
+    orbits: Vec<u16>,
     leaves: usize,
 }
 
 impl Search<'_> {
-    /// Visits the part of the tree below `colours`; `fixed` are the nodes individualised so far.
-    fn descend(&mut self, colours: Vec<u16>, fixed: &mut Vec<u16>) -> Result<()> {
-        let colours = self.neighbours.refine(colours);
-        let Some(cell) = first_cell(&colours) else {
-            return self.leaf(&colours);
+    /// Visits the part of the tree behind `path`. Returns the length of the path at which to go on: shorter than `path`
+    /// where the rest of this part is an image of one already seen.
+    fn descend(&mut self, mut partition: Partition, path: &mut Vec<u16>) -> Result<usize> {
+        let choices = loop {
+            self.neighbours.refine(&mut partition);
+            match partition.first_shared() {
+                None => return self.leaf(partition, path),
+                Some(range) if self.neighbours.are_twins(&partition.order[range.clone()]) => {
+                    partition.split(range.start, range.end, |_, _| false);
+                }
+                Some(range) => break partition.order[range].to_vec(),
+            }
         };
-        let mut visited: Vec<u16> = Vec::new();
-        for &node in &cell {
-            if self.same_orbit(node, &visited, fixed) {
+        for (index, &node) in choices.iter().enumerate() {
+            let on_first_path = self.first.as_ref().is_none_or(|first| first.path.starts_with(path));
+            if on_first_path && choices[..index].iter().any(|&seen| self.root(seen) == self.root(node)) {
                 continue;
             }
-            visited.push(node);
-            // The chosen node comes before the others of its colour.
-            let doubled = colours.iter().enumerate().map(|(other, &colour)| (colour, other as u16 != node));
-            let split =
-                rank(doubled.map(|(colour, rest)| (colour, rest && colour == colours[node as usize])).collect());
-            fixed.push(node);
-            self.descend(split, fixed)?;
-            fixed.pop();
-        }
-        Ok(())
-    }
-
-    /// Whether an automorphism that leaves `fixed` in place maps an already visited node to `node`.
-    fn same_orbit(&self, node: u16, visited: &[u16], fixed: &[u16]) -> bool {
-        if visited.is_empty() {
-            return false;
-        }
-        let maps: Vec<&Vec<u16>> =
-            self.automorphisms.iter().filter(|map| fixed.iter().all(|&f| map[f as usize] == f)).collect();
-        let mut orbit = vec![node];
-        let mut next = 0;
-        while next < orbit.len() {
-            for map in &maps {
-                let image = map[orbit[next] as usize];
-                if !orbit.contains(&image) {
-                    orbit.push(image);
-                }
+            let mut singled = partition.clone();
+            singled.single_out(node);
+            path.push(node);
+            let back = self.descend(singled, path)?;
+            path.pop();
+            if back < path.len() {
+                return Ok(back);
             }
-            next += 1;
         }
-        visited.iter().any(|other| orbit.contains(other))
+        Ok(path.len())
     }
 
-    fn leaf(&mut self, colours: &[u16]) -> Result<()> {
+    fn root(&self, mut node: u16) -> u16 {
+        while self.orbits[node as usize] != node {
+            node = self.orbits[node as usize];
+        }
+        node
+    }
+
+    fn leaf(&mut self, partition: Partition, path: &[u16]) -> Result<usize> {
         self.leaves += 1;
         if self.leaves > MAX_LEAVES {
-            return Err(Error::new(
-                Stage::Architecture,
-                "the graph has too many symmetries to be brought into one order",
-            ));
+            return Err(Error::new(Stage::Architecture, "the graph is too regular to be brought into one order"));
         }
-        let mut edges: Vec<Edge> = self.graph.edges.iter().map(|&edge| relabel(edge, colours)).collect();
+        let Partition { order, colours } = partition;
+        let mut edges: Vec<Edge> = self.graph.edges.iter().map(|&edge| relabel(edge, &colours)).collect();
         edges.sort_unstable();
-        let order = inverse(colours);
-        match &self.best {
-            Some((best, leader)) if *best == edges => {
-                // Same edges from two orders: the map from one order to the other is an automorphism.
-                let mut map = vec![0; order.len()];
-                leader.iter().zip(&order).for_each(|(&from, &to)| map[from as usize] = to);
-                self.automorphisms.push(inverse(&map));
-                self.automorphisms.push(map);
+        for known in [&self.first, &self.best].into_iter().flatten() {
+            if known.edges == edges {
+                // Same edges in two orders: the map from one to the other is an automorphism, and what comes behind the
+                // fork of the two paths looks the same on both.
+                let fork = known.path.iter().zip(path).take_while(|(a, b)| a == b).count();
+                let pairs: Vec<(u16, u16)> = known.order.iter().copied().zip(order).collect();
+                for (from, to) in pairs {
+                    let (from, to) = (self.root(from), self.root(to));
+                    self.orbits[from as usize] = to;
+                }
+                return Ok(fork);
             }
-            Some((best, _)) if *best < edges => {}
-            _ => self.best = Some((edges, order)),
         }
-        Ok(())
+        let leaf = || Leaf { path: path.to_vec(), order: order.clone(), edges: edges.clone() };
+        if self.first.is_none() {
+            self.first = Some(leaf());
+        }
+        if self.best.as_ref().is_none_or(|best| edges < best.edges) {
+            self.best = Some(leaf());
+        }
+        Ok(path.len())
     }
-}
-
-/// The nodes of the first colour that more than one node has.
-fn first_cell(colours: &[u16]) -> Option<Vec<u16>> {
-    let mut sizes = vec![0u16; colours.len()];
-    colours.iter().for_each(|&colour| sizes[colour as usize] += 1);
-    let colour = sizes.iter().position(|&size| size > 1)? as u16;
-    Some((0..colours.len() as u16).filter(|&node| colours[node as usize] == colour).collect())
-}
-
-/// Number of values that are less, for every value: equal values share a rank, and ranks of distinct values differ by how
-/// many share the lower one, so that a discrete colouring is a permutation.
-fn rank<T: Ord>(values: Vec<T>) -> Vec<u16> {
-    let mut order: Vec<u16> = (0..values.len() as u16).collect();
-    order.sort_unstable_by(|&a, &b| values[a as usize].cmp(&values[b as usize]));
-    let mut ranks = vec![0; values.len()];
-    for (place, &node) in order.iter().enumerate() {
-        let tied = place > 0 && values[order[place - 1] as usize] == values[node as usize];
-        ranks[node as usize] = if tied { ranks[order[place - 1] as usize] } else { place as u16 };
-    }
-    ranks
-}
-
-fn count_distinct(colours: &[u16]) -> usize {
-    let mut seen = vec![false; colours.len()];
-    colours.iter().for_each(|&colour| seen[colour as usize] = true);
-    seen.into_iter().filter(|&is| is).count()
 }
 
 fn inverse(permutation: &[u16]) -> Vec<u16> {

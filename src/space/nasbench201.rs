@@ -1,16 +1,20 @@
 //! NAS-Bench-201 (Dong and Yang, ICLR 2020; also NATS-Bench topology and AnalogNAS-Bench): six operations on the edges of a
 //! cell of four feature maps, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
-use super::{Architecture, Role, Space, Vocabulary};
+use super::choices::Choices;
+use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, line_graph};
 use crate::random::Random;
 
 /// Operation k joins feature maps `EDGES[k]`, in the order of the text.
-const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
-/// Vocabulary ids of the five operations: after input and output.
-const FIRST: u16 = 2;
-const CHOICES: u16 = 5;
+pub(super) const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
+const CHOICES: Choices = Choices { places: EDGES.len(), first: 2, count: 5 };
+
+/// The line graph of a cell of four feature maps; input and output have the ids 0 and 1.
+pub(super) fn cell_graph(operations: &[u16]) -> Graph {
+    line_graph(operations, &EDGES, &[(0, 0)], &[(3, 1)])
+}
 
 /// The space of 5^6 = 15,625 cells.
 pub struct NasBench201 {
@@ -43,7 +47,7 @@ impl Space for NasBench201 {
 
     fn parse(&self, text: &str) -> Result<Architecture> {
         let shape = || {
-            Error::new(Stage::Architecture, format!("`{text}` is not a NAS-Bench-201 cell"))
+            Error::new(Stage::Architecture, format!("`{}` is not a NAS-Bench-201 cell", shorten(text)))
                 .hint("a cell reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
         };
         let mut operations = Vec::with_capacity(EDGES.len());
@@ -59,13 +63,16 @@ impl Space for NasBench201 {
                     return Err(shape());
                 }
                 let id = self.vocabulary.id(name)?;
-                if id < FIRST {
+                if id < CHOICES.first {
                     return Err(shape());
                 }
                 operations.push(id);
             }
         }
-        if operations.len() == EDGES.len() { Ok(Architecture { operations, edges: Vec::new() }) } else { Err(shape()) }
+        if operations.len() != EDGES.len() {
+            return Err(shape());
+        }
+        Ok(Architecture { operations, ..Architecture::default() })
     }
 
     fn print(&self, architecture: &Architecture) -> String {
@@ -84,28 +91,22 @@ impl Space for NasBench201 {
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {
-        line_graph(&architecture.operations, &EDGES, &[(0, 0)], &[(3, 1)])
+        cell_graph(&architecture.operations)
     }
 
     fn size(&self) -> Option<u64> {
-        Some(u64::from(CHOICES).pow(EDGES.len() as u32))
+        Some(CHOICES.size())
     }
 
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        let digits = |code: u64| (0..EDGES.len() as u32).map(move |place| FIRST + (code / 5u64.pow(place) % 5) as u16);
-        let cells = (0..15_625).map(move |code| Architecture { operations: digits(code).collect(), edges: Vec::new() });
-        Some(Box::new(cells))
+        Some(CHOICES.enumerate())
     }
 
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        let operations = EDGES.iter().map(|_| FIRST + random.below(CHOICES as usize) as u16).collect();
-        Ok(Architecture { operations, edges: Vec::new() })
+        Ok(CHOICES.sample(random))
     }
 
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        let mut mutant = architecture.clone();
-        let operation = &mut mutant.operations[random.below(EDGES.len())];
-        *operation = FIRST + (*operation - FIRST + 1 + random.below(CHOICES as usize - 1) as u16) % CHOICES;
-        Ok(mutant)
+        Ok(CHOICES.mutate(architecture, random))
     }
 }

@@ -4,7 +4,7 @@
 //! The benchmark holds one representative of each class of architectures that its authors call the same: 26,206 of the
 //! 9 x 9^4 texts. Their program moves nodes around until nothing changes; [`is_representative`] says what is left then.
 
-use super::{Architecture, Role, Space, Vocabulary};
+use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::random::Random;
@@ -54,13 +54,13 @@ impl Space for NasBenchGraph {
 
     fn parse(&self, text: &str) -> Result<Architecture> {
         let shape = || {
-            Error::new(Stage::Architecture, format!("`{text}` is not a NAS-Bench-Graph architecture"))
+            Error::new(Stage::Architecture, format!("`{}` is not a NAS-Bench-Graph architecture", shorten(text)))
                 .hint("it reads like 0123:gat gcn gin fc, a topology of four digits and four operations")
         };
         let (digits, names) = text.split_once(':').ok_or_else(shape)?;
         let topology = TOPOLOGIES.iter().find(|topology| spell(topology) == digits).ok_or_else(|| {
             let known: Vec<String> = TOPOLOGIES.iter().map(spell).collect();
-            Error::new(Stage::Architecture, format!("`{digits}` is not a topology of NAS-Bench-Graph"))
+            Error::new(Stage::Architecture, format!("`{}` is not a topology of NAS-Bench-Graph", shorten(digits)))
                 .hint(format!("the topologies are {}", known.join(", ")))
         })?;
         let operations: Vec<u16> = names.split(' ').map(|name| self.vocabulary.id(name)).collect::<Result<_>>()?;
@@ -131,7 +131,7 @@ fn spell(topology: &[u16; NODES]) -> String {
 
 fn architecture(topology: &[u16; NODES], operations: Vec<u16>) -> Architecture {
     let edges = topology.iter().enumerate().map(|(k, &from)| (from, k as u16 + 1)).collect();
-    Architecture { operations, edges }
+    Architecture { operations, edges, ..Architecture::default() }
 }
 
 fn topology(architecture: &Architecture) -> [u16; NODES] {
