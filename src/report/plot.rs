@@ -172,7 +172,11 @@ impl Frame {
         );
         if self.empty {
             let place = format!("x=\"{middle_x:.1}\" y=\"{middle_y:.1}\"");
-            let _ = write!(svg, "<text class=\"label\" {place} text-anchor=\"middle\">No data to draw</text>");
+            let _ = write!(
+                svg,
+                "<path class=\"grid\" d=\"M{left:.1} {bottom}V{top}H{right}V{bottom}\"/>\
+                 <text class=\"label\" {place} text-anchor=\"middle\">No data to draw</text>"
+            );
         }
         svg
     }
