@@ -1,4 +1,18 @@
-//! carl
+//! `carl` learns to rank neural architectures from a few trained ones.
+//!
+//! ```text
+//! official files --source--> table --space--> architectures --graph--> canonical graphs --dataset--> functions, labels
+//!     --split--> rows --batch--> tensors [B, N, V] [B, N, N] [B, N] --model, train--> members --score--> ranking
+//!     --evaluation, protocol, report, export--> figures, pages, TorchScript
+//! ```
+//!
+//! Letters of shapes, the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
+//! width, E ensemble members, K partners of an intervention, D width of a part's representation, F functions, P parameters
+//! of a member.
+//!
+//! Nothing here prints; that is the command line's business. `source`, `space` and `graph` know no tensors, so that they
+//! build without LibTorch (`--no-default-features`).
+
 #[cfg(feature = "torch")]
 pub mod batch;
 #[cfg(feature = "torch")]
@@ -27,4 +41,5 @@ pub mod space;
 pub mod split;
 #[cfg(feature = "torch")]
 pub mod train;
+
 pub use error::{Error, Result};

@@ -3,8 +3,8 @@
   python carl_reference.py golden OUTPUT.json                  golden numbers for tests/golden.rs
   python carl_reference.py time TABLE.csv.gz --members 5       seconds to train and to score NAS-Bench-201
 
-Needs torch and nothing else. Written
-from the formulas, in the way in which such programs are usually written: one module a layer, one loss a batch, PyTorch's
+Needs torch and nothing else. Written from the formulas, in the way in which such programs are usually written: one module
+a layer, one loss a batch, PyTorch's
 own AdamW and OneCycleLR.
 """
 import argparse

@@ -31,7 +31,7 @@ impl Encoder {
 
     /// -> [E, B, N, H].
     pub fn forward(&self, graphs: &Graphs, frame: &Frame, noise: &mut Noise) -> Tensor {
-        let mut h = self.embedding.forward_nodes(&graphs.operations) * &graphs.mask;
+        let mut h = self.embedding.forward_nodes(&graphs.operations, &graphs.mask) * &graphs.mask;
         for layer in &self.layers {
             h = h.addcmul(&layer.forward(&h, &frame.mixing, frame, noise), &graphs.mask);
         }

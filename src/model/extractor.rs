@@ -43,7 +43,7 @@ impl Extractor {
 
     /// The masks of h [E, B, N, H].
     pub fn masks(&self, h: &Tensor, graphs: &Graphs) -> Masks {
-        let logits = self.masks.forward_nodes(h); // [E, B, N, 3]
+        let logits = self.masks.forward_nodes(h, &graphs.mask); // [E, B, N, 3]
         let logits = if self.mask == Mask::None { logits * 0.0 } else { logits };
         let parts = logits.split(1, -1);
         let edges = (&parts[1] + parts[2].transpose(2, 3)).sigmoid();

@@ -28,6 +28,8 @@ impl Intervention {
     pub fn pairs(&self, critical: &Tensor, redundant: &Tensor) -> Tensor {
         let critical = self.critical.forward(critical).unsqueeze(1); // [E, 1, B, H]
         let redundant = self.redundant.forward(redundant).unsqueeze(2); // [E, K, 1, H]
-        self.output.forward_nodes(&(critical + redundant).relu()).squeeze_dim(-1)
+        let pairs = (critical + redundant).relu(); // [E, K, B, H]
+        let shape = &pairs.size()[..3];
+        self.output.forward(&pairs.flatten(1, 2)).view(shape)
     }
 }

@@ -27,9 +27,14 @@ impl Linear {
         self.bias.baddbmm(x, &self.weight, 1.0, 1.0)
     }
 
-    /// [B, N, I] or [E, B, N, I] -> [E, B, N, O]; graphs without a member dimension are shared by all members.
-    pub fn forward_nodes(&self, x: &Tensor) -> Tensor {
-        x.matmul(&self.weight.unsqueeze(1)) + self.bias.unsqueeze(1)
+    /// [E or 1, B, N, I] -> [E, B, N, O]; mask [E or 1, B, N, 1] gives B and N. Graphs that all members share are not
+    /// copied for each.
+    pub fn forward_nodes(&self, x: &Tensor, mask: &Tensor) -> Tensor {
+        let (members, outputs) = (self.weight.size()[0], self.weight.size()[2]);
+        if x.size()[0] < members {
+            return x.matmul(&self.weight.unsqueeze(1)) + self.bias.unsqueeze(1);
+        }
+        self.forward(&x.flatten(1, 2)).view_as(&mask.expand([members, -1, -1, outputs], false))
     }
 }
 
