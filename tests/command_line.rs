@@ -133,7 +133,7 @@ fn wrong_official_files() {
     let folder = TempDir::new().unwrap();
     let (file, output) = (folder.path().join("data.anb"), folder.path().join("table.csv"));
     fs::write(&file, b"\x80\x04cos\nsystem\n(S'echo'\ntR.").unwrap();
-    refused(&["prepare", "nasbench201", text(&file), "--output", text(&output)], &["data.anb"]);
+    refused(&["prepare", "nasbench201", text(&file), "--output", text(&output)], &["data.anb", "os", "refused"]);
     refused(&["prepare", "nasbench201", "/not/there", "--output", text(&output)], &["/not/there"]);
     assert!(!output.exists());
 }
@@ -199,4 +199,33 @@ fn from_table_to_program() {
     let scores = String::from_utf8(scores.stdout).unwrap();
     assert!(scores.starts_with("arch,score,std,rank\n") && scores.lines().count() == 4);
     assert!(fs::read_to_string(checkpoint.join("report.html")).unwrap().contains("Score against truth"));
+}
+
+#[test]
+fn twins_score_the_same() {
+    // The sum of two skips over node 1 is one edge of multiplicity two, wherever the second skip stands.
+    let twins = [
+        "|skip_connect~0|+|nor_conv_3x3~0|none~1|+|none~0|none~1|nor_conv_1x1~2|",
+        "|skip_connect~0|+|none~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_1x1~2|",
+        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|nor_conv_1x1~2|",
+    ];
+    let output = Command::cargo_bin("carl")
+        .unwrap()
+        .args([
+            "predict",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/nasbench201"),
+            "--input",
+            "-",
+            "--output",
+            "-",
+        ])
+        .write_stdin(format!("arch\n{}\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|\n", twins.join("\n")))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let scores: Vec<&str> = text.lines().skip(1).map(|line| line.split_once(',').unwrap().1).collect();
+    let score = |line: &str| line.split(',').next().unwrap().to_string();
+    assert_eq!(score(scores[0]), score(scores[1]));
+    assert_eq!(score(scores[0]), score(scores[2]));
+    assert_ne!(score(scores[0]), score(scores[3]));
 }

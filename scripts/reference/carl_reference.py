@@ -4,8 +4,7 @@
   python carl_reference.py time TABLE.csv.gz --members 5       seconds to train and to score NAS-Bench-201
 
 Needs torch and nothing else. Written from the formulas, in the way in which such programs are usually written: one module
-a layer, one loss a batch, PyTorch's
-own AdamW and OneCycleLR.
+a layer, one loss a batch, PyTorch's own AdamW and OneCycleLR, every row of the table encoded as it comes.
 """
 import argparse
 import json
