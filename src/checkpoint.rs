@@ -107,11 +107,6 @@ impl Card {
             data_hash: data,
         }
     }
-
-    /// Scale of the labels.
-    pub fn scale(&self) -> LabelScale {
-        LabelScale { mean: self.label_mean, scale: self.label_std }
-    }
 }
 
 fn names(vocabulary: &Vocabulary) -> Vec<String> {

@@ -1,4 +1,6 @@
 //! `carl predict`: scores for a table of architectures.
+//!
+//! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell.
 
 use super::progress::Bar;
 use super::{Common, print_json, talk};
@@ -75,11 +77,10 @@ impl Predict {
             Some(top) => order.into_iter().take(top).collect(),
             None => (0..architectures.len()).collect(),
         };
-        let scale = checkpoint.card.scale();
         let lines = rows.iter().map(|&row| Line {
             arch: &architectures.texts[row],
-            score: scale.restore(scores[row]),
-            std: spreads[row] * scale.scale.abs(),
+            score: scores[row],
+            std: spreads[row],
             rank: ranks[row],
         });
         write(&self.output, lines)?;

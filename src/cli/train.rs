@@ -175,7 +175,6 @@ impl Run<'_> {
 
     /// The architectures with the highest scores, and their truth.
     fn best(&self, truth: &Truth, scores: &[f64], spreads: &[f64]) -> Vec<Best> {
-        let scale = self.set.scales[0];
         let rank = |row: usize| {
             let place = truth.rows.binary_search(&row).ok()?;
             Some(1 + truth.values.iter().filter(|&&value| value > truth.values[place]).count())
@@ -185,8 +184,8 @@ impl Run<'_> {
             .take(SHOWN)
             .map(|row| Best {
                 arch: self.dataset.architectures.texts[row].clone(),
-                score: scale.restore(scores[row]),
-                std: spreads[row] * scale.scale.abs(),
+                score: scores[row],
+                std: spreads[row],
                 truth: Some(self.dataset.test_labels[row]).filter(|label| !label.is_nan()),
                 true_rank: rank(row),
             })
@@ -196,8 +195,7 @@ impl Run<'_> {
     /// Score against truth, training curves, best cells with their truth.
     fn page(&self, figures: &Figures, best: &[Best], truth: &Truth, scores: &[f64], log: &[Value]) -> Page {
         let target = self.config.data.test_target();
-        let scale = self.set.scales[0];
-        let point = |&row: &usize| (scale.restore(scores[row]), self.dataset.test_labels[row]);
+        let point = |&row: &usize| (scores[row], self.dataset.test_labels[row]);
         let shown = best.iter().filter_map(|best| Some((best.score, best.truth?, best.arch.clone()))).collect();
         let curve = |term: &&str| Series {
             name: (*term).to_string(),
@@ -232,7 +230,7 @@ impl Run<'_> {
                             .to_string(),
                     ),
                     content: Content::Scatter(Scatter {
-                        x_label: format!("score (estimate of {})", self.config.data.train_target),
+                        x_label: "score (standardised, higher is better)".to_string(),
                         y_label: target.to_string(),
                         points: truth.rows.iter().map(point).collect(),
                         highlighted: shown,

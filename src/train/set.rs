@@ -26,15 +26,8 @@ pub struct Member {
 pub struct LabelScale {
     /// Mean.
     pub mean: f64,
-    /// Standard deviation; negative where less is better, so that a higher score is a better cell.
+    /// Standard deviation; negative where less is better, so that a higher standardised label is a better cell.
     pub scale: f64,
-}
-
-impl LabelScale {
-    /// A standardised score in the unit of the table.
-    pub fn restore(self, score: f64) -> f64 {
-        self.mean + self.scale * score
-    }
 }
 
 /// Graphs and members; every member has the same number of rows.
