@@ -204,6 +204,10 @@ pub struct LossOptions {
     pub variance: f64,
     /// Redundant parts that each critical part is paired with.
     pub partners: Partners,
+    /// Pairwise logistic ranking of unlabelled cells in the order of a teacher, see `train::teacher`.
+    pub distillation: f64,
+    /// Unlabelled cells a step.
+    pub unlabelled: usize,
 }
 
 impl Default for LossOptions {
@@ -215,6 +219,8 @@ impl Default for LossOptions {
             redundant: 0.1,
             variance: 0.0,
             partners: Partners::All,
+            distillation: 0.0,
+            unlabelled: 96,
         }
     }
 }
@@ -328,6 +334,8 @@ impl Config {
             ("loss.intervention", loss.intervention, 0.0, 1e6),
             ("loss.redundant", loss.redundant, 0.0, 1e6),
             ("loss.variance", loss.variance, 0.0, 1e6),
+            ("loss.distillation", loss.distillation, 0.0, 1e6),
+            ("loss.unlabelled", loss.unlabelled as f64, 2.0, 1e5),
             ("train.epochs", train.epochs as f64, 1.0, 1e6),
             ("train.batch", train.batch as f64, 2.0, 1e6),
             ("train.learning_rate", train.learning_rate, 1e-12, 10.0),

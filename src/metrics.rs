@@ -77,7 +77,7 @@ pub fn spearman(x: &[f64], y: &[f64]) -> f64 {
 }
 
 /// Ranks from 0, tied values share the mean of theirs.
-fn mean_ranks(values: &[f64]) -> Vec<f64> {
+pub fn mean_ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut ranks = vec![0.0; values.len()];

@@ -7,6 +7,7 @@ use crate::evaluation::Truth;
 use crate::metrics::Spread;
 use crate::score::{mean_and_spread, member_scores};
 use crate::source::Observer;
+use crate::space::Vocabulary;
 use crate::split::Split;
 use crate::train::{Trainer, TrainingSet};
 use serde::Serialize;
@@ -48,14 +49,14 @@ pub fn run(
     config: &Config,
     dataset: &Dataset,
     splits: &[Split],
-    vocabulary: usize,
+    vocabulary: &Vocabulary,
     output: u16,
     machine: Machine,
     stop: &AtomicBool,
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let set = TrainingSet::new(dataset, splits, config.model.members, vocabulary)?;
+    let set = TrainingSet::new(dataset, splits, config, vocabulary)?;
     let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
     let mut state = trainer.start();
     observer.begin((config.train.epochs * set.members.len()) as u64);

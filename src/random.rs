@@ -14,6 +14,8 @@ pub enum Purpose {
     Order = 2,
     /// Masks of dropout, and where a step's slices of them start.
     Dropout = 3,
+    /// Unlabelled cells of an epoch.
+    Unlabelled = 5,
     /// Sampling and mutation of architectures.
     Search = 4,
 }

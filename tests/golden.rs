@@ -83,7 +83,7 @@ fn check(members: i64, kind: Kind, tolerance: f64) {
     assert_close("node mask", &masks.nodes, &numbers(&record["forward"]["node_mask"]), tolerance);
     assert_close("edge mask", &masks.edges, &numbers(&record["forward"]["edge_mask"]), tolerance);
 
-    let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, &loss_options(&record));
+    let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, None, &loss_options(&record));
     for (name, term) in [
         ("loss", &found.total),
         ("critical", &found.critical),
@@ -126,7 +126,7 @@ fn equals_the_reference_in_float32() {
 fn the_gradient_reaches_every_parameter() {
     let record = record();
     let Case { model, graphs, labels } = case(&record, 2, Kind::Double);
-    let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, &loss_options(&record));
+    let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, None, &loss_options(&record));
     let gradient = gradients(&model, &found.total);
     for slot in model.parameter_slots() {
         let part = slot.view(&gradient).abs().flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
@@ -140,7 +140,7 @@ fn a_step_leaves_nothing_for_the_next() {
     let record = record();
     let Case { model, graphs, labels } = case(&record, 1, Kind::Double);
     let once = || {
-        let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, &loss_options(&record));
+        let found = terms(&model, &model.represent(&graphs, &mut Noise::Off), &labels, None, &loss_options(&record));
         gradients(&model, &found.total)
     };
     let (first, second) = (once(), once());

@@ -44,8 +44,7 @@ impl Benchmark {
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");
-            let outcome =
-                protocol::run(&config, &dataset, splits, space.vocabulary().len(), output, machine, stop, &bar)?;
+            let outcome = protocol::run(&config, &dataset, splits, space.vocabulary(), output, machine, stop, &bar)?;
             if stop.load(std::sync::atomic::Ordering::SeqCst) {
                 return Err(Error::new(Stage::Interrupted, "stopped before the figures were complete"));
             }

@@ -62,8 +62,7 @@ impl Train {
         let mut config = common.config(&self.config.config, &self.config.set)?;
         let (space, dataset) = Dataset::open(&mut config)?;
         let split = Split::draw(&dataset.labelled(), config.split.train, config.split.validation, config.split.seed)?;
-        let set =
-            TrainingSet::new(&dataset, std::slice::from_ref(&split), config.model.members, space.vocabulary().len())?;
+        let set = TrainingSet::new(&dataset, std::slice::from_ref(&split), &config, space.vocabulary())?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         let run = Run {
             config: &config,

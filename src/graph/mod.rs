@@ -7,6 +7,7 @@
 pub mod canonical;
 pub mod line;
 pub mod reduce;
+pub mod statistics;
 
 pub use canonical::{Canonical, Key, canonicalize};
 pub use line::line_graph;

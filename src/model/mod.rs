@@ -137,12 +137,17 @@ impl Carl {
         }
     }
 
-    /// Raw scores [E, B] and the masks behind them; no dropout, no redundant branch.
+    /// Raw scores [E, B] and the masks behind them; no dropout.
     pub fn score(&self, graphs: &Graphs) -> (Tensor, Masks) {
+        self.score_with(graphs, &mut Noise::Off)
+    }
+
+    /// The same with dropout. There is no redundant branch in it.
+    pub fn score_with(&self, graphs: &Graphs, noise: &mut Noise) -> (Tensor, Masks) {
         let frame = self.frame(graphs);
-        let h = self.encoder.forward(graphs, &frame, &mut Noise::Off);
+        let h = self.encoder.forward(graphs, &frame, noise);
         let masks = self.extractor.masks(&h, graphs);
-        let critical = self.extractor.critical(&h, &masks, graphs, &frame, &mut Noise::Off);
+        let critical = self.extractor.critical(&h, &masks, graphs, &frame, noise);
         (self.head.forward(&critical), masks)
     }
 }

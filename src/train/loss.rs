@@ -1,6 +1,7 @@
 //! Loss terms, one value a member, `[E]`.
 //!
-//! L = L(critical) + lambda_int mean_j L(z_.j) + lambda_red mean_i redundant_i^2 + lambda_var mean_i Var_j z_ij, where
+//! L = L(critical) + lambda_int mean_j L(z_.j) + lambda_red mean_i redundant_i^2 + lambda_var mean_i Var_j z_ij
+//! + lambda_dis ranking of unlabelled cells as a teacher ranks them, where
 //! L = w_rank ranking + w_reg squared error on standardised labels. Members do not meet in any term, so that the sum over
 //! members has each member's own gradient.
 
@@ -9,7 +10,7 @@ use crate::model::{Carl, Representations};
 use tch::{Kind, Tensor};
 
 /// Names of the terms, in the order of [`Terms::stack`].
-pub const TERMS: [&str; 5] = ["loss", "critical", "intervention", "redundant", "variance"];
+pub const TERMS: [&str; 6] = ["loss", "critical", "intervention", "redundant", "variance", "distillation"];
 
 /// The terms of one step, each `[E]`; terms that are switched off are 0.
 pub struct Terms {
@@ -23,18 +24,27 @@ pub struct Terms {
     pub redundant: Tensor,
     /// Mean over cells of the variance over partners.
     pub variance: Tensor,
+    /// Ranking of unlabelled cells in the order of the teacher.
+    pub distillation: Tensor,
 }
 
 impl Terms {
-    /// All terms without their graph, [E, 5].
+    /// All terms without their graph, [E, 6].
     pub fn stack(&self) -> Tensor {
-        let terms = [&self.total, &self.critical, &self.intervention, &self.redundant, &self.variance];
+        let terms =
+            [&self.total, &self.critical, &self.intervention, &self.redundant, &self.variance, &self.distillation];
         Tensor::stack(&terms, 1).detach()
     }
 }
 
-/// All terms for standardised `labels` [E, B].
-pub fn terms(model: &Carl, parts: &Representations, labels: &Tensor, options: &LossOptions) -> Terms {
+/// All terms for standardised `labels` [E, B]; `taught` are scores and the teacher's targets of unlabelled cells, [E, U].
+pub fn terms(
+    model: &Carl,
+    parts: &Representations,
+    labels: &Tensor,
+    taught: Option<(&Tensor, &Tensor)>,
+    options: &LossOptions,
+) -> Terms {
     let labels = labels.unsqueeze(1); // [E, 1, B]
     let better = better(&labels);
     let zero = || labels.zeros_like().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
@@ -59,11 +69,16 @@ pub fn terms(model: &Carl, parts: &Representations, labels: &Tensor, options: &L
         true => mean_square(&model.redundant_head.forward(&parts.redundant)),
         false => zero(),
     };
+    let distillation = match taught {
+        Some((scores, targets)) => ranking(&scores.unsqueeze(1), &self::better(&targets.unsqueeze(1))),
+        None => zero(),
+    };
     let total = &critical
+        + &distillation * options.distillation
         + &intervention * options.intervention
         + &redundant * options.redundant
         + &variance * options.variance;
-    Terms { total, critical, intervention, redundant, variance }
+    Terms { total, critical, intervention, redundant, variance, distillation }
 }
 
 /// Weighted sum of ranking and regression for scores [E, K, B], labels [E, 1, B]; mean over K.

@@ -3,6 +3,7 @@
 pub mod loss;
 pub mod optimizer;
 pub mod set;
+pub mod teacher;
 pub mod trainer;
 
 pub use set::{LabelScale, Member, TrainingSet};

@@ -1,11 +1,17 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
+use super::teacher::teach;
 use crate::batch::Padded;
+use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
+use crate::graph::statistics::statistics;
 use crate::metrics::{mean, standard_deviation};
+use crate::random::{Purpose, Random};
+use crate::space::Vocabulary;
 use crate::split::Split;
+use rayon::prelude::*;
 use std::collections::HashMap;
 
 /// What one member is trained on.
@@ -13,6 +19,8 @@ use std::collections::HashMap;
 pub struct Member {
     /// Seed of its split.
     pub seed: u64,
+    /// Number of its split among those of the set.
+    pub split: usize,
     /// Number of the member among those of its split.
     pub index: usize,
     /// Index into the graphs of the training set, one a training row.
@@ -33,24 +41,30 @@ pub struct LabelScale {
 /// Graphs and members; every member has the same number of rows.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// Every function that some member is trained on, padded to the largest of the data set.
+    /// Every function that some member is trained on or, where a teacher is, may be taught; padded to the largest of the
+    /// data set.
     pub graphs: Padded,
     /// All members of all splits, split by split.
     pub members: Vec<Member>,
     /// Scale of the labels, one a split.
     pub scales: Vec<LabelScale>,
+    /// The teacher's scores of all graphs, one list a split; empty where nothing is distilled.
+    pub taught: Vec<Vec<f64>>,
 }
 
+/// Largest number of unlabelled functions that are kept for distillation.
+const POOL: usize = 8192;
+
 impl TrainingSet {
-    /// `members` models for each of `splits`, which must be of one size.
+    /// The members of `config` for each of `splits`, which must be of one size.
     ///
     /// # Errors
     /// A split whose labels are all equal.
-    pub fn new(dataset: &Dataset, splits: &[Split], members: usize, vocabulary: usize) -> Result<Self> {
+    pub fn new(dataset: &Dataset, splits: &[Split], config: &Config, vocabulary: &Vocabulary) -> Result<Self> {
         let mut places: HashMap<u32, u32> = HashMap::new();
         let mut graphs: Vec<&Graph> = Vec::new();
         let (mut all, mut scales) = (Vec::new(), Vec::new());
-        for split in splits {
+        for (number, split) in splits.iter().enumerate() {
             let mut place = |&row: &usize| {
                 let function = dataset.architectures.function[row];
                 *places.entry(function).or_insert_with(|| {
@@ -68,14 +82,41 @@ impl TrainingSet {
             }
             let labels: Vec<f64> = raw.iter().map(|label| (label - scale.mean) / scale.scale).collect();
             scales.push(scale);
-            all.extend((0..members).map(|index| Member {
+            all.extend((0..config.model.members).map(|index| Member {
                 seed: split.seed,
+                split: number,
                 index,
                 functions: functions.clone(),
                 labels: labels.clone(),
             }));
         }
-        let graphs = Padded::new(&graphs, dataset.architectures.nodes(), vocabulary);
-        Ok(TrainingSet { graphs, members: all, scales })
+        let mut taught = Vec::new();
+        if config.loss.distillation > 0.0 {
+            let pool = unlabelled(dataset.architectures.functions.len());
+            let others = pool.into_iter().filter(|function| !places.contains_key(function));
+            graphs.extend(others.map(|function| &dataset.architectures.functions[function as usize]));
+            let first: Vec<&Member> = all.iter().step_by(config.model.members).collect();
+            taught = teach_all(&graphs, &first, vocabulary);
+        }
+        let graphs = Padded::new(&graphs, dataset.architectures.nodes(), vocabulary.len());
+        Ok(TrainingSet { graphs, members: all, scales, taught })
     }
+}
+
+/// At most [`POOL`] of `count` functions, always the same ones.
+fn unlabelled(count: usize) -> Vec<u32> {
+    let chosen =
+        if count <= POOL { (0..count).collect() } else { Random::of(0, Purpose::Unlabelled, 0, 0).choose(count, POOL) };
+    chosen.into_iter().map(|function| function as u32).collect()
+}
+
+/// The scores that a teacher of each split, given by one of its members, has for all `graphs`.
+fn teach_all(graphs: &[&Graph], members: &[&Member], vocabulary: &Vocabulary) -> Vec<Vec<f64>> {
+    let rows: Vec<Vec<f64>> = graphs.par_iter().map(|graph| statistics(graph, vocabulary)).collect();
+    let teach_one = |member: &&Member| {
+        tch::set_num_threads(1);
+        let known: Vec<usize> = member.functions.iter().map(|&place| place as usize).collect();
+        teach(&rows, &known, &member.labels)
+    };
+    members.par_iter().map(teach_one).collect()
 }

@@ -150,10 +150,11 @@ impl Trainer<'_> {
         };
         let graphs = self.set.graphs.to_graphs(self.kind, self.device);
         for (index, member) in self.set.members.iter().enumerate() {
-            let scores = tch::no_grad(|| weights.ensemble(index as i64, 1, self.device).model().score(&graphs).0);
-            let scores: Vec<f32> =
-                Vec::try_from(scores.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats");
-            let own: Vec<f64> = member.functions.iter().map(|&function| f64::from(scores[function as usize])).collect();
+            let rows: Vec<i64> = member.functions.iter().map(|&function| i64::from(function)).collect();
+            let rows = gather(&graphs, &Tensor::from_slice(&rows).unsqueeze(0).to_device(self.device));
+            let scores = tch::no_grad(|| weights.ensemble(index as i64, 1, self.device).model().score(&rows).0);
+            let own: Vec<f64> = Vec::try_from(scores.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
+                .expect("a flat tensor of doubles");
             weights.calibration.center[index] = mean(&own);
             weights.calibration.scale[index] = standard_deviation(&own).max(f64::MIN_POSITIVE);
         }
@@ -204,6 +205,7 @@ impl<'a> Group<'a> {
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
             .collect();
         let (_, size) = batches(trainer.set.members[members[0]].labels.len(), config.train.batch);
+        let size = if trainer.set.taught.is_empty() { size } else { size.max(config.loss.unlabelled) };
         let largest = (size * trainer.set.graphs.nodes) as i64 * config.model.hidden;
         Group {
             trainer,
@@ -230,14 +232,21 @@ impl<'a> Group<'a> {
         let config = self.trainer.config;
         let count = self.trainer.set.members[self.members[0]].labels.len();
         let (steps, size) = batches(count, config.train.batch);
-        let (functions, labels) = self.epoch_rows(steps * size);
+        let labelled = self.epoch_rows(steps * size);
+        let taught = self.taught_rows(steps * config.loss.unlabelled);
         let mut sums: Option<Tensor> = None;
         for step in 0..steps {
             let (start, length) = ((step * size) as i64, size as i64);
-            let chosen = functions.narrow(1, start, length);
             let number = self.epoch * steps + step;
             let (rate, momentum) = schedule(&config.train, number, config.train.epochs * steps);
-            let terms = self.step(&chosen, &labels.narrow(1, start, length), number, rate, momentum);
+            let part = |rows: &(Tensor, Tensor), start, length| {
+                (rows.0.narrow(1, start, length), rows.1.narrow(1, start, length))
+            };
+            let taught = taught.as_ref().map(|rows| {
+                let length = config.loss.unlabelled as i64;
+                part(rows, step as i64 * length, length)
+            });
+            let terms = self.step(part(&labelled, start, length), taught, number, rate, momentum);
             sums = Some(sums.map_or(terms.shallow_clone(), |sums| sums + terms));
         }
         self.epoch += 1;
@@ -256,17 +265,53 @@ impl<'a> Group<'a> {
                 labels.push(member.labels[row]);
             }
         }
-        let shape = [self.members.len() as i64, rows as i64];
-        let upload = |tensor: Tensor| tensor.view(shape).to_device(self.trainer.device);
-        (upload(Tensor::from_slice(&functions)), upload(Tensor::from_slice(&labels).to_kind(self.trainer.kind)))
+        self.upload(&functions, &labels, rows)
     }
 
-    /// One optimiser step on functions and labels [E, B]; returns the loss terms [E, 5].
-    fn step(&mut self, functions: &Tensor, labels: &Tensor, number: usize, rate: f64, momentum: f64) -> Tensor {
-        let graphs = gather(&self.graphs, functions);
+    /// Unlabelled functions and the teacher's scores of them, [E, rows]; none where nothing is distilled.
+    fn taught_rows(&self, rows: usize) -> Option<(Tensor, Tensor)> {
+        let set = self.trainer.set;
+        if set.taught.is_empty() {
+            return None;
+        }
+        let (mut functions, mut scores) = (Vec::<i64>::new(), Vec::<f64>::new());
+        for &member in self.members {
+            let member = &set.members[member];
+            let mut random = Random::of(member.seed, Purpose::Unlabelled, member.index, self.epoch as u64);
+            for _ in 0..rows {
+                let function = random.below(set.graphs.count);
+                functions.push(function as i64);
+                scores.push(set.taught[member.split][function]);
+            }
+        }
+        Some(self.upload(&functions, &scores, rows))
+    }
+
+    /// Indices and values as tensors [E, rows].
+    fn upload(&self, indices: &[i64], values: &[f64], rows: usize) -> (Tensor, Tensor) {
+        let shape = [self.members.len() as i64, rows as i64];
+        let place = |tensor: Tensor| tensor.view(shape).to_device(self.trainer.device);
+        (place(Tensor::from_slice(indices)), place(Tensor::from_slice(values).to_kind(self.trainer.kind)))
+    }
+
+    /// One optimiser step on functions and labels [E, B], and on unlabelled functions and the teacher's scores [E, U];
+    /// returns the loss terms [E, 6].
+    fn step(
+        &mut self,
+        (functions, labels): (Tensor, Tensor),
+        taught: Option<(Tensor, Tensor)>,
+        number: usize,
+        rate: f64,
+        momentum: f64,
+    ) -> Tensor {
+        let graphs = gather(&self.graphs, &functions);
         let mut noise = Noise::of_step(self.bank.as_ref(), number as u64);
         let parts = self.model.represent(&graphs, &mut noise);
-        let terms = terms(&self.model, &parts, labels, &self.trainer.config.loss);
+        let taught = taught.map(|(functions, scores)| {
+            (self.model.score_with(&gather(&self.graphs, &functions), &mut noise).0, scores)
+        });
+        let taught = taught.as_ref().map(|(scores, targets)| (scores, targets));
+        let terms = terms(&self.model, &parts, &labels, taught, &self.trainer.config.loss);
         let gradients = gradients(&self.model, &terms.total);
         tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));
         terms.stack()
