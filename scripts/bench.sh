@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Seconds to train 5 members on 156 NAS-Bench-201 cells and to score all 15,625 with them: carl against the plain PyTorch
-# program of scripts/reference, in turn, and the ratio of each pair. Needs scripts/setup.sh --full and a quiet machine.
+# program of scripts/reference (which has no teacher, so carl has none here), in turn, and the ratio of each pair. Needs scripts/setup.sh --full and a quiet machine.
 #   scripts/bench.sh TABLE.csv.gz [ROUNDS]      TABLE has the columns arch and c10_val
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,7 +11,7 @@ cargo build --release --locked
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for round in $(seq "${2:-3}"); do
-  target/release/carl train configs/nasbench201.yaml --set data.table="$table" --output "$folder/c" --json > "$folder/carl.json"
+  target/release/carl train configs/nasbench201.yaml --set data.table="$table" --set loss.distillation=0 --output "$folder/c" --json > "$folder/carl.json"
   "$python" scripts/reference/carl_reference.py time "$table" > "$folder/reference.json"
   python3 - "$folder" "$round" <<'P'
 import json, sys
