@@ -1,9 +1,9 @@
 //! Loss terms, one value a member, `[E]`.
 //!
-//! L = L(critical) + lambda_int mean_j L(z_.j) + lambda_red mean_i redundant_i^2 + lambda_var mean_i Var_j z_ij
-//! + lambda_dis ranking of unlabelled cells as a teacher ranks them, where
-//! L = w_rank ranking + w_reg squared error on standardised labels. Members do not meet in any term, so that the sum over
-//! members has each member's own gradient.
+//! L = L(critical), with these added, each times its weight: the mean over partners j of L(z_.j), the mean over cells of
+//! the square of the redundant part's score, the mean over cells of Var_j z_ij, and the ranking of unlabelled cells in a
+//! teacher's order. L itself is ranking and squared error on standardised labels, each times its weight. Members do not
+//! meet in any term, so that the sum over members has each member's own gradient.
 
 use crate::config::{LossOptions, Partners};
 use crate::model::{Carl, Representations};
