@@ -61,6 +61,7 @@ fn loss_options(record: &Value) -> LossOptions {
         redundant: option("redundant"),
         variance: option("variance"),
         partners: Partners::Some(option("partners") as usize),
+        ..LossOptions::default()
     }
 }
 
