@@ -156,7 +156,7 @@ mod tests {
         let graph = canonicalize(&raw, space.vocabulary(), Reduction::default()).unwrap().graph;
         // Two paths: 3x3 alone, and 3x3, 1x1, 3x3.
         let values = statistics(&graph, space.vocabulary());
-        assert_eq!(values[..3], [3.0f64.ln(), 0.0, 0.0]);
+        assert_eq!(values[..3], [2.0f64.ln_1p(), 0.0, 0.0]);
         assert_eq!(values[3..7], [3.0, 5.0, 2.0, 1.0]);
         assert_eq!(values[8..10], [3.0, 1.0]);
         // Operation 5 of 5 identities and operations: none, skip, 1x1, 3x3, pool; 8 + 5 + 3 * (4 - place) each.
