@@ -76,12 +76,15 @@ pub struct Checkpoint {
     pub weights: Weights,
 }
 
-/// First 16 hex digits of SHA-256 over the resolved configuration, without what does not touch training: the test column.
-pub fn config_hash(config: &Config) -> String {
-    let mut config = config.clone();
-    config.data.test_target = None;
-    config.data.table = Default::default();
-    hex(&Sha256::digest(config.to_yaml().as_bytes())[..8])
+/// First 16 hex digits of SHA-256 over a resolved configuration, without what does not touch training: where the table
+/// lies and what is judged by. It is taken from the text, so that options of a later release do not change it.
+fn config_hash(yaml: &str) -> String {
+    let mut tree: serde_yaml::Value = serde_yaml::from_str(yaml).unwrap_or_default();
+    if let Some(data) = tree.get_mut("data").and_then(|data| data.as_mapping_mut()) {
+        data.remove("table");
+        data.remove("test_target");
+    }
+    hex(&Sha256::digest(serde_yaml::to_string(&tree).unwrap_or_default().as_bytes())[..8])
 }
 
 impl Card {
@@ -102,7 +105,7 @@ impl Card {
             epochs,
             label_mean: scale.mean,
             label_std: scale.scale,
-            config_hash: config_hash(config),
+            config_hash: config_hash(&config.to_yaml()),
             split_hash: split,
             data_hash: data,
         }
@@ -152,7 +155,9 @@ impl Checkpoint {
                 .file(folder)
                 .hint("give the folder that `carl train` wrote"));
         }
-        let config = Config::load(&folder.join(CONFIG), &[])?;
+        let written = folder.join(CONFIG);
+        let text = std::fs::read_to_string(&written).map_err(|error| Error::io(&written, "read", &error))?;
+        let config = Config::parse(&text, &[]).map_err(|error| error.file(&written))?;
         let space = crate::space::open(&config.space, config.vocabulary()).map_err(|error| error.file(&path))?;
         let (mut tensors, card): (_, Card) = read_tensors(&path)?;
         let refuse = |what: &str, here: &str, there: &str| {
@@ -170,8 +175,9 @@ impl Checkpoint {
         if card.vocabulary != known {
             return refuse("the vocabulary", &known.join(" "), &card.vocabulary.join(" "));
         }
-        if card.config_hash != config_hash(&config) {
-            return refuse("the config hash", &config_hash(&config), &card.config_hash);
+        let hash = config_hash(&text);
+        if card.config_hash != hash {
+            return refuse("the config hash", &hash, &card.config_hash);
         }
         let members = config.model.members as i64;
         let mut take = |name: &str, shape: &[i64]| -> Result<Tensor> {
