@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Set-up, then all tests. Tests on the benchmark tables run where CARL_SHARED (default ../shared) has them.
+# Set-up, then all tests. Tests on real benchmark files run where a folder of CARL_DATA (default
+# data:../shared/data) has them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh

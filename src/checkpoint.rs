@@ -9,7 +9,7 @@ use crate::file;
 use crate::model::Carl;
 use crate::model::ensemble::Calibration;
 use crate::score::Weights;
-use crate::space::{Role, Space, Vocabulary};
+use crate::space::{Space, Vocabulary};
 use crate::split::hex;
 use crate::train::{LabelScale, State};
 use safetensors::tensor::TensorView;
@@ -116,16 +116,6 @@ fn names(vocabulary: &Vocabulary) -> Vec<String> {
     vocabulary.operations().iter().map(|operation| operation.name.clone()).collect()
 }
 
-/// The id of output nodes.
-///
-/// # Errors
-/// A vocabulary without one.
-pub fn output_id(vocabulary: &Vocabulary) -> Result<u16> {
-    let place = vocabulary.operations().iter().position(|operation| operation.role == Role::Output);
-    let id = place.ok_or_else(|| Error::new(Stage::Config, "the vocabulary has no operation of role output"))?;
-    Ok(id as u16)
-}
-
 impl Checkpoint {
     /// Writes weights and configuration into `folder`.
     ///
@@ -201,7 +191,7 @@ impl Checkpoint {
         let weights = Weights {
             options: config.model.clone(),
             vocabulary: known.len(),
-            output: output_id(space.vocabulary())?,
+            output: space.vocabulary().output()?,
             parameters: Tensor::cat(&rows, 1),
             calibration,
         };

@@ -10,13 +10,18 @@ const TOPS: [usize; 5] = [1, 5, 10, 50, 100];
 
 /// Figures of one set of scores. Keys of the maps are k.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
 pub struct Figures {
+    /// Kendall's tau-b.
     pub kendall_tau: f64,
+    /// Spearman's correlation.
     pub spearman: f64,
+    /// Pearson's correlation.
     pub pearson: f64,
+    /// Share of the k highest scores among the k best.
     pub precision_at_k: BTreeMap<usize, f64>,
+    /// True rank, from 1, of the best of the k highest scores.
     pub best_rank_of_top_k: BTreeMap<usize, f64>,
+    /// What the best of the k highest scores lacks, in the unit of the table.
     pub regret_at_k: BTreeMap<usize, f64>,
     /// Number of rows with a truth.
     pub architectures: usize,

@@ -17,7 +17,8 @@ fn main() -> ExitCode {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             eprintln!("error: {error}");
-            ExitCode::from(if error.stage() == Stage::Interrupted { 130 } else { 2 })
+            let stage = error.downcast_ref::<carl::Error>().map(carl::Error::stage);
+            ExitCode::from(if stage == Some(Stage::Interrupted) { 130 } else { 2 })
         }
         Err(fault) => {
             let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());

@@ -7,7 +7,7 @@ use crate::evaluation::Truth;
 use crate::metrics::Spread;
 use crate::score::{mean_and_spread, member_scores};
 use crate::source::Observer;
-use crate::space::Vocabulary;
+use crate::space::Space;
 use crate::split::Split;
 use crate::train::{Trainer, TrainingSet};
 use serde::Serialize;
@@ -17,13 +17,18 @@ use tch::Device;
 
 /// Figures of one training size over all seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[allow(missing_docs)]
 pub struct Outcome {
+    /// Number of training rows.
     pub train_size: usize,
+    /// Seeds of the splits.
     pub seeds: Vec<u64>,
+    /// Kendall's tau-b of scores and truth.
     pub kendall_tau: Spread,
+    /// Spearman's correlation of scores and truth.
     pub spearman: Spread,
+    /// Share of the ten highest scores among the ten best.
     pub precision_at_10: Spread,
+    /// What the best of the ten highest scores lacks, in the unit of the table.
     pub regret_at_10: Spread,
     /// Seconds for all seeds together.
     pub train_seconds: f64,
@@ -44,20 +49,18 @@ pub struct Machine {
 ///
 /// # Errors
 /// A split that cannot be drawn or trained on.
-#[allow(clippy::too_many_arguments)]
 pub fn run(
     config: &Config,
     dataset: &Dataset,
     splits: &[Split],
-    vocabulary: &Vocabulary,
-    output: u16,
+    space: &dyn Space,
     machine: Machine,
     stop: &AtomicBool,
     observer: &dyn Observer,
 ) -> Result<Outcome> {
     let started = Instant::now();
-    let set = TrainingSet::new(dataset, splits, config, vocabulary)?;
-    let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
+    let set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
+    let trainer = Trainer::new(config, &set, space.vocabulary().output()?, machine.device, machine.threads);
     let mut state = trainer.start();
     observer.begin((config.train.epochs * set.members.len()) as u64);
     trainer.run(&mut state, config.train.epochs, stop, observer)?;

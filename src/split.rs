@@ -66,7 +66,8 @@ mod tests {
         let rows: Vec<usize> = (0..15_625).collect();
         let split = Split::draw(&rows, 78, 10, 3).unwrap();
         assert_eq!((split.train.len(), split.validation.len()), (78, 10));
-        assert_eq!(split.hash().len(), 16);
+        assert_eq!(split.train[..3], [1493, 11_935, 14_523]);
+        assert_eq!(split.hash(), "abef68d6e7ff9ea4");
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn workshop() -> (TempDir, PathBuf) {
     let config = folder.path().join("config.yaml");
     let text = format!(
         "space: nasbench201\ndata: {{table: {}, train_target: val}}\nsplit: {{train: 20}}\n\
-         model: {{hidden: 8, layers: 1, members: 4}}\ntrain: {{epochs: 6}}\n",
+         model: {{hidden: 8, layers: 1, members: 4}}\nloss: {{distillation: 0.5, unlabelled: 16}}\ntrain: {{epochs: 6}}\n",
         table.display()
     );
     fs::write(&config, text).unwrap();
@@ -70,7 +70,7 @@ fn wrong_configurations() {
     let bad = folder.path().join("bad.yaml");
     for (from, to, words) in [
         ("hidden", "hiden", &["line 4", "did you mean `hidden`"][..]),
-        ("epochs: 6", "epochs: six", &["line 5"]),
+        ("epochs: 6", "epochs: six", &["line 6"]),
         ("train: 20", "train: 1", &["split.train"]),
         ("train: 20", "train: 61", &["only 60 have a label"]),
         ("train_target: val", "train_target: vall", &["did you mean `val`"]),
@@ -165,7 +165,7 @@ fn wrong_checkpoints() {
 #[test]
 fn equal_weights_whatever_the_threads_and_after_a_break() {
     let (_one, _, first) = trained(&["--threads", "1"]);
-    let (_two, _, second) = trained(&["--threads", "2"]);
+    let (_two, _, second) = trained(&["--threads", "3"]);
     let (_three, config, third) = trained(&["--stop-after", "3"]);
     let bytes = |folder: &Path, name: &str| fs::read(folder.join(name)).unwrap();
     assert_ne!(bytes(&first, "state.safetensors"), bytes(&third, "state.safetensors"));
@@ -213,7 +213,7 @@ fn twins_score_the_same() {
         .unwrap()
         .args([
             "predict",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/nasbench201"),
+            concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference"),
             "--input",
             "-",
             "--output",

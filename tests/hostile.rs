@@ -1,5 +1,5 @@
 //! Files that were damaged, cut or made to do harm: the readers refuse them or read them, without a panic, a hang or more
-//! than 64 MiB of memory. Real samples are used where the machine has them (`CARL_DATA`, `../shared/data`).
+//! than 64 MiB of memory. Real samples are used where a folder of `CARL_DATA` has them.
 
 #[path = "hostile/bodies.rs"]
 mod bodies;
@@ -9,7 +9,7 @@ use carl::source::tfrecord::mask;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -56,11 +56,9 @@ fn guarded(body: impl FnOnce()) {
 }
 
 fn sample(name: &str) -> Option<PathBuf> {
-    let listed = std::env::var_os("CARL_DATA").unwrap_or_default();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = std::env::split_paths(&listed).chain([root.join("data"), root.join("../shared/data")]);
-    let found = folders.flat_map(|folder| [folder.join(name), folder.join("official_samples").join(name)]);
-    found.into_iter().find(|path| path.exists())
+    let places = carl::dataset::folders().into_iter();
+    let mut places = places.flat_map(|folder| [folder.join(name), folder.join("official_samples").join(name)]);
+    places.find(|path| path.exists())
 }
 
 /// Pickles: two of NATS-Bench and the smallest of NAS-Bench-Graph where they are there, one made by hand anyway.

@@ -2,7 +2,6 @@
 
 use super::progress::Bar;
 use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::checkpoint::output_id;
 use carl::dataset::Dataset;
 use carl::device;
 use carl::error::{Error, Result, Stage};
@@ -40,11 +39,10 @@ impl Benchmark {
         };
         // Every size is drawn before the first is trained: a wrong one is told at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;
-        let output = output_id(space.vocabulary())?;
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");
-            let outcome = protocol::run(&config, &dataset, splits, space.vocabulary(), output, machine, stop, &bar)?;
+            let outcome = protocol::run(&config, &dataset, splits, space.as_ref(), machine, stop, &bar)?;
             if stop.load(std::sync::atomic::Ordering::SeqCst) {
                 return Err(Error::new(Stage::Interrupted, "stopped before the figures were complete"));
             }

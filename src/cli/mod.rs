@@ -70,7 +70,7 @@ enum Command {
 ///
 /// # Errors
 /// Whatever stops the command; the message is for the user.
-pub fn run(cli: Cli) -> Result<()> {
+pub fn run(cli: Cli) -> anyhow::Result<()> {
     let common = cli.common;
     if let Some(threads) = common.threads {
         rayon::ThreadPoolBuilder::new()
@@ -82,15 +82,16 @@ pub fn run(cli: Cli) -> Result<()> {
     tch::set_num_threads(1);
     device::keep_memory();
     match cli.command {
-        Command::Prepare(command) => command.run(&common),
-        Command::Train(command) => command.run(&common),
-        Command::Evaluate(command) => command.run(&common),
-        Command::Benchmark(command) => command.run(&common),
-        Command::Predict(command) => command.run(&common),
-        Command::Export(command) => command.run(&common),
-        Command::Spaces(command) => command.run(&common),
-        Command::Doctor(command) => command.run(&common),
+        Command::Prepare(command) => command.run(&common)?,
+        Command::Train(command) => command.run(&common)?,
+        Command::Evaluate(command) => command.run(&common)?,
+        Command::Benchmark(command) => command.run(&common)?,
+        Command::Predict(command) => command.run(&common)?,
+        Command::Export(command) => command.run(&common)?,
+        Command::Spaces(command) => command.run(&common)?,
+        Command::Doctor(command) => command.run(&common)?,
     }
+    Ok(())
 }
 
 impl Common {

@@ -3,7 +3,7 @@
 use super::evaluate::figures_table;
 use super::progress::Bar;
 use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT, output_id};
+use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT};
 use carl::config::Config;
 use carl::dataset::Dataset;
 use carl::error::{Error, Position, Result, Stage};
@@ -73,7 +73,7 @@ impl Train {
             folder,
             machine,
         };
-        let trainer = Trainer::new(&config, &set, output_id(space.vocabulary())?, machine.device, machine.threads);
+        let trainer = Trainer::new(&config, &set, space.vocabulary().output()?, machine.device, machine.threads);
         let mut state = trainer.start();
         let mut log = Vec::new();
         if let Some(from) = &self.resume {

@@ -34,19 +34,18 @@ impl NoiseBank {
 }
 
 /// The noise of one forward pass.
-#[allow(clippy::large_enum_variant)] // one a step, on the stack
 pub enum Noise<'a> {
     /// Nothing is dropped: evaluation.
     Off,
     /// Slices of the bank, starting where `random` says.
-    On(&'a NoiseBank, Random),
+    On(&'a NoiseBank, Box<Random>),
 }
 
 impl<'a> Noise<'a> {
     /// The noise of step `step`: members differ by their masks, not by where a slice starts.
     pub fn of_step(bank: Option<&'a NoiseBank>, step: u64) -> Self {
         match bank {
-            Some(bank) => Noise::On(bank, Random::of(0, Purpose::Dropout, 0, step)),
+            Some(bank) => Noise::On(bank, Box::new(Random::of(0, Purpose::Dropout, 0, step))),
             None => Noise::Off,
         }
     }

@@ -5,6 +5,9 @@ use super::{Lines, Scatter, Series, grouped};
 use minijinja::HtmlEscape;
 use std::fmt::Write;
 
+/// A place on the page.
+type Point = (f64, f64);
+
 /// Size of a drawing in its own units; the page scales it to the width there is.
 const WIDTH: f64 = 560.0;
 const HEIGHT: f64 = 340.0;
@@ -217,7 +220,7 @@ impl Frame {
         let sides = series.points.iter().zip(band).map(|(&(x, _), &(low, high))| Some((edge(x, low)?, edge(x, high)?)));
         let sides: Vec<_> = sides.collect();
         let runs = sides.split(Option::is_none).filter(|run| run.len() > 1);
-        let area = |run: &[Option<((f64, f64), (f64, f64))>]| {
+        let area = |run: &[Option<(Point, Point)>]| {
             let there = run.iter().flatten().map(|side| side.0);
             path_of(there.chain(run.iter().rev().flatten().map(|side| side.1))) + "Z"
         };

@@ -145,7 +145,7 @@ proptest! {
     }
 }
 
-/// Writes an example to the temporary folder: `cargo test report::tests::example -- --ignored`, with the table's path in
+/// Writes an example, `carl-report.html` in the temporary folder: `cargo test report::tests::example -- --ignored`, with the table's path in
 /// `CARL_TABLE`.
 #[test]
 #[ignore = "writes a page to look at"]
@@ -160,7 +160,6 @@ fn example() {
     let file = std::env::temp_dir().join("carl-report.html");
     let text = render(&example_page(&cells, &validation, &test, &order[..10]));
     std::fs::write(&file, &text).unwrap();
-    eprintln!("{} ({} bytes)", file.display(), text.len());
 }
 
 fn example_page(cells: &[String], validation: &[f64], test: &[f64], best: &[usize]) -> Page {

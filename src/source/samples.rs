@@ -1,20 +1,14 @@
 //! Real benchmark files for the tests, where the machine has them.
 
 use super::table::Records;
-use std::path::{Path, PathBuf};
+use crate::dataset::folders;
+use std::path::PathBuf;
 
-/// The file called `name` in or below one of the folders of the variable `CARL_DATA` (separated as in `PATH`) or the
-/// project's data folders; tests without it pass and say so.
+/// The file called `name` in a data folder or its `official_samples`; tests without it check less.
 pub fn find(name: &str) -> Option<PathBuf> {
-    let listed = std::env::var_os("CARL_DATA").unwrap_or_default();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folders = std::env::split_paths(&listed).chain([root.join("data"), root.join("../shared/data")]);
-    let found = folders.flat_map(|folder| [folder.join(name), folder.join("official_samples").join(name)]);
-    let found = found.into_iter().find(|path| path.exists());
-    if found.is_none() {
-        eprintln!("skipped: no {name}; name its folder in CARL_DATA");
-    }
-    found
+    let places =
+        folders().into_iter().flat_map(|folder| [folder.join(name), folder.join("official_samples").join(name)]);
+    places.into_iter().find(|path| path.exists())
 }
 
 /// A table as text.

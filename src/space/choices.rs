@@ -5,9 +5,12 @@ use crate::random::Random;
 
 /// `places` operations, each one of the `count` operations whose ids start at `first`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Choices {
+pub struct Choices {
+    /// Number of operations of an architecture.
     pub places: usize,
+    /// Id of the first operation to choose from.
     pub first: u16,
+    /// Number of operations to choose from.
     pub count: u16,
 }
 

@@ -18,6 +18,7 @@ mod nasbench_nlp;
 mod nats_size;
 mod transnas101_micro;
 
+pub use choices::Choices;
 pub use dag::Dag;
 
 /// What an operation does to the function that a cell computes.
@@ -84,6 +85,16 @@ impl Vocabulary {
         self.operations[id as usize].role
     }
 
+    /// The id of output nodes.
+    ///
+    /// # Errors
+    /// A vocabulary without an operation of role output.
+    pub fn output(&self) -> Result<u16> {
+        let place = self.operations.iter().position(|operation| operation.role == Role::Output);
+        let id = place.ok_or_else(|| Error::new(Stage::Config, "the vocabulary has no operation of role output"))?;
+        Ok(id as u16)
+    }
+
     /// The id of the operation called `name`.
     ///
     /// # Errors
@@ -141,27 +152,36 @@ pub trait Space: Send + Sync {
     /// is k.
     fn graph(&self, architecture: &Architecture) -> Graph;
 
+    /// The choices that make an architecture, where all are free; they answer for the four methods below.
+    fn choices(&self) -> Option<Choices> {
+        None
+    }
+
     /// Number of architectures, where finite and known.
     fn size(&self) -> Option<u64> {
-        None
+        self.choices().map(Choices::size)
     }
 
     /// All architectures in a fixed order, where the space can be listed.
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        None
+        Some(self.choices()?.enumerate())
     }
 
     /// An architecture drawn at random, uniformly where the space can.
     ///
     /// # Errors
     /// A space that has no rule to draw by.
-    fn sample(&self, random: &mut Random) -> Result<Architecture>;
+    fn sample(&self, random: &mut Random) -> Result<Architecture> {
+        self.choices().map(|choices| choices.sample(random)).ok_or_else(|| no_rule(self.name(), "draw"))
+    }
 
     /// A valid architecture one change away, never the same.
     ///
     /// # Errors
     /// A space that has no rule to change by.
-    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture>;
+    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
+        self.choices().map(|choices| choices.mutate(architecture, random)).ok_or_else(|| no_rule(self.name(), "change"))
+    }
 
     /// Sets of table columns that spell an architecture when there is no column `arch`, tried in order.
     fn columns(&self) -> &'static [&'static [&'static str]] {
@@ -175,6 +195,10 @@ pub trait Space: Send + Sync {
     fn compose(&self, fields: &[&str]) -> Result<String> {
         Err(Error::new(Stage::Architecture, format!("{} is not read from {} columns", self.name(), fields.len())))
     }
+}
+
+fn no_rule(space: &str, verb: &str) -> Error {
+    Error::new(Stage::Config, format!("space {space} has no rule to {verb} by")).hint("give the candidates in a table")
 }
 
 /// A name and what makes the space.

@@ -5,7 +5,6 @@ use super::choices::Choices;
 use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, line_graph};
-use crate::random::Random;
 
 /// Operation k joins feature maps `EDGES[k]`, in the order of the text.
 pub(super) const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
@@ -94,19 +93,7 @@ impl Space for NasBench201 {
         cell_graph(&architecture.operations)
     }
 
-    fn size(&self) -> Option<u64> {
-        Some(CHOICES.size())
-    }
-
-    fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(CHOICES.enumerate())
-    }
-
-    fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.sample(random))
-    }
-
-    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.mutate(architecture, random))
+    fn choices(&self) -> Option<Choices> {
+        Some(CHOICES)
     }
 }

@@ -9,7 +9,6 @@ use super::choices::Choices;
 use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::random::Random;
 
 const LAYERS: usize = 8;
 /// The first layer of every stage.
@@ -83,20 +82,8 @@ impl Space for NasBenchMacro {
         Graph::new(nodes, (0..last).map(|node| (node, node + 1)))
     }
 
-    fn size(&self) -> Option<u64> {
-        Some(CHOICES.size())
-    }
-
-    fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(CHOICES.enumerate())
-    }
-
-    fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.sample(random))
-    }
-
-    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.mutate(architecture, random))
+    fn choices(&self) -> Option<Choices> {
+        Some(CHOICES)
     }
 }
 

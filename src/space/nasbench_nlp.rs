@@ -239,11 +239,6 @@ impl Space for NasBenchNlp {
         Graph::new(nodes, pairs)
     }
 
-    fn sample(&self, _: &mut Random) -> Result<Architecture> {
-        Err(Error::new(Stage::Config, "space nasbench-nlp has no rule to draw by")
-            .hint("give the candidates in a table"))
-    }
-
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
         let changed = |mutant: &Architecture| mutant != architecture && self.check(mutant).is_ok();
         std::iter::repeat_with(|| self.change(architecture, random))

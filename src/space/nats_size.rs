@@ -5,7 +5,6 @@ use super::choices::Choices;
 use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::random::Random;
 
 const CHOICES: Choices = Choices { places: 5, first: 2, count: 8 };
 /// Numbers of channels are multiples of it.
@@ -58,20 +57,8 @@ impl Space for NatsSize {
         Graph::new(nodes, (0..=CHOICES.places as u16).map(|node| (node, node + 1)))
     }
 
-    fn size(&self) -> Option<u64> {
-        Some(CHOICES.size())
-    }
-
-    fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(CHOICES.enumerate())
-    }
-
-    fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.sample(random))
-    }
-
-    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.mutate(architecture, random))
+    fn choices(&self) -> Option<Choices> {
+        Some(CHOICES)
     }
 }
 

@@ -10,7 +10,6 @@ use super::nasbench201::{EDGES, cell_graph};
 use super::{Architecture, Role, Space, Vocabulary, shorten};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::random::Random;
 
 /// Channels and skeleton, the same for all cells.
 const PREFIX: &str = "64-41414-";
@@ -78,20 +77,8 @@ impl Space for TransNas101Micro {
         cell_graph(&operations)
     }
 
-    fn size(&self) -> Option<u64> {
-        Some(CHOICES.size())
-    }
-
-    fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(CHOICES.enumerate())
-    }
-
-    fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.sample(random))
-    }
-
-    fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        Ok(CHOICES.mutate(architecture, random))
+    fn choices(&self) -> Option<Choices> {
+        Some(CHOICES)
     }
 }
 

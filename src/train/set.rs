@@ -59,7 +59,7 @@ impl TrainingSet {
     /// The members of `config` for each of `splits`, which must be of one size.
     ///
     /// # Errors
-    /// A split whose labels are all equal.
+    /// A split whose labels are all equal; a teacher that fails.
     pub fn new(dataset: &Dataset, splits: &[Split], config: &Config, vocabulary: &Vocabulary) -> Result<Self> {
         let mut places: HashMap<u32, u32> = HashMap::new();
         let mut graphs: Vec<&Graph> = Vec::new();
@@ -96,7 +96,7 @@ impl TrainingSet {
             let others = pool.into_iter().filter(|function| !places.contains_key(function));
             graphs.extend(others.map(|function| &dataset.architectures.functions[function as usize]));
             let first: Vec<&Member> = all.iter().step_by(config.model.members).collect();
-            taught = teach_all(&graphs, &first, vocabulary);
+            taught = teach_all(&graphs, &first, vocabulary)?;
         }
         let graphs = Padded::new(&graphs, dataset.architectures.nodes(), vocabulary.len());
         Ok(TrainingSet { graphs, members: all, scales, taught })
@@ -111,7 +111,7 @@ fn unlabelled(count: usize) -> Vec<u32> {
 }
 
 /// The scores that a teacher of each split, given by one of its members, has for all `graphs`.
-fn teach_all(graphs: &[&Graph], members: &[&Member], vocabulary: &Vocabulary) -> Vec<Vec<f64>> {
+fn teach_all(graphs: &[&Graph], members: &[&Member], vocabulary: &Vocabulary) -> Result<Vec<Vec<f64>>> {
     let rows: Vec<Vec<f64>> = graphs.par_iter().map(|graph| statistics(graph, vocabulary)).collect();
     let teach_one = |member: &&Member| {
         tch::set_num_threads(1);

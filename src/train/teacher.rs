@@ -7,6 +7,8 @@
 //! x'_f)^2, k = (1 + r) exp(-r). Log weights have a normal prior of scale 0.6 around their common mean; amplitude is profiled
 //! out; labels are ranks, since only order is learned. Maximum a posteriori by Adam.
 
+use crate::error::{Error, Result, Stage};
+use crate::metrics::{mean, mean_ranks, standard_deviation};
 use tch::{Device, Kind, Tensor};
 
 const STEPS: usize = 60;
@@ -18,25 +20,33 @@ const NOISE: f64 = 0.03;
 const JITTER: f64 = 1e-5;
 /// More rows than this do not change the weights, but cost their cube.
 const MOST_FITTED: i64 = 500;
+/// More rows than this are not solved for: memory grows with their square, time with their cube, and the network sees all.
+const MOST_SOLVED: usize = 4096;
 
-/// Standardised scores of all rows of `statistics` [F, C] from `labels` of the rows `known`; higher label, higher score.
-pub fn teach(statistics: &[Vec<f64>], known: &[usize], labels: &[f64]) -> Vec<f64> {
+/// Standardised scores of all rows of `statistics` [F, C] from `labels` of the rows `known`, which come in random order;
+/// higher label, higher score.
+///
+/// # Errors
+/// A kernel that cannot be factorised.
+pub fn teach(statistics: &[Vec<f64>], known: &[usize], labels: &[f64]) -> Result<Vec<f64>> {
+    let count = known.len().min(MOST_SOLVED);
+    let (known, labels) = (&known[..count], &labels[..count]);
     let x = standardised(statistics);
     let train: Vec<i64> = known.iter().map(|&row| row as i64).collect();
     let train = x.index_select(0, &Tensor::from_slice(&train));
-    let target = Tensor::from_slice(&normalised(&ranks(labels))).unsqueeze(1);
+    let target = Tensor::from_slice(&normalised(&mean_ranks(labels))).unsqueeze(1);
     let fitted = target.size()[0].min(MOST_FITTED);
-    let (weights, noise) = fit(&train.narrow(0, 0, fitted), &target.narrow(0, 0, fitted));
+    let (weights, noise) = fit(&train.narrow(0, 0, fitted), &target.narrow(0, 0, fitted))?;
     let _guard = tch::no_grad_guard();
     let (train, all) = (&train * &weights, &x * &weights);
-    let factor = noisy(&kernel(&train, &train), &noise).linalg_cholesky(false);
+    let factor = factorised(&noisy(&kernel(&train, &train), &noise))?;
     let solved = target.cholesky_solve(&factor, false);
     let scores = kernel(&all, &train).matmul(&solved).squeeze_dim(1);
-    normalised(&Vec::try_from(scores).expect("one dimension of doubles"))
+    Ok(normalised(&Vec::<f64>::try_from(scores).expect("one dimension of doubles")))
 }
 
 /// Weights [C] and log noise that are most probable for `x` [n, C], `target` [n, 1].
-fn fit(x: &Tensor, target: &Tensor) -> (Tensor, Tensor) {
+fn fit(x: &Tensor, target: &Tensor) -> Result<(Tensor, Tensor)> {
     let options = (Kind::Double, Device::Cpu);
     let columns = x.size()[1];
     let count = x.size()[0] as f64;
@@ -53,7 +63,7 @@ fn fit(x: &Tensor, target: &Tensor) -> (Tensor, Tensor) {
     for step in 1..=STEPS as i32 {
         let (deviation, mean, noise) = parts(&values);
         let scaled = x * (&deviation + &mean).exp();
-        let factor = noisy(&kernel(&scaled, &scaled), &noise).linalg_cholesky(false);
+        let factor = factorised(&noisy(&kernel(&scaled, &scaled), &noise))?;
         let amplitude = (target * target.cholesky_solve(&factor, false)).sum(Kind::Double) / count;
         let loss = amplitude.log() * (0.5 * count)
             + factor.diagonal(0, 0, 1).log().sum(Kind::Double)
@@ -71,7 +81,15 @@ fn fit(x: &Tensor, target: &Tensor) -> (Tensor, Tensor) {
         });
     }
     let (deviation, mean, noise) = parts(&values.detach());
-    ((deviation + mean).exp(), noise)
+    Ok(((deviation + mean).exp(), noise))
+}
+
+/// Lower triangle of Cholesky.
+fn factorised(matrix: &Tensor) -> Result<Tensor> {
+    matrix.f_linalg_cholesky(false).map_err(|error| {
+        Error::new(Stage::Training, format!("the teacher's kernel cannot be factorised: {error}"))
+            .hint("train without it: --set loss.distillation=0")
+    })
 }
 
 /// Matern-3/2 of scaled rows, [n, C] and [m, C] -> [n, m].
@@ -98,14 +116,9 @@ fn standardised(statistics: &[Vec<f64>]) -> Tensor {
     centred / deviation.index_select(0, &varying) / (varying.size()[0].max(1) as f64).sqrt()
 }
 
-/// Mean ranks.
-fn ranks(labels: &[f64]) -> Vec<f64> {
-    crate::metrics::mean_ranks(labels)
-}
-
 fn normalised(values: &[f64]) -> Vec<f64> {
-    let (mean, deviation) = (crate::metrics::mean(values), crate::metrics::standard_deviation(values));
-    values.iter().map(|value| (value - mean) / deviation.max(f64::MIN_POSITIVE)).collect()
+    let (centre, deviation) = (mean(values), standard_deviation(values));
+    values.iter().map(|value| (value - centre) / deviation.max(f64::MIN_POSITIVE)).collect()
 }
 
 #[cfg(test)]
@@ -119,8 +132,8 @@ mod tests {
             (0..200).map(|k| vec![f64::from(k * 37 % 101), f64::from(k * 53 % 97), 1.0]).collect();
         let truth: Vec<f64> = rows.iter().map(|row| (row[0] / 20.0).exp()).collect();
         let known: Vec<usize> = (0..40).collect();
-        let scores = teach(&rows, &known, &truth[..40]);
+        let scores = teach(&rows, &known, &truth[..40]).unwrap();
         assert!(kendall_tau(&scores, &truth) > 0.95);
-        assert_eq!(scores, teach(&rows, &known, &truth[..40]));
+        assert_eq!(scores, teach(&rows, &known, &truth[..40]).unwrap());
     }
 }

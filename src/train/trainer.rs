@@ -1,8 +1,8 @@
 //! The training loop: members of one or many splits in one pass.
 //!
 //! Members are cut into groups that worker threads take from a queue, each group a batched model with one LibTorch thread.
-//! Groups do not depend on the number of threads and read nothing of each other, so neither do results. Random numbers come from streams named by (seed, member, epoch):
-//! a resumed run repeats them without any saved generator.
+//! Groups do not depend on the number of threads and read nothing of each other, so neither do results. Random numbers
+//! come from streams named by (seed, member, epoch): a resumed run repeats them without any saved generator.
 
 use super::loss::{TERMS, terms};
 use super::optimizer::{AdamW, schedule};
@@ -136,9 +136,7 @@ impl<'a> Trainer<'a> {
         let all: Vec<usize> = (0..members).collect();
         all.chunks(size).map(<[usize]>::to_vec).collect()
     }
-}
 
-impl Trainer<'_> {
     /// Trained members of `state`, with the scale of their scores on their training rows.
     pub fn finish(&self, state: &State) -> Weights {
         let mut weights = Weights {

@@ -2,13 +2,11 @@
 
 use std::path::PathBuf;
 
-/// A file of the shared data folder, or none with a line that says so: beside the checkout, or in `$CARL_SHARED/data`.
+/// A file in one of the data folders, or none with a line that says so.
 pub fn data(name: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared"));
-    let path = std::env::var_os("CARL_SHARED").map_or_else(beside, PathBuf::from).join("data").join(name);
-    if path.exists() {
-        return Some(path);
+    let found = carl::dataset::folders().into_iter().map(|folder| folder.join(name)).find(|path| path.exists());
+    if found.is_none() {
+        eprintln!("skipped: no {name}; name its folder in CARL_DATA");
     }
-    eprintln!("skipped: {} is not there", path.display());
-    None
+    found
 }
