@@ -229,3 +229,22 @@ fn twins_score_the_same() {
     assert_eq!(score(scores[0]), score(scores[2]));
     assert_ne!(score(scores[0]), score(scores[3]));
 }
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = TempDir::new().unwrap();
+    let rows = fs::read_to_string(table(folder.path())).unwrap();
+    let (header, body) = rows.split_once('\n').unwrap();
+    let long = folder.path().join("long.csv");
+    fs::write(&long, format!("{header}\n{}", body.repeat(50))).unwrap();
+    let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference");
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
+        .args(["predict", reference, "--input", text(&long), "--output", "-"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

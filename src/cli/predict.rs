@@ -10,7 +10,7 @@ use carl::error::{Error, Position, Result, Stage};
 use carl::file;
 use carl::metrics::descending;
 use carl::score::{mean_and_spread, member_scores};
-use carl::source::table::{Layout, Records, Spelling, layout_of};
+use carl::source::table::{Layout, Records, Spelling, io_error, layout_of};
 use clap::Args;
 use serde_json::json;
 use std::io::Write;
@@ -61,9 +61,9 @@ impl Predict {
         let machine = common.machine()?;
         let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
         let started = Instant::now();
-        let (texts, lines) = self.read(space.as_ref())?;
+        let (file, texts, lines) = self.read(space.as_ref())?;
         let architectures = Architectures::new(texts, space.as_ref(), checkpoint.config.graph)
-            .map_err(|(row, error)| error.file(&self.input).at(Position::Line(lines[row])))?;
+            .map_err(|(row, error)| error.file(&file).at(Position::Line(lines[row])))?;
         let bar = Bar::new("scoring");
         let members =
             member_scores(&checkpoint.weights, &architectures.functions, machine.device, machine.threads, &bar);
@@ -96,24 +96,25 @@ impl Predict {
         Ok(())
     }
 
-    /// Architecture texts of this shard and the lines that they stand on.
-    fn read(&self, space: &dyn carl::space::Space) -> Result<(Vec<String>, Vec<u64>)> {
+    /// The file's name for messages, architecture texts of this shard and the lines that they stand on.
+    fn read(&self, space: &dyn carl::space::Space) -> Result<(PathBuf, Vec<String>, Vec<u64>)> {
         let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
         let mut records = Records::open(&self.input)?;
-        let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&self.input))?;
+        let file = records.file().to_path_buf();
+        let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
         let (mut texts, mut lines, mut number) = (Vec::new(), Vec::new(), 0u64);
         while let Some(record) = records.next_record()? {
             if number % shard.count == shard.index {
                 let text = spelling.text(space, &record);
-                texts.push(text.map_err(|error| error.file(&self.input).at(Position::Line(record.line)))?);
+                texts.push(text.map_err(|error| error.file(&file).at(Position::Line(record.line)))?);
                 lines.push(record.line);
             }
             number += 1;
         }
         if texts.is_empty() {
-            return Err(Error::new(Stage::Table, "there is no row to score").file(&self.input));
+            return Err(Error::new(Stage::Table, "there is no row to score").file(file));
         }
-        Ok((texts, lines))
+        Ok((file, texts, lines))
     }
 }
 
@@ -137,7 +138,7 @@ fn write<'a>(path: &Path, lines: impl Iterator<Item = Line<'a>>) -> Result<()> {
             Layout::Csv => {
                 let mut writer = csv::Writer::from_writer(&mut output);
                 for line in lines {
-                    writer.serialize(line).map_err(std::io::Error::from)?;
+                    writer.serialize(line).map_err(io_error)?;
                 }
                 writer.flush()?;
             }

@@ -70,7 +70,8 @@ impl Records {
             Box::new(File::open(path).map_err(|error| Error::io(path, "open", &error))?)
         };
         let plain: Box<dyn Read + Send> = if gzip { Box::new(MultiGzDecoder::new(BufReader::new(raw))) } else { raw };
-        Records::read(path, layout, plain)
+        let file = if path == Path::new("-") { Path::new("standard input") } else { path };
+        Records::read(file, layout, plain)
     }
 
     /// Reads from `input`; `file` is for messages.
@@ -424,15 +425,24 @@ pub fn write(benchmark: &Benchmark, path: &Path, output: impl Write) -> io::Resu
     }
 }
 
+/// The cause of a failed CSV write, with its kind: a broken pipe stays one.
+pub fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 fn write_plain(benchmark: &Benchmark, layout: Layout, mut output: impl Write) -> io::Result<()> {
     let number = |value: f64| if value.is_nan() { String::new() } else { value.to_string() };
     match layout {
         Layout::Csv => {
             let mut writer = csv::Writer::from_writer(&mut output);
-            writer.write_record(std::iter::once("arch").chain(benchmark.columns.iter().map(String::as_str)))?;
+            let names = std::iter::once("arch").chain(benchmark.columns.iter().map(String::as_str));
+            writer.write_record(names).map_err(io_error)?;
             for row in &benchmark.rows {
-                writer.write_field(&row.arch)?;
-                writer.write_record(row.values.iter().map(|&value| number(value)))?;
+                writer.write_field(&row.arch).map_err(io_error)?;
+                writer.write_record(row.values.iter().map(|&value| number(value))).map_err(io_error)?;
             }
             writer.flush()
         }
