@@ -4,8 +4,10 @@
 #[path = "hostile/bodies.rs"]
 mod bodies;
 
+use carl::random::Random;
 use carl::source::pickle::{self, Limits};
 use carl::source::tfrecord::mask;
+use carl::space;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
@@ -126,8 +128,81 @@ fn bzipped(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+/// Texts of every space: its number, then an architecture drawn at random.
+fn architectures() -> Vec<Vec<u8>> {
+    let mut random = Random::new(0, 0);
+    let mut texts = Vec::new();
+    for (number, space) in bodies::spaces().iter().enumerate() {
+        let drawn = (0..4).filter_map(|_| space.sample(&mut random).ok()).map(|cell| space.print(&cell));
+        let text = match space.name() {
+            space::USER_SPACE => vec!["input conv3x3 skip output;0>1 0>2 1>3 2>3".to_string()],
+            _ => drawn.collect(),
+        };
+        texts.extend(text.into_iter().map(|text| [&[number as u8], text.as_bytes()].concat()));
+    }
+    texts
+}
+
+/// Tables in both layouts, the first byte chooses layout and space.
+fn tables() -> Vec<Vec<u8>> {
+    let mut tables = Vec::new();
+    for text in architectures() {
+        let (number, text) = (text[0], String::from_utf8(text[1..].to_vec()).unwrap());
+        let quoted = text.replace('"', "\"\"");
+        tables.push(
+            [&[2 * number], format!("arch,val,test\n\"{quoted}\",90.5,91\n\"{quoted}\",,1e3\n").as_bytes()].concat(),
+        );
+        let line = serde_json::json!({"arch": text, "val": 90.5, "test": null}).to_string();
+        tables.push([&[2 * number + 1], format!("{line}\n{line}\n").as_bytes()].concat());
+    }
+    tables
+}
+
+const JSON: [&str; 3] = [
+    r#"{"00000000": {"test_acc": [1, 2, 3], "mean_acc": 2, "std": 0.8, "params": 1, "flops": 2}}"#,
+    r#"{"recepie_id": 1, "recepie": "{\"f\": {}}", "val_losses": [NaN, 1], "test_losses": [2, 3], "status": "OK"}"#,
+    r#"{"optimized_hyperparamater_config": {"NetworkSelectorDatasetInfo:darts:layers": 8}, "info": [{}]}"#,
+];
+
+fn records() -> Vec<u8> {
+    match sample("ecnas_carbon_4V9E.tfrecord") {
+        Some(path) => std::fs::read(path).unwrap(),
+        None => frame(b"[\"00000000000000000000000000000000\", 4, \"0100\", \"input,output\", \"CgA=\"]"),
+    }
+}
+
+/// Writes the fuzz targets' first inputs, see scripts/fuzz.sh.
+#[test]
+#[ignore = "writes tests/fuzz/corpus"]
+fn corpus() {
+    let zips = pickles().iter().map(|bytes| zipped("bench/data.pkl", bytes, zip::CompressionMethod::Stored)).collect();
+    let json: Vec<Vec<u8>> = JSON.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let small = |inputs: Vec<Vec<u8>>| inputs.into_iter().filter(|input| input.len() < 1 << 16).collect();
+    let targets: [(&str, Vec<Vec<u8>>); 7] = [
+        ("pickle", pickles()),
+        ("tfrecord", vec![records()]),
+        ("architecture", architectures()),
+        ("table", tables()),
+        ("json", json),
+        ("torch_file", zips),
+        ("file", [small(pickles()), vec![records()]].concat()),
+    ];
+    for (target, inputs) in targets {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus")).join(target);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (number, input) in inputs.iter().enumerate() {
+            std::fs::write(folder.join(format!("start-{number}")), input).unwrap();
+        }
+    }
+}
+
+/// Number of inputs a test; more by `PROPTEST_CASES`.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(64, |text| text.parse().expect("PROPTEST_CASES is a number"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn damaged_pickles(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
@@ -159,10 +234,7 @@ proptest! {
 
     #[test]
     fn damaged_records(edits in edits(), cut in cut(), honest in any::<bool>()) {
-        let bytes = match sample("ecnas_carbon_4V9E.tfrecord") {
-            Some(path) => std::fs::read(path).unwrap(),
-            None => frame(b"[\"00000000000000000000000000000000\", 4, \"0100\", \"input,output\", \"CgA=\"]"),
-        };
+        let bytes = records();
         let bytes = if honest {
             // Damage inside of a frame whose checksums are right.
             let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -183,15 +255,24 @@ proptest! {
 
     #[test]
     fn damaged_json(edits in edits(), cut in cut()) {
-        let texts = [
-            r#"{"00000000": {"test_acc": [1, 2, 3], "mean_acc": 2, "std": 0.8, "params": 1, "flops": 2}}"#,
-            r#"{"recepie_id": 1, "recepie": "{\"f\": {}}", "val_losses": [NaN, 1], "test_losses": [2, 3], "status": "OK"}"#,
-            r#"{"optimized_hyperparamater_config": {"NetworkSelectorDatasetInfo:darts:layers": 8}, "info": [{}]}"#,
-        ];
-        for text in texts {
+        for text in JSON {
             let bytes = damage(text.as_bytes(), &edits, cut);
-            guarded(|| bodies::file(&bytes));
+            guarded(|| bodies::json(&bytes));
         }
+    }
+
+    #[test]
+    fn damaged_architectures(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
+        let samples = architectures();
+        let bytes = damage(&samples[which.index(samples.len())], &edits, cut);
+        guarded(|| bodies::architecture(&bytes));
+    }
+
+    #[test]
+    fn damaged_tables(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
+        let samples = tables();
+        let bytes = damage(&samples[which.index(samples.len())], &edits, cut);
+        guarded(|| bodies::table(&bytes));
     }
 }
 

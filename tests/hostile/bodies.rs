@@ -3,11 +3,16 @@
 
 #![allow(dead_code)]
 
+use carl::graph::{Reduction, canonicalize};
 use carl::source::nats::{Kind, Runs};
 use carl::source::pickle::{self, Limits, Value};
+use carl::source::table::{self, Layout, Table};
 use carl::source::tfrecord::{Batch, Records};
 use carl::source::{FORMATS, Silent};
-use std::io::Write;
+use carl::space::{self, Dag, Space};
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::sync::OnceLock;
 
 /// The bytes as a pickle, read and walked one level deep, as they are and through the digest of NATS-Bench.
 pub fn pickle(bytes: &[u8]) {
@@ -45,6 +50,62 @@ pub fn tfrecord(bytes: &[u8]) {
             let _ = batch.payload(index);
         }
     }
+}
+
+/// All spaces, with `dag` over the operations of NAS-Bench-101.
+pub fn spaces() -> &'static [Box<dyn Space>] {
+    static SPACES: OnceLock<Vec<Box<dyn Space>>> = OnceLock::new();
+    SPACES.get_or_init(|| {
+        let open = |name: &str| match name {
+            space::USER_SPACE => {
+                let words = ["input conv1x1 conv3x3 maxpool skip none output;0>1 1>2 2>3 3>4 4>5 5>6"];
+                let vocabulary = Dag::collect(words).expect("operations of a cell");
+                space::open(name, Some(vocabulary)).expect("a vocabulary with both ends")
+            }
+            name => space::open(name, None).expect("a known name"),
+        };
+        space::names().into_iter().map(open).collect()
+    })
+}
+
+/// The first byte chooses a space, the others are an architecture's text; one that is read has a canonical graph and
+/// prints as what is read again as itself.
+pub fn architecture(bytes: &[u8]) {
+    let Some((&first, text)) = bytes.split_first() else { return };
+    let space = &spaces()[first as usize % spaces().len()];
+    if let Ok(architecture) = space.parse(&String::from_utf8_lossy(text)) {
+        let _ = canonicalize(&space.graph(&architecture), space.vocabulary(), Reduction::default());
+        let again = space.parse(&space.print(&architecture)).expect("what is printed is read");
+        assert_eq!(again, architecture);
+    }
+}
+
+/// The first byte chooses layout and space, the others are a table.
+pub fn table(bytes: &[u8]) {
+    let Some((&first, text)) = bytes.split_first() else { return };
+    let layout = if first % 2 == 0 { Layout::Csv } else { Layout::JsonLines };
+    let space = &spaces()[first as usize / 2 % spaces().len()];
+    let records = table::Records::read(Path::new("table"), layout, Cursor::new(text.to_vec()));
+    if let Ok(table) = records.and_then(Table::collect) {
+        for name in table.header() {
+            if let Ok(numbers) = table.numbers(name) {
+                assert_eq!(numbers.len(), table.len());
+            }
+        }
+        let _ = table.architectures(space.as_ref());
+    }
+}
+
+/// The bytes as the JSON of every benchmark that has some.
+pub fn json(bytes: &[u8]) {
+    for start in ["bench", "results_", "log_stats_model_"] {
+        named_file(start, ".json", bytes);
+    }
+}
+
+/// The bytes as a file of PyTorch.
+pub fn torch_file(bytes: &[u8]) {
+    named_file("bench", ".pth", bytes);
 }
 
 /// The bytes as a file of every format that takes single files, by each of the names that a format goes by.

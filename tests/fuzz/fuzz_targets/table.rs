@@ -1,0 +1,7 @@
+//! Tables in both layouts, with the architectures of every space.
+#![no_main]
+
+#[path = "../../hostile/bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::table(bytes));
