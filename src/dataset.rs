@@ -112,6 +112,14 @@ impl Dataset {
         Dataset::new(&Table::open(&find(&data.table))?, space, data, reduction)
     }
 
+    /// Another column of the table that `data` names.
+    ///
+    /// # Errors
+    /// A missing column; a field that is no number.
+    pub fn column(data: &DataOptions, name: &str) -> Result<Vec<f64>> {
+        Table::open(&find(&data.table))?.numbers(name)
+    }
+
     /// From a table in memory.
     ///
     /// # Errors

@@ -39,7 +39,11 @@ pub struct Truth {
 impl Truth {
     /// All rows that have a test label, training rows included.
     pub fn new(dataset: &Dataset) -> Self {
-        let rows: Vec<usize> = (0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect();
+        Truth::of((0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect(), dataset)
+    }
+
+    /// Some rows, each of which must have a test label.
+    pub fn of(rows: Vec<usize>, dataset: &Dataset) -> Self {
         let values = rows.iter().map(|&row| dataset.sign() * dataset.test_labels[row]).collect();
         Truth { rows, values }
     }

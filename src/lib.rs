@@ -36,6 +36,7 @@ pub mod random;
 pub mod report;
 #[cfg(feature = "torch")]
 pub mod score;
+pub mod shift;
 pub mod source;
 pub mod space;
 pub mod split;

@@ -45,46 +45,55 @@ pub struct Machine {
     pub threads: usize,
 }
 
-/// One training size over several splits; splits and figures.
-///
-/// # Errors
-/// A split that cannot be drawn or trained on.
-pub fn run(
-    config: &Config,
-    dataset: &Dataset,
-    splits: &[Split],
-    space: &dyn Space,
-    machine: Machine,
-    stop: &AtomicBool,
-    observer: &dyn Observer,
-) -> Result<Outcome> {
-    let started = Instant::now();
-    let set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
-    let trainer = Trainer::new(config, &set, space.vocabulary().output()?, machine.device, machine.threads);
-    let mut state = trainer.start();
-    observer.begin((config.train.epochs * set.members.len()) as u64);
-    trainer.run(&mut state, config.train.epochs, stop, observer)?;
-    let weights = trainer.finish(&state);
-    let trained = Instant::now();
-    let functions = &dataset.architectures.functions;
-    let scores = member_scores(&weights, functions, machine.device, machine.threads, observer);
-    let scored = Instant::now();
-    let truth = Truth::new(dataset);
-    let figures: Vec<_> = scores
-        .chunks(config.model.members)
-        .map(|members| truth.compare(&dataset.architectures.spread(&mean_and_spread(members).0)))
-        .collect();
-    let spread = |value: &dyn Fn(&crate::evaluation::Figures) -> f64| -> Spread {
-        figures.iter().map(value).collect::<Vec<f64>>().into()
-    };
-    Ok(Outcome {
-        train_size: splits.first().map_or(0, |split| split.train.len()),
-        seeds: splits.iter().map(|split| split.seed).collect(),
-        kendall_tau: spread(&|figures| figures.kendall_tau),
-        spearman: spread(&|figures| figures.spearman),
-        precision_at_10: spread(&|figures| figures.precision_at_k[&10]),
-        regret_at_10: spread(&|figures| figures.regret_at_k[&10]),
-        train_seconds: (trained - started).as_secs_f64(),
-        score_seconds: (scored - trained).as_secs_f64(),
-    })
+/// What stays the same over sizes and splits.
+#[derive(Clone, Copy)]
+pub struct Protocol<'a> {
+    /// Settings of model and training.
+    pub config: &'a Config,
+    /// Where splits are drawn from.
+    pub dataset: &'a Dataset,
+    /// What scores are judged by.
+    pub truth: &'a Truth,
+    /// The space of the data set.
+    pub space: &'a dyn Space,
+    /// Where it runs.
+    pub machine: Machine,
+}
+
+impl Protocol<'_> {
+    /// One training size over several splits.
+    ///
+    /// # Errors
+    /// A split that cannot be drawn or trained on.
+    pub fn run(&self, splits: &[Split], stop: &AtomicBool, observer: &dyn Observer) -> Result<Outcome> {
+        let Protocol { config, dataset, truth, space, machine } = *self;
+        let started = Instant::now();
+        let set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
+        let trainer = Trainer::new(config, &set, space.vocabulary().output()?, machine.device, machine.threads);
+        let mut state = trainer.start();
+        observer.begin((config.train.epochs * set.members.len()) as u64);
+        trainer.run(&mut state, config.train.epochs, stop, observer)?;
+        let weights = trainer.finish(&state);
+        let trained = Instant::now();
+        let functions = &dataset.architectures.functions;
+        let scores = member_scores(&weights, functions, machine.device, machine.threads, observer);
+        let scored = Instant::now();
+        let figures: Vec<_> = scores
+            .chunks(config.model.members)
+            .map(|members| truth.compare(&dataset.architectures.spread(&mean_and_spread(members).0)))
+            .collect();
+        let spread = |value: &dyn Fn(&crate::evaluation::Figures) -> f64| -> Spread {
+            figures.iter().map(value).collect::<Vec<f64>>().into()
+        };
+        Ok(Outcome {
+            train_size: splits.first().map_or(0, |split| split.train.len()),
+            seeds: splits.iter().map(|split| split.seed).collect(),
+            kendall_tau: spread(&|figures| figures.kendall_tau),
+            spearman: spread(&|figures| figures.spearman),
+            precision_at_10: spread(&|figures| figures.precision_at_k[&10]),
+            regret_at_10: spread(&|figures| figures.regret_at_k[&10]),
+            train_seconds: (trained - started).as_secs_f64(),
+            score_seconds: (scored - trained).as_secs_f64(),
+        })
+    }
 }

@@ -5,8 +5,10 @@ use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk,
 use carl::dataset::Dataset;
 use carl::device;
 use carl::error::{Error, Result, Stage};
+use carl::evaluation::Truth;
 use carl::metrics::Spread;
-use carl::protocol;
+use carl::protocol::Protocol;
+use carl::shift::Shift;
 use carl::split::Split;
 use clap::Args;
 use serde_json::json;
@@ -22,6 +24,9 @@ pub struct Benchmark {
     /// Number of splits; their seeds are --seed, --seed + 1, ...
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
+    /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION or without:OPERATION
+    #[arg(long, value_name = "KIND")]
+    shift: Option<Shift>,
 }
 
 impl Benchmark {
@@ -31,7 +36,13 @@ impl Benchmark {
         let (space, dataset) = Dataset::open(&mut config)?;
         let stop = stop_on_interrupt();
         let sizes = if self.train_sizes.is_empty() { vec![config.split.train] } else { self.train_sizes.clone() };
-        let candidates = dataset.labelled();
+        let (candidates, truth) = match &self.shift {
+            None => (dataset.labelled(), Truth::new(&dataset)),
+            Some(shift) => {
+                let sides = shift.sides(&dataset, space.as_ref(), |name| Dataset::column(&config.data, name))?;
+                (sides.train, Truth::of(sides.test, &dataset))
+            }
+        };
         let first = config.split.seed;
         let draw = |size: usize| -> Result<Vec<Split>> {
             let seeds = first..first + u64::from(self.seeds);
@@ -39,10 +50,11 @@ impl Benchmark {
         };
         // Every size is drawn before the first is trained: a wrong one is told at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;
+        let protocol = Protocol { config: &config, dataset: &dataset, truth: &truth, space: space.as_ref(), machine };
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");
-            let outcome = protocol::run(&config, &dataset, splits, space.as_ref(), machine, stop, &bar)?;
+            let outcome = protocol.run(splits, stop, &bar)?;
             if stop.load(std::sync::atomic::Ordering::SeqCst) {
                 return Err(Error::new(Stage::Interrupted, "stopped before the figures were complete"));
             }
@@ -53,6 +65,8 @@ impl Benchmark {
                 "space": config.space,
                 "train_target": config.data.train_target,
                 "test_target": config.data.test_target(),
+                "shift": self.shift.as_ref().map(ToString::to_string),
+                "tested": truth.rows.len(),
                 "results": outcomes,
                 "members": config.model.members,
                 "device": device::name(machine.device),
@@ -60,10 +74,11 @@ impl Benchmark {
             }));
         }
         talk(&format!(
-            "{} {} -> {}, {} seeds from {first}, {} members, mean and standard deviation over seeds",
+            "{} {} -> {}{}, {} seeds from {first}, {} members, mean and standard deviation over seeds",
             config.space,
             config.data.train_target,
             config.data.test_target(),
+            self.shift.as_ref().map(|shift| format!(", shift {shift}")).unwrap_or_default(),
             self.seeds,
             config.model.members
         ));
