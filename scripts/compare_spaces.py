@@ -33,7 +33,7 @@ PLACES = ["data", "../shared/data"]
 
 
 def carl(config, arguments, settings=()):
-    command = ["target/release/carl", "benchmark", str(config), "--json", "--train-sizes", arguments.train_sizes]
+    command = [arguments.carl, "benchmark", str(config), "--json", "--train-sizes", arguments.train_sizes]
     command += ["--seeds", str(arguments.seeds)]
     for key, value in dict(settings).items():
         command += ["--set", f"{key}={value}"]
@@ -88,6 +88,7 @@ def main():
     parser.add_argument("configs", nargs="+", type=pathlib.Path)
     parser.add_argument("--train-sizes", default="100,400")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--carl", default="target/release/carl")
     arguments = parser.parse_args()
     print("| configuration | target | cells | carl | plain GCN | XGBoost |\n|---|---|---|---|---|---|", flush=True)
     for config in arguments.configs:

@@ -1,0 +1,96 @@
+"""What each part of the method adds, as Markdown tables: every figure of configs/RESULTS.md comes from here.
+
+  python scripts/study.py ablation --train-sizes 78,156 --seeds 10 [--set model.hidden=32 ...]
+  python scripts/study.py shifts --train-sizes 156 --seeds 10
+  python scripts/study.py targets --train-sizes 78,156 --seeds 10
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+
+NO_MASK = ["model.mask=none", "loss.intervention=0", "loss.redundant=0"]
+NO_INTERVENTION = ["loss.intervention=0", "loss.redundant=0"]
+
+ABLATION = {
+    "as configured": [],
+    "without teacher (all below too)": ["loss.distillation=0"],
+    "raw graph": ["loss.distillation=0", "graph.prune=false", "graph.contract=false"],
+    "pruned graph": ["loss.distillation=0", "graph.contract=false"],
+    "no mask": ["loss.distillation=0", *NO_MASK],
+    "no intervention": ["loss.distillation=0", *NO_INTERVENTION],
+    "1 partner": ["loss.distillation=0", "loss.partners=1"],
+    "all partners": ["loss.distillation=0", "loss.partners=all"],
+    "variance over partners": ["loss.distillation=0", "loss.variance=0.5"],
+    "regression": ["loss.distillation=0", "loss.ranking=0", "loss.regression=1"],
+    "ranking and regression": ["loss.distillation=0", "loss.regression=0.3"],
+    "1 member": ["loss.distillation=0", "model.members=1"],
+    "5 members": ["loss.distillation=0", "model.members=5"],
+    "10 members": ["loss.distillation=0", "model.members=10"],
+}
+
+SHIFTS = ["small:params_m_c10", "low", "few:nor_conv_3x3", "without:nor_conv_3x3"]
+
+FORMS = {
+    "with mask and intervention": [],
+    "variance over partners": ["loss.variance=0.5"],
+    "without intervention": NO_INTERVENTION,
+    "without mask": NO_MASK,
+}
+
+TARGETS = {"CIFAR-10": "c10", "CIFAR-100": "c100", "ImageNet16-120": "in16"}
+
+
+def benchmark(arguments, settings, *more):
+    command = ["target/release/carl", "benchmark", str(arguments.config), "--json", "--seeds", str(arguments.seeds)]
+    command += ["--train-sizes", arguments.train_sizes, "--seed", str(arguments.seed), *more]
+    for item in [*arguments.set, *settings]:
+        command += ["--set", item]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def cells(report):
+    taus = [result["kendall_tau"] for result in report["results"]]
+    return " | ".join(f"{tau['mean']:.4f} ± {tau['std']:.4f}" for tau in taus)
+
+
+def header(arguments, *names):
+    columns = [*names, *arguments.train_sizes.split(",")]
+    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns), flush=True)
+
+
+def ablation(arguments):
+    header(arguments, "variant")
+    for name, settings in ABLATION.items():
+        print(f"| {name} | {cells(benchmark(arguments, settings))} |", flush=True)
+
+
+def shifts(arguments):
+    header(arguments, "shift", "tested", "form")
+    for shift in SHIFTS:
+        for name, settings in FORMS.items():
+            report = benchmark(arguments, ["loss.distillation=0", *settings], "--shift", shift)
+            print(f"| {shift} | {report['tested']} | {name} | {cells(report)} |", flush=True)
+
+
+def targets(arguments):
+    header(arguments, "target")
+    for name, column in TARGETS.items():
+        settings = [f"data.train_target={column}_val", f"data.test_target={column}_test"]
+        print(f"| {name} | {cells(benchmark(arguments, settings))} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", choices=["ablation", "shifts", "targets"])
+    parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
+    parser.add_argument("--train-sizes", default="78,156")
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[])
+    arguments = parser.parse_args()
+    globals()[arguments.study](arguments)
+
+
+if __name__ == "__main__":
+    main()
