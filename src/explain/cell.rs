@@ -94,13 +94,27 @@ impl Cell {
         matches!(space.vocabulary().role(operation), Role::Input | Role::Output)
     }
 
+    /// Whether all operations at `kept` are still on a path from an input to an output without those at `gone`.
+    ///
+    /// # Errors
+    /// As [`reduce`].
+    pub fn are_live(&self, kept: &[usize], gone: &[usize], form: Form) -> Result<bool> {
+        let vocabulary = form.space.vocabulary();
+        let left = without(&self.raw, vocabulary, &self.parts(gone));
+        let live = reduce(&left, vocabulary, Reduction { prune: true, contract: false })?.graph.origin;
+        Ok(kept.iter().all(|&place| live.contains(&Some(place as u16))))
+    }
+
+    fn parts(&self, places: &[usize]) -> Vec<Part> {
+        places.iter().map(|&place| Part::Node(self.places[place])).collect()
+    }
+
     /// What is left of the cell without the operations at `places`.
     ///
     /// # Errors
     /// As [`canonicalize`].
     pub fn without(&self, places: &[usize], form: Form) -> Result<Canonical> {
-        let parts: Vec<Part> = places.iter().map(|&place| Part::Node(self.places[place])).collect();
-        form.canonical(&without(&self.raw, form.space.vocabulary(), &parts))
+        form.canonical(&without(&self.raw, form.space.vocabulary(), &self.parts(places)))
     }
 }
 

@@ -12,9 +12,13 @@
 
 pub mod cell;
 pub mod counterfactual;
+pub mod drawing;
+pub mod explanation;
 pub mod faithfulness;
 pub mod mass;
 pub mod metrics;
+pub mod page;
+pub mod substructure;
 
 use crate::error::{Error, Result};
 use crate::graph::Canonical;
