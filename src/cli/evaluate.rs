@@ -57,7 +57,8 @@ impl Evaluate {
             false => None,
         };
         if !common.json {
-            let about = explanations.as_ref().map_or(String::new(), |judged| format!("\n\n{}", explanations_table(judged)));
+            let about =
+                explanations.as_ref().map_or(String::new(), |judged| format!("\n\n{}", explanations_table(judged)));
             return print(&(figures_table(&figures) + &about));
         }
         let mut figures = serde_json::to_value(&figures).expect("plain data");
@@ -117,11 +118,14 @@ fn explanations_table(judged: &Faithfulness) -> String {
         }
     };
     format!(
-        "{agreement}\n\nOver {} cells: critical half against the cell {:.3}, redundant half {:.3} (Spearman of scores)\n\
+        "{agreement}\n\nOver {} cells, Spearman of scores with those of the cells: critical half {:.3}, the rest {:.3}; by mass {:.3}, the \
+         rest {:.3}\n\
          deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}, own occlusion {:.3}",
         judged.cells,
         judged.fidelity_keep,
         judged.fidelity_remove,
+        judged.fidelity_keep_by_mass,
+        judged.fidelity_remove_by_mass,
         judged.deletion.critical,
         judged.deletion.random,
         judged.insertion.critical,

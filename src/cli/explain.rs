@@ -69,7 +69,11 @@ impl Explain {
         self.write(layout, &explained, &checkpoint.card.space)?;
         if self.output != Path::new("-") {
             let seconds = started.elapsed().as_secs_f64();
-            talk(&format!("{} explained in {seconds:.1} s, {} is written", cells(explained.len()), self.output.display()));
+            talk(&format!(
+                "{} explained in {seconds:.1} s, {} is written",
+                cells(explained.len()),
+                self.output.display()
+            ));
             if common.json {
                 print_json(&json!({"architectures": explained.len(), "seconds": seconds, "output": self.output}))?;
             }

@@ -4,9 +4,9 @@
 //! loss over its replacements), looked up in the table: there as it is written, or else as a cell of the same function.
 
 use super::cell::{Cell, Pool};
-use super::mass::{Masses, Signal, mean_of};
-use super::metrics::{agreement, area, halves, heaviest_first, mean_curve, members_agree};
 use super::counterfactual::Replacement;
+use super::mass::{Masses, Signal, mean_of};
+use super::metrics::{agreement, area, heaviest_first, mean_curve, members_agree};
 use super::{Explainer, Variants, drops};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
@@ -54,10 +54,15 @@ pub struct Faithfulness {
     pub truth_agreement: Option<Agreement>,
     /// Against the mean true loss over replacements of an operation.
     pub truth_agreement_replacements: Option<Agreement>,
-    /// Spearman's correlation, over cells, of the score of the critical half with that of the cell.
+    /// Spearman's correlation, over cells, of the score of the critical part, the connected part of half as many
+    /// operations as the cell has that is nearest to the cell's score, with the score of the cell.
     pub fidelity_keep: f64,
-    /// The same of the redundant half.
+    /// The same of what is left without the critical part.
     pub fidelity_remove: f64,
+    /// As `fidelity_keep`, of the half of the operations with the greatest critical mass; absent ones are not counted.
+    pub fidelity_keep_by_mass: f64,
+    /// As `fidelity_remove`, of the other half.
+    pub fidelity_remove_by_mass: f64,
     /// Area under the mean score when operations are taken away, the heaviest first; lower is better.
     pub deletion: AgainstRandom,
     /// Area under the mean score when operations are put in, the heaviest first; higher is better.
@@ -120,14 +125,28 @@ pub fn judge(
         cells.iter().zip(values).map(of).collect()
     };
     let (own, own_drops) = (live(&said.critical), live(&of_removals));
-    let parts = Kept::new(explainer, &cells, &mut pool, &said, observer)?;
+    let (deletion, insertion) = areas(explainer, &cells, &mut pool, &said, observer)?;
+    let space = explainer.form.space;
+    let half = |cell: &Cell| (0..cell.len()).filter(|&place| counted(space, cell, place)).count().div_ceil(2);
+    let sizes: Vec<usize> = cells.iter().map(half).collect();
+    let searched = explainer.parts_of_size(&cells, &mut pool, &sizes, observer)?;
+    let searched: Vec<Vec<usize>> = searched.into_iter().map(|part| part.operations).collect();
+    let by_search = explainer.fidelity(&cells, &mut pool, &searched, observer)?;
+    let heavier = |((cell, masses), size): ((&Cell, &Vec<f64>), &usize)| -> Vec<usize> {
+        let places = cell.live_operations(space);
+        heaviest_first(masses).into_iter().take(*size).map(|one| places[one]).collect()
+    };
+    let heavier: Vec<Vec<usize>> = cells.iter().zip(&own).zip(&sizes).map(heavier).collect();
+    let by_mass = explainer.fidelity(&cells, &mut pool, &heavier, observer)?;
     Ok(Faithfulness {
         truth_agreement: said.against(explainer, &cells, &of_removals, &true_removals),
         truth_agreement_replacements: said.against(explainer, &cells, &of_replaced, &true_replaced),
-        fidelity_keep: parts.keep,
-        fidelity_remove: parts.remove,
-        deletion: parts.deletion,
-        insertion: parts.insertion,
+        fidelity_keep: by_search.0,
+        fidelity_remove: by_search.1,
+        fidelity_keep_by_mass: by_mass.0,
+        fidelity_remove_by_mass: by_mass.1,
+        deletion,
+        insertion,
         stability: mean(&masks.iter().filter_map(|cell| members_agree(&cell.operations)).collect::<Vec<_>>()),
         twins_difference: twins_difference(&cells, &said.critical, explainer.form.space),
         own_agreement: agreement(own.iter().zip(&own_drops).map(|(mass, drop)| (&mass[..], &drop[..]))),
@@ -141,8 +160,7 @@ fn choose(explainer: &Explainer, dataset: &Dataset, sample: Sample) -> Result<Ve
     let vocabulary = explainer.form.space.vocabulary();
     let counts = |id: &&u16| !matches!(vocabulary.role(**id), Role::Absent | Role::Input | Role::Output);
     let mut rows = Vec::new();
-    let candidates: Vec<usize> =
-        (0..dataset.len()).filter(|row| sample.without.binary_search(row).is_err()).collect();
+    let candidates: Vec<usize> = (0..dataset.len()).filter(|row| sample.without.binary_search(row).is_err()).collect();
     let mut random = Random::of(sample.seed, Purpose::Explanation, 0, 0);
     for place in random.choose(candidates.len(), candidates.len()) {
         let row = candidates[place];
@@ -235,7 +253,9 @@ impl Truth {
                 counts[variant.place()] += 1.0;
             }
             // What does not touch the function costs nothing but what two trainings of one network differ by.
-            for place in (0..cell.len()).filter(|&place| counts[place] == 0.0 && counted(explainer.form.space, cell, place)) {
+            for place in
+                (0..cell.len()).filter(|&place| counts[place] == 0.0 && counted(explainer.form.space, cell, place))
+            {
                 let text = without_text(explainer, cell, place);
                 sums[place] += own - self.label(text.as_deref(), cell.function)?;
             }
@@ -305,53 +325,43 @@ impl Said {
     }
 }
 
-/// What is left of cells when parts of them are kept or taken away.
-struct Kept {
-    keep: f64,
-    remove: f64,
-    deletion: AgainstRandom,
-    insertion: AgainstRandom,
-}
-
-impl Kept {
-    fn new(
-        explainer: &Explainer,
-        cells: &[Cell],
-        pool: &mut Pool,
-        said: &Said,
-        observer: &dyn Observer,
-    ) -> Result<Self> {
-        let curves = |pool: &mut Pool, said: &[Vec<f64>]| -> Result<(f64, f64)> {
-            let deletion = explainer.curves(cells, pool, said, true, observer)?;
-            let insertion = explainer.curves(cells, pool, said, false, observer)?;
-            Ok((area(&mean_curve(&deletion, POINTS)), area(&mean_curve(&insertion, POINTS))))
-        };
-        let critical = curves(pool, &said.critical)?;
-        let random = curves(pool, &said.random)?;
-        // Without the redundant half, then without the critical one.
-        let form = explainer.form;
-        let left = explainer.variants(cells, pool, observer, |cell, index| {
-            let places = cell.live_operations(form.space);
-            let masses: Vec<f64> = places.iter().map(|&place| said.critical[index][place]).collect();
-            let (critical, redundant) = halves(&masses);
-            let without = |half: Vec<usize>| -> Vec<usize> { half.into_iter().map(|one| places[one]).collect() };
-            [redundant, critical]
-                .into_iter()
-                .map(|half| Ok(((), cell.without(&without(half), form)?)))
-                .collect()
-        })?;
-        let full: Vec<f64> = cells.iter().map(|cell| pool.scores[cell.function as usize]).collect();
-        let half = |which: usize| -> Vec<f64> { left.iter().map(|halves| pool.scores[halves[which].1 as usize]).collect() };
-        Ok(Kept {
-            keep: spearman(&half(0), &full),
-            remove: spearman(&half(1), &full),
-            deletion: AgainstRandom { critical: critical.0, random: random.0 },
-            insertion: AgainstRandom { critical: critical.1, random: random.1 },
-        })
-    }
+/// Areas under deletion and insertion, by critical mass and by random numbers.
+fn areas(
+    explainer: &Explainer,
+    cells: &[Cell],
+    pool: &mut Pool,
+    said: &Said,
+    observer: &dyn Observer,
+) -> Result<(AgainstRandom, AgainstRandom)> {
+    let mut of = |said: &[Vec<f64>], deletion: bool| -> Result<f64> {
+        Ok(area(&mean_curve(&explainer.curves(cells, pool, said, deletion, observer)?, POINTS)))
+    };
+    let deletion = AgainstRandom { critical: of(&said.critical, true)?, random: of(&said.random, true)? };
+    let insertion = AgainstRandom { critical: of(&said.critical, false)?, random: of(&said.random, false)? };
+    Ok((deletion, insertion))
 }
 
 impl Explainer<'_> {
+    /// Spearman's correlations, with the scores of cells, of those of each cell's `critical` part (places in the text) and
+    /// of what is left without it.
+    fn fidelity(
+        &self,
+        cells: &[Cell],
+        pool: &mut Pool,
+        critical: &[Vec<usize>],
+        observer: &dyn Observer,
+    ) -> Result<(f64, f64)> {
+        let form = self.form;
+        let left = self.variants(cells, pool, observer, |cell, index| {
+            let live = cell.live_operations(form.space);
+            let redundant: Vec<usize> = live.into_iter().filter(|place| !critical[index].contains(place)).collect();
+            [&redundant, &critical[index]].into_iter().map(|gone| Ok(((), cell.without(gone, form)?))).collect()
+        })?;
+        let full: Vec<f64> = cells.iter().map(|cell| pool.scores[cell.function as usize]).collect();
+        let part = |which: usize| left.iter().map(|parts| pool.scores[parts[which].1 as usize]).collect::<Vec<f64>>();
+        Ok((spearman(&part(0), &full), spearman(&part(1), &full)))
+    }
+
     /// Scores of every cell while its live operations are taken away one after another (or put into the bare cell), the
     /// one of which most is `said` first.
     fn curves(

@@ -19,14 +19,6 @@ pub fn heaviest_first(masses: &[f64]) -> Vec<usize> {
     crate::metrics::descending(masses)
 }
 
-/// The heavier half of a cell's operations, the smaller half where their number is odd and `operations` are then given
-/// one less: (critical, redundant). An odd one in the middle is critical.
-pub fn halves(masses: &[f64]) -> (Vec<usize>, Vec<usize>) {
-    let order = heaviest_first(masses);
-    let (critical, redundant) = order.split_at(masses.len().div_ceil(2));
-    (critical.to_vec(), redundant.to_vec())
-}
-
 /// Area under a curve over an evenly spaced axis from 0 to 1, by trapezia.
 pub fn area(curve: &[f64]) -> f64 {
     if curve.len() < 2 {
@@ -75,13 +67,6 @@ mod tests {
         ];
         assert!((agreement(cells) - 0.5 / 3.0).abs() < 1e-12);
         assert!(agreement([]).is_nan());
-    }
-
-    #[test]
-    fn halves_by_hand() {
-        assert_eq!(halves(&[0.1, 0.9, 0.5, 0.7]), (vec![1, 3], vec![2, 0]));
-        assert_eq!(halves(&[0.1, 0.9, 0.5]), (vec![1, 2], vec![0]));
-        assert_eq!(halves(&[]), (vec![], vec![]));
     }
 
     #[test]

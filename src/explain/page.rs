@@ -41,8 +41,7 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
     let mut order: Vec<usize> = (0..explanations.len()).collect();
     order.sort_by(|&a, &b| explanations[b].score.total_cmp(&explanations[a].score));
     let fact = |name: &str, value: String| (name.to_string(), value);
-    let sizes: Vec<f64> =
-        explanations.iter().map(|cell| cell.critical_substructure.operations.len() as f64).collect();
+    let sizes: Vec<f64> = explanations.iter().map(|cell| cell.critical_substructure.operations.len() as f64).collect();
     let tolerance = explanations.first().map_or(0.0, |cell| cell.critical_substructure.tolerance);
     let drawn = order.iter().take(BEST).chain(order.iter().skip(BEST.max(order.len().saturating_sub(WORST))));
     let drawings = drawn.map(|&cell| Section {
@@ -50,12 +49,8 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
         text: None,
         content: Content::Svg(svg(&explanations[cell])),
     });
-    let mut sections = vec![
-        places(explanations),
-        pairs(explanations),
-        motifs(explanations, &order),
-        cells(explanations, &order),
-    ];
+    let mut sections =
+        vec![places(explanations), pairs(explanations), motifs(explanations, &order), cells(explanations, &order)];
     sections.extend(drawings);
     Page {
         title: title.to_string(),
@@ -120,7 +115,8 @@ fn pairs(explanations: &[Explanation]) -> Section {
             }
         }
     }
-    let mut groups: Vec<_> = groups.into_iter().filter(|(_, group)| enough(group.scores.len(), explanations.len())).collect();
+    let mut groups: Vec<_> =
+        groups.into_iter().filter(|(_, group)| enough(group.scores.len(), explanations.len())).collect();
     groups.sort_by(|a, b| mean(&b.1.masses).total_cmp(&mean(&a.1.masses)));
     let rows = groups.iter().take(ROWS).map(|((from, to), group)| group.row(vec![(*from).into(), (*to).into()]));
     let text = "Operations of which the second reads the first, heaviest first; what is lost is the sum over both.";
@@ -148,8 +144,14 @@ fn motifs(explanations: &[Explanation], order: &[usize]) -> Section {
         let motif = if motif.is_empty() { "nothing".to_string() } else { motif.clone() };
         vec![motif, scores.len().to_string(), format!("{:.3}", mean(scores))]
     });
-    let columns = vec![column("critical substructure (operation@place)", false), column("cells", true), column("score", true)];
-    section("Motifs", "Best and worst critical substructures by the mean score of the cells that have them.", columns, rows.collect())
+    let columns =
+        vec![column("critical substructure (operation@place)", false), column("cells", true), column("score", true)];
+    section(
+        "Motifs",
+        "Best and worst critical substructures by the mean score of the cells that have them.",
+        columns,
+        rows.collect(),
+    )
 }
 
 /// All cells, best first.
@@ -179,5 +181,10 @@ fn cells(explanations: &[Explanation], order: &[usize]) -> Section {
         column("it brings", true),
         column("architecture", false),
     ];
-    section("Cells", "Sorted by score; a heading sorts by its column.", columns, order.iter().enumerate().map(row).collect())
+    section(
+        "Cells",
+        "Sorted by score; a heading sorts by its column.",
+        columns,
+        order.iter().enumerate().map(row).collect(),
+    )
 }

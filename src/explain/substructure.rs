@@ -35,7 +35,7 @@ struct Candidate {
 }
 
 impl Explainer<'_> {
-    /// The substructure of every cell.
+    /// The substructure of every cell within `tolerance`.
     ///
     /// # Errors
     /// As [`Explainer::variants`].
@@ -45,6 +45,34 @@ impl Explainer<'_> {
         pool: &mut Pool,
         tolerance: f64,
         observer: &dyn Observer,
+    ) -> Result<Vec<Substructure>> {
+        self.search(cells, pool, tolerance, observer, |_, distance| distance <= tolerance)
+    }
+
+    /// The connected part of every cell of `sizes` operations (or more, where no part of that size is connected) that is
+    /// nearest to the cell's score.
+    ///
+    /// # Errors
+    /// As [`Explainer::variants`].
+    pub fn parts_of_size(
+        &self,
+        cells: &[Cell],
+        pool: &mut Pool,
+        sizes: &[usize],
+        observer: &dyn Observer,
+    ) -> Result<Vec<Substructure>> {
+        self.search(cells, pool, f64::INFINITY, observer, |(cell, size), _| size >= sizes[cell])
+    }
+
+    /// Walks down from the whole cell; the last part nearest to the cell's score for which `enough`, given the cell and
+    /// the part's size, and the distance of its score, holds.
+    fn search(
+        &self,
+        cells: &[Cell],
+        pool: &mut Pool,
+        tolerance: f64,
+        observer: &dyn Observer,
+        enough: impl Fn((usize, usize), f64) -> bool,
     ) -> Result<Vec<Substructure>> {
         let form = self.form;
         let full = |cell: &Cell, pool: &Pool| pool.scores[cell.function as usize];
@@ -63,7 +91,7 @@ impl Explainer<'_> {
                 };
                 let mut parts: Vec<Candidate> = parts.into_iter().map(candidate).collect();
                 parts.sort_by(|a, b| a.distance.total_cmp(&b.distance).then_with(|| a.kept.cmp(&b.kept)));
-                if let Some(first) = parts.first().filter(|first| first.distance <= tolerance) {
+                if let Some(first) = parts.first().filter(|first| enough((index, first.kept.len()), first.distance)) {
                     best[index] = Substructure { operations: first.kept.clone(), score: first.score, tolerance };
                 }
                 let most = if cell.live_operations(form.space).len() <= SMALL { ALL } else { FEW };

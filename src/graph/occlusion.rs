@@ -104,10 +104,7 @@ mod tests {
             let mut replaced = cell.clone();
             replaced.operations[place as usize] = 2;
             let node = graph.origin.iter().position(|&origin| origin == Some(place)).unwrap() as u16;
-            assert_eq!(
-                key(&without(&graph, space.vocabulary(), &[Part::Node(node)])),
-                key(&space.graph(&replaced))
-            );
+            assert_eq!(key(&without(&graph, space.vocabulary(), &[Part::Node(node)])), key(&space.graph(&replaced)));
         }
     }
 

@@ -35,6 +35,8 @@ const STEPS: usize = 300;
 const RATE: f64 = 2e-3;
 /// Weight of the squared change of a member's scores, in units of their spread.
 const HOLD: f64 = 10.0;
+/// Weight of the order within cells beside that over all parts.
+const WITHIN: f64 = 20.0;
 
 /// Cells and what is left of them without one of their parts.
 #[derive(Debug, Clone)]
@@ -75,7 +77,10 @@ impl Occlusions {
         let parts: Vec<Vec<Part>> = chosen.iter().map(|&function| parts(&functions[function], &mut random)).collect();
         let left = |(&function, parts): (&usize, &Vec<Part>)| -> Result<Vec<_>> {
             let graph = &functions[function];
-            parts.iter().map(|&part| canonicalize(&without(graph, vocabulary, &[part]), vocabulary, reduction)).collect()
+            parts
+                .iter()
+                .map(|&part| canonicalize(&without(graph, vocabulary, &[part]), vocabulary, reduction))
+                .collect()
         };
         let left: Vec<Result<Vec<_>>> = chosen.par_iter().zip(&parts).map(left).collect();
         let mut graphs: Vec<Graph> = chosen.iter().map(|&function| functions[function].clone()).collect();
@@ -144,7 +149,9 @@ pub fn refine(
     let scores = member_scores(weights, &occlusions.graphs, device, threads, &crate::source::Silent);
     let groups: Vec<(usize, usize, usize)> = (0..weights.members())
         .step_by(members)
-        .flat_map(|split| (split..split + members).step_by(GROUP).map(move |start| (split, start, GROUP.min(split + members - start))))
+        .flat_map(|split| {
+            (split..split + members).step_by(GROUP).map(move |start| (split, start, GROUP.min(split + members - start)))
+        })
         .collect();
     // A tensor may be sent to a thread, not shared between threads.
     let work: Vec<_> = groups.into_iter().map(|group| (group, weights.clone())).collect();
@@ -172,7 +179,14 @@ struct Group {
 }
 
 impl Group {
-    fn new(weights: &Weights, occlusions: &Occlusions, targets: &[f64], start: usize, count: usize, device: Device) -> Self {
+    fn new(
+        weights: &Weights,
+        occlusions: &Occlusions,
+        targets: &[f64],
+        start: usize,
+        count: usize,
+        device: Device,
+    ) -> Self {
         let flat = weights.parameters.narrow(0, start as i64, count as i64).to_device(device).copy();
         let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
         let graphs = Padded::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
@@ -185,39 +199,29 @@ impl Group {
 
     /// The parameters after all steps, [E, P].
     fn run(self, options: &LossOptions) -> Tensor {
-        let train = TrainOptions { learning_rate: RATE, weight_decay: 0.0, schedule: Schedule::OneCycle, ..TrainOptions::default() };
+        let train = TrainOptions {
+            learning_rate: RATE,
+            weight_decay: 0.0,
+            schedule: Schedule::OneCycle,
+            ..TrainOptions::default()
+        };
         let zeros = || self.model.flat().zeros_like();
         let mut optimizer = AdamW::new(zeros(), zeros(), &train);
         let size = BATCH.min(self.cells);
-        let members = self.model.members();
-        let free = self.free();
         for step in 0..STEPS {
             let rows = Random::of(0, Purpose::Refinement, 0, 1 + step as u64).choose(self.cells, size);
             let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
             let rows = Tensor::from_slice(&rows).to_device(self.targets.device());
-            let loss = self.loss(&rows, members, options);
-            let gradients = gradients(&self.model, &loss) * &free;
+            let loss = self.loss(&rows, options);
+            let gradients = gradients(&self.model, &loss);
             let (rate, momentum) = schedule(&train, step, STEPS);
             tch::no_grad(|| optimizer.step(self.model.flat(), &gradients, step + 1, rate, momentum));
-            if std::env::var("DBG").is_ok() && step % 50 == 49 { eprintln!("{step} {:?}", Vec::<f64>::try_from(loss.to_kind(Kind::Double))); }
         }
         self.model.flat().detach().to_device(Device::Cpu)
     }
 
-    /// 1 for parameters that are refined, [P].
-    fn free(&self) -> Tensor {
-        let flat = self.model.flat();
-        let free = Tensor::ones([1, flat.size()[1]], (flat.kind(), flat.device()));
-        if std::env::var("FREEZE").is_ok() {
-            for slot in self.model.parameter_slots().iter().filter(|slot| slot.name.starts_with("encoder")) {
-                let _ = free.narrow(1, slot.offset, slot.len()).zero_();
-            }
-        }
-        free
-    }
-
     /// Change of scores, and distance of masks from their targets, `[E]`, on the cells `rows` [B].
-    fn loss(&self, rows: &Tensor, members: i64, options: &LossOptions) -> Tensor {
+    fn loss(&self, rows: &Tensor, options: &LossOptions) -> Tensor {
         let graphs = gather(&self.graphs, &rows.unsqueeze(0));
         let (scores, masks) = self.model.score(&graphs);
         let hold = ((scores - self.scores.index_select(1, rows)) / &self.scale).square();
@@ -225,10 +229,21 @@ impl Group {
         let of_parts = Tensor::cat(&[masks.nodes, masks.edges], -1).clamp(1e-5, 1.0 - 1e-5); // [E, B, N, 1 + N]
         let take = |tensor: &Tensor| tensor.index_select(0, rows).unsqueeze(0);
         let (targets, weights) = (take(&self.targets), take(&self.weights));
-        let likelihood = &targets * of_parts.log() + (targets.ones_like() - &targets) * (of_parts.ones_like() - &of_parts).log();
+        let likelihood =
+            &targets * of_parts.log() + (targets.ones_like() - &targets) * (of_parts.ones_like() - &of_parts).log();
+        let within = within_cells(&(&of_parts - &targets), &weights);
         let likelihood = (likelihood * &weights).flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let distance = likelihood / -weights.sum(Kind::Float);
-        debug_assert_eq!(hold.size(), [members]);
-        hold * HOLD + distance * options.counterfactual
+        hold * HOLD + (distance + within * WITHIN) * options.counterfactual
     }
+}
+
+/// Mean square of errors [E, B, N, 1 + N], less their mean over the parts of a cell, where weights [1, B, N, 1 + N] are 1:
+/// what matters is the order of the parts within a cell.
+fn within_cells(errors: &Tensor, weights: &Tensor) -> Tensor {
+    let over_parts = [2i64, 3].as_slice();
+    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>).clamp_min(1.0);
+    let means = (errors * weights).sum_dim_intlist(over_parts, true, None::<Kind>) / count;
+    let squares = (errors - means).square() * weights;
+    squares.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / weights.sum(Kind::Float)
 }
