@@ -49,7 +49,7 @@ impl Explain {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
         let layout = self.layout()?;
-        if !(self.tolerance >= 0.0) {
+        if self.tolerance.is_nan() || self.tolerance < 0.0 {
             return Err(Error::new(Stage::Usage, format!("--tolerance {}: not a number from 0 up", self.tolerance)));
         }
         let machine = common.machine()?;
