@@ -208,6 +208,8 @@ pub struct LossOptions {
     pub distillation: f64,
     /// Unlabelled cells a step.
     pub unlabelled: usize,
+    /// Distance of the masks from the ensemble's own counterfactuals, once training has ended, see `train::refine`.
+    pub counterfactual: f64,
 }
 
 impl Default for LossOptions {
@@ -221,6 +223,7 @@ impl Default for LossOptions {
             partners: Partners::All,
             distillation: 0.0,
             unlabelled: 96,
+            counterfactual: 0.0,
         }
     }
 }
@@ -335,6 +338,7 @@ impl Config {
             ("loss.redundant", loss.redundant, 0.0, 1e6),
             ("loss.variance", loss.variance, 0.0, 1e6),
             ("loss.distillation", loss.distillation, 0.0, 1e6),
+            ("loss.counterfactual", loss.counterfactual, 0.0, 1e6),
             ("loss.unlabelled", loss.unlabelled as f64, 2.0, 1e5),
             ("train.epochs", train.epochs as f64, 1.0, 1e6),
             ("train.batch", train.batch as f64, 2.0, 1e6),

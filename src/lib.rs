@@ -24,6 +24,8 @@ pub mod device;
 pub mod error;
 pub mod evaluation;
 #[cfg(feature = "torch")]
+pub mod explain;
+#[cfg(feature = "torch")]
 pub mod export;
 pub mod file;
 pub mod graph;

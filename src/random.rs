@@ -18,6 +18,10 @@ pub enum Purpose {
     Unlabelled = 5,
     /// Sampling and mutation of architectures.
     Search = 4,
+    /// Order of the cells in which masks are refined.
+    Refinement = 6,
+    /// Cells that explanations are judged on, and the random explanation that they are compared with.
+    Explanation = 7,
 }
 
 /// A portable stream of random numbers.

@@ -6,7 +6,13 @@ use carl::checkpoint::Checkpoint;
 use carl::dataset::Dataset;
 use carl::error::Result;
 use carl::evaluation::{Figures, Truth};
+use carl::explain::Explainer;
+use carl::explain::cell::Form;
+use carl::explain::faithfulness::{Agreement, Faithfulness, Sample, judge};
+use carl::protocol::Machine;
 use carl::score::{mean_and_spread, member_scores};
+use carl::space::Space;
+use carl::split::Split;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -21,6 +27,12 @@ pub struct Evaluate {
     /// Another column than the configuration's test target
     #[arg(long)]
     target: Option<String>,
+    /// Judge the explanations too, on cells that were not trained on
+    #[arg(long)]
+    explanations: bool,
+    /// Number of cells that explanations are judged on
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "explanations")]
+    cells: usize,
 }
 
 impl Evaluate {
@@ -40,8 +52,87 @@ impl Evaluate {
         let scores = member_scores(&checkpoint.weights, functions, machine.device, machine.threads, &bar);
         let scores = dataset.architectures.spread(&mean_and_spread(&scores).0);
         let figures = Truth::new(&dataset).compare(&scores);
-        if common.json { print_json(&figures) } else { print(&figures_table(&figures)) }
+        let explanations = match self.explanations {
+            true => Some(self.judge(&checkpoint, space.as_ref(), &dataset, machine)?),
+            false => None,
+        };
+        if !common.json {
+            let about =
+                explanations.as_ref().map_or(String::new(), |judged| format!("\n\n{}", explanations_table(judged)));
+            return print(&(figures_table(&figures) + &about));
+        }
+        let mut figures = serde_json::to_value(&figures).expect("plain data");
+        if let Some(judged) = explanations {
+            figures["explanations"] = serde_json::to_value(&judged).expect("plain data");
+        }
+        print_json(&figures)
     }
+
+    fn judge(
+        &self,
+        checkpoint: &Checkpoint,
+        space: &dyn Space,
+        dataset: &Dataset,
+        machine: Machine,
+    ) -> Result<Faithfulness> {
+        let form = Form { space, reduction: checkpoint.config.graph };
+        let explainer = Explainer { form, weights: &checkpoint.weights, machine };
+        let mut trained = trained_rows(checkpoint, dataset);
+        trained.sort_unstable();
+        let seed = checkpoint.config.split.seed;
+        let sample = Sample { cells: self.cells, without: &trained, seed };
+        judge(&explainer, dataset, sample, &Bar::new("explaining"))
+    }
+}
+
+/// Rows that the checkpoint was trained on, where `dataset` is the table that it was trained on: its split is drawn again
+/// and must have the hash of the card. In another table no row is known to be one.
+fn trained_rows(checkpoint: &Checkpoint, dataset: &Dataset) -> Vec<usize> {
+    let split = &checkpoint.config.split;
+    let drawn = Split::draw(&dataset.labelled(), split.train, split.validation, split.seed);
+    drawn.ok().filter(|drawn| drawn.hash() == checkpoint.card.split_hash).map_or(Vec::new(), |drawn| drawn.train)
+}
+
+/// Figures of explanations for the terminal.
+fn explanations_table(judged: &Faithfulness) -> String {
+    let row = |name: &str, agreement: &Option<Agreement>| {
+        agreement.as_ref().map(|agreement| {
+            let Agreement { critical, occlusion, gradient, random } = agreement;
+            let values = [critical, occlusion, gradient, random].map(|value| format!("{value:.3}"));
+            std::iter::once(name.to_string()).chain(values).collect::<Vec<String>>()
+        })
+    };
+    let rows: Vec<Vec<String>> = [
+        row("operation taken away", &judged.truth_agreement),
+        row("mean over replacements", &judged.truth_agreement_replacements),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let agreement = match rows.is_empty() {
+        true => "The table does not hold the cells that an agreement with the truth needs".to_string(),
+        false => {
+            let header = ["true loss", "critical mass", "occlusion", "gradient", "random"];
+            let cells = judged.cells_with_truth;
+            format!("Agreement with the truth, {cells} cells (Spearman)\n{}", text_table(&header, &rows))
+        }
+    };
+    format!(
+        "{agreement}\n\nOver {} cells, Spearman of scores with those of the cells: critical half {:.3}, the rest {:.3}; by mass {:.3}, the \
+         rest {:.3}\n\
+         deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}, own occlusion {:.3}",
+        judged.cells,
+        judged.fidelity_keep,
+        judged.fidelity_remove,
+        judged.fidelity_keep_by_mass,
+        judged.fidelity_remove_by_mass,
+        judged.deletion.critical,
+        judged.deletion.random,
+        judged.insertion.critical,
+        judged.insertion.random,
+        judged.stability,
+        judged.own_agreement,
+    )
 }
 
 /// Figures as a table for the terminal, one row a k.

@@ -3,6 +3,7 @@
 mod benchmark;
 mod doctor;
 mod evaluate;
+mod explain;
 mod export;
 mod predict;
 mod prepare;
@@ -58,6 +59,8 @@ enum Command {
     Benchmark(benchmark::Benchmark),
     /// Score architectures with a checkpoint
     Predict(predict::Predict),
+    /// Say which parts of a cell its score rests on
+    Explain(explain::Explain),
     /// Write a checkpoint as TorchScript
     Export(export::Export),
     /// List search spaces, vocabularies and sizes
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate(command) => command.run(&common)?,
         Command::Benchmark(command) => command.run(&common)?,
         Command::Predict(command) => command.run(&common)?,
+        Command::Explain(command) => command.run(&common)?,
         Command::Export(command) => command.run(&common)?,
         Command::Spaces(command) => command.run(&common)?,
         Command::Doctor(command) => command.run(&common)?,

@@ -6,6 +6,7 @@
 
 pub mod canonical;
 pub mod line;
+pub mod occlusion;
 pub mod reduce;
 pub mod statistics;
 

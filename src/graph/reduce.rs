@@ -81,7 +81,7 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
 }
 
 /// Which nodes are on a path from an input to an output over present operations; outputs always.
-fn connected(graph: &Graph, role: &impl Fn(usize) -> Role) -> Vec<bool> {
+pub(super) fn connected(graph: &Graph, role: &impl Fn(usize) -> Role) -> Vec<bool> {
     let reach = |start: Role, forward: bool| {
         let mut seen: Vec<bool> = (0..graph.len()).map(|node| role(node) == start).collect();
         let mut stack: Vec<usize> = (0..graph.len()).filter(|&node| seen[node]).collect();

@@ -1,8 +1,9 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
+use super::refine::Occlusions;
 use super::teacher::teach;
 use crate::batch::Padded;
-use crate::config::Config;
+use crate::config::{Config, Mask};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
@@ -50,6 +51,8 @@ pub struct TrainingSet {
     pub scales: Vec<LabelScale>,
     /// The teacher's scores of all graphs, one list a split; empty where nothing is distilled.
     pub taught: Vec<Vec<f64>>,
+    /// Cells without one of their parts, where masks are refined.
+    pub occlusions: Option<Occlusions>,
 }
 
 /// Largest number of unlabelled functions that are kept for distillation.
@@ -99,7 +102,11 @@ impl TrainingSet {
             taught = teach_all(&graphs, &first, vocabulary)?;
         }
         let graphs = Padded::new(&graphs, dataset.architectures.nodes(), vocabulary.len());
-        Ok(TrainingSet { graphs, members: all, scales, taught })
+        let occlusions = match config.loss.counterfactual > 0.0 && config.model.mask == Mask::Attention {
+            true => Some(Occlusions::new(&dataset.architectures.functions, config.graph, vocabulary)?),
+            false => None,
+        };
+        Ok(TrainingSet { graphs, members: all, scales, taught, occlusions })
     }
 }
 

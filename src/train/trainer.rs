@@ -6,6 +6,7 @@
 
 use super::loss::{TERMS, terms};
 use super::optimizer::{AdamW, schedule};
+use super::refine::refine;
 use super::set::TrainingSet;
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
@@ -137,13 +138,26 @@ impl<'a> Trainer<'a> {
         all.chunks(size).map(<[usize]>::to_vec).collect()
     }
 
-    /// Trained members of `state`, with the scale of their scores on their training rows.
+    /// Trained members of `state`, with the scale of their scores on their training rows. After the last epoch, masks are
+    /// refined.
     pub fn finish(&self, state: &State) -> Weights {
+        let mut weights = self.calibrated(state.parameters.shallow_clone());
+        let Some(occlusions) = self.set.occlusions.as_ref().filter(|_| state.epoch >= self.config.train.epochs) else {
+            return weights;
+        };
+        let (members, loss) = (self.config.model.members, &self.config.loss);
+        let parameters = refine(&weights, occlusions, members, loss, self.device, self.threads);
+        weights = self.calibrated(parameters);
+        weights
+    }
+
+    /// Members with `parameters` and the scale of their scores on their training rows.
+    fn calibrated(&self, parameters: Tensor) -> Weights {
         let mut weights = Weights {
             options: self.config.model.clone(),
             vocabulary: self.set.graphs.vocabulary,
             output: self.output as u16,
-            parameters: state.parameters.shallow_clone(),
+            parameters,
             calibration: Calibration::identity(self.set.members.len()),
         };
         let graphs = self.set.graphs.to_graphs(self.kind, self.device);
@@ -350,7 +364,7 @@ pub fn batches(rows: usize, batch: usize) -> (usize, usize) {
 }
 
 /// The graphs at `functions` [E, B] of graphs that all members share.
-fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
+pub fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
     let flat = functions.flatten(0, 1);
     let take = |tensor: &Tensor| {
         let shape: Vec<i64> = functions.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();

@@ -1,0 +1,249 @@
+//! Refinement: masks that say what the ensemble's own counterfactuals say.
+//!
+//! Attention as it is trained need not agree with what its cell loses when a part is taken away. So, once training has
+//! ended, every part of a sample of cells is taken away and what is left is scored; the mask of a part is then trained to be
+//! the share of all losses that are smaller than its own, while scores are held where they were. No label is used.
+
+use super::optimizer::{AdamW, schedule};
+use super::trainer::{gather, gradients};
+use crate::batch::Padded;
+use crate::config::{LossOptions, Schedule, TrainOptions};
+use crate::error::Result;
+use crate::graph::occlusion::{Part, without};
+use crate::graph::reduce::Reduction;
+use crate::graph::{Graph, canonicalize};
+use crate::metrics::mean_ranks;
+use crate::model::Carl;
+use crate::model::frame::Graphs;
+use crate::random::{Purpose, Random};
+use crate::score::{Weights, mean_and_spread, member_scores};
+use crate::space::Vocabulary;
+use rayon::prelude::*;
+use std::collections::HashMap;
+use tch::{Device, Kind, Tensor};
+
+/// Most cells whose parts are taken away, and most nodes of all that is then left: what refinement costs is bounded.
+const CELLS: usize = 2048;
+const NODES: usize = 200_000;
+/// Edges of a cell that are cut, drawn at random where there are more; its operations are all taken away.
+const EDGES: usize = 12;
+/// Members that are trained as one model on the CPU, as in training.
+const GROUP: usize = 3;
+/// Cells a step and steps.
+const BATCH: usize = 128;
+const STEPS: usize = 300;
+const RATE: f64 = 2e-3;
+/// Weight of the squared change of a member's scores, in units of their spread.
+const HOLD: f64 = 10.0;
+/// Weight of the order within cells beside that over all parts.
+const WITHIN: f64 = 20.0;
+
+/// Cells and what is left of them without one of their parts.
+#[derive(Debug, Clone)]
+pub struct Occlusions {
+    /// Distinct functions; the first `cells` are the cells.
+    graphs: Vec<Graph>,
+    cells: usize,
+    parts: Vec<Occlusion>,
+    nodes: usize,
+    vocabulary: usize,
+}
+
+/// A part of a cell and what is left without it.
+#[derive(Debug, Clone, Copy)]
+struct Occlusion {
+    cell: u32,
+    part: Part,
+    rest: u32,
+}
+
+impl Occlusions {
+    /// Takes the parts of `functions` away, as many of them, drawn at random, as there is room for.
+    ///
+    /// # Errors
+    /// What is left cannot be brought into order.
+    pub fn new(functions: &[Graph], reduction: Reduction, vocabulary: &Vocabulary) -> Result<Self> {
+        let mut random = Random::of(0, Purpose::Refinement, 0, 0);
+        let mut chosen = random.choose(functions.len(), functions.len().min(CELLS));
+        let mut room = NODES;
+        let cost = |graph: &Graph| graph.len() * (graph.len() + graph.edges.len().min(EDGES));
+        let within = chosen.iter().take_while(|&&function| {
+            let fits = room > 0;
+            room = room.saturating_sub(cost(&functions[function]));
+            fits
+        });
+        let count = within.count();
+        chosen.truncate(count);
+        let parts: Vec<Vec<Part>> = chosen.iter().map(|&function| parts(&functions[function], &mut random)).collect();
+        let left = |(&function, parts): (&usize, &Vec<Part>)| -> Result<Vec<_>> {
+            let graph = &functions[function];
+            parts
+                .iter()
+                .map(|&part| canonicalize(&without(graph, vocabulary, &[part]), vocabulary, reduction))
+                .collect()
+        };
+        let left: Vec<Result<Vec<_>>> = chosen.par_iter().zip(&parts).map(left).collect();
+        let mut graphs: Vec<Graph> = chosen.iter().map(|&function| functions[function].clone()).collect();
+        let mut places = HashMap::new();
+        let mut occlusions = Vec::new();
+        for (cell, (left, parts)) in left.into_iter().zip(parts).enumerate() {
+            for (canonical, part) in left?.into_iter().zip(parts) {
+                let rest = *places.entry(canonical.key).or_insert_with(|| {
+                    graphs.push(canonical.graph);
+                    graphs.len() as u32 - 1
+                });
+                occlusions.push(Occlusion { cell: cell as u32, part, rest });
+            }
+        }
+        let nodes = graphs[..chosen.len()].iter().map(Graph::len).max().unwrap_or(1);
+        Ok(Occlusions { graphs, cells: chosen.len(), parts: occlusions, nodes, vocabulary: vocabulary.len() })
+    }
+
+    /// The share of all losses that are smaller than that of each part, from the scores of all graphs.
+    fn targets(&self, scores: &[f64]) -> Vec<f64> {
+        let loss = |part: &Occlusion| scores[part.cell as usize] - scores[part.rest as usize];
+        let losses: Vec<f64> = self.parts.iter().map(loss).collect();
+        mean_ranks(&losses).iter().map(|rank| (rank + 0.5) / losses.len() as f64).collect()
+    }
+
+    /// Targets and weights (1 for a part that was taken away) of nodes [F, N, 1] and edges [F, N, N], side by side as
+    /// [F, N, 1 + N].
+    fn tensors(&self, targets: &[f64], kind: Kind, device: Device) -> (Tensor, Tensor) {
+        let width = 1 + self.nodes;
+        let mut values = vec![0.0; self.cells * self.nodes * width];
+        let mut weights = values.clone();
+        for (occlusion, target) in self.parts.iter().zip(targets) {
+            let cell = occlusion.cell as usize;
+            let (row, column) = match occlusion.part {
+                Part::Node(node) => (node as usize, 0),
+                Part::Edge(edge) => {
+                    let edge = self.graphs[cell].edges[edge];
+                    (edge.from as usize, 1 + edge.to as usize)
+                }
+            };
+            let place = (cell * self.nodes + row) * width + column;
+            (values[place], weights[place]) = (*target, 1.0);
+        }
+        let shape = [self.cells as i64, self.nodes as i64, width as i64];
+        let tensor = |values: &[f64]| Tensor::from_slice(values).view(shape).to_kind(kind).to_device(device);
+        (tensor(&values), tensor(&weights))
+    }
+}
+
+/// The operations of a graph that stand for one of the user's, and some of its edges.
+fn parts(graph: &Graph, random: &mut Random) -> Vec<Part> {
+    let nodes = (0..graph.len() as u16).filter(|&node| graph.origin[node as usize].is_some()).map(Part::Node);
+    let edges = random.choose(graph.edges.len(), graph.edges.len().min(EDGES)).into_iter().map(Part::Edge);
+    nodes.chain(edges).collect()
+}
+
+/// Refines the members of `weights`, those of each split, `members` in number, by the counterfactuals of their ensemble.
+pub fn refine(
+    weights: &Weights,
+    occlusions: &Occlusions,
+    members: usize,
+    options: &LossOptions,
+    device: Device,
+    threads: usize,
+) -> Tensor {
+    let scores = member_scores(weights, &occlusions.graphs, device, threads, &crate::source::Silent);
+    let groups: Vec<(usize, usize, usize)> = (0..weights.members())
+        .step_by(members)
+        .flat_map(|split| {
+            (split..split + members).step_by(GROUP).map(move |start| (split, start, GROUP.min(split + members - start)))
+        })
+        .collect();
+    // A tensor may be sent to a thread, not shared between threads.
+    let work: Vec<_> = groups.into_iter().map(|group| (group, weights.clone())).collect();
+    let refined = |((split, start, count), weights): ((usize, usize, usize), Weights)| {
+        tch::set_num_threads(1);
+        let targets = occlusions.targets(&mean_and_spread(&scores[split..split + members]).0);
+        Group::new(&weights, occlusions, &targets, start, count, device).run(options)
+    };
+    let rows: Vec<Tensor> = match device {
+        Device::Cpu => work.into_par_iter().map(refined).collect(),
+        _ => work.into_iter().map(refined).collect(),
+    };
+    Tensor::cat(&rows, 0)
+}
+
+/// Members that are refined as one model.
+struct Group {
+    model: Carl,
+    graphs: Graphs,
+    targets: Tensor, // [F, N, 1 + N]
+    weights: Tensor, // [F, N, 1 + N]
+    scores: Tensor,  // [E, F], as they were
+    scale: Tensor,   // [E, 1]
+    cells: usize,
+}
+
+impl Group {
+    fn new(
+        weights: &Weights,
+        occlusions: &Occlusions,
+        targets: &[f64],
+        start: usize,
+        count: usize,
+        device: Device,
+    ) -> Self {
+        let flat = weights.parameters.narrow(0, start as i64, count as i64).to_device(device).copy();
+        let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
+        let graphs = Padded::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
+            .to_graphs(Kind::Float, device);
+        let (targets, part_weights) = occlusions.tensors(targets, Kind::Float, device);
+        let scores = tch::no_grad(|| model.score(&graphs).0);
+        let scale = scores.std_dim([1i64].as_slice(), false, true).clamp_min(1e-12);
+        Group { model, graphs, targets, weights: part_weights, scores, scale, cells: occlusions.cells }
+    }
+
+    /// The parameters after all steps, [E, P].
+    fn run(self, options: &LossOptions) -> Tensor {
+        let train = TrainOptions {
+            learning_rate: RATE,
+            weight_decay: 0.0,
+            schedule: Schedule::OneCycle,
+            ..TrainOptions::default()
+        };
+        let zeros = || self.model.flat().zeros_like();
+        let mut optimizer = AdamW::new(zeros(), zeros(), &train);
+        let size = BATCH.min(self.cells);
+        for step in 0..STEPS {
+            let rows = Random::of(0, Purpose::Refinement, 0, 1 + step as u64).choose(self.cells, size);
+            let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
+            let rows = Tensor::from_slice(&rows).to_device(self.targets.device());
+            let loss = self.loss(&rows, options);
+            let gradients = gradients(&self.model, &loss);
+            let (rate, momentum) = schedule(&train, step, STEPS);
+            tch::no_grad(|| optimizer.step(self.model.flat(), &gradients, step + 1, rate, momentum));
+        }
+        self.model.flat().detach().to_device(Device::Cpu)
+    }
+
+    /// Change of scores, and distance of masks from their targets, `[E]`, on the cells `rows` [B].
+    fn loss(&self, rows: &Tensor, options: &LossOptions) -> Tensor {
+        let graphs = gather(&self.graphs, &rows.unsqueeze(0));
+        let (scores, masks) = self.model.score(&graphs);
+        let hold = ((scores - self.scores.index_select(1, rows)) / &self.scale).square();
+        let hold = hold.mean_dim([1i64].as_slice(), false, None::<Kind>);
+        let of_parts = Tensor::cat(&[masks.nodes, masks.edges], -1).clamp(1e-5, 1.0 - 1e-5); // [E, B, N, 1 + N]
+        let take = |tensor: &Tensor| tensor.index_select(0, rows).unsqueeze(0);
+        let (targets, weights) = (take(&self.targets), take(&self.weights));
+        let likelihood =
+            &targets * of_parts.log() + (targets.ones_like() - &targets) * (of_parts.ones_like() - &of_parts).log();
+        let within = within_cells(&(&of_parts - &targets), &weights);
+        let likelihood = (likelihood * &weights).flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
+        let distance = likelihood / -weights.sum(Kind::Float);
+        hold * HOLD + (distance + within * WITHIN) * options.counterfactual
+    }
+}
+
+/// Mean square of errors [E, B, N, 1 + N], less their mean over the parts of a cell, where weights [1, B, N, 1 + N] are 1:
+/// what matters is the order of the parts within a cell.
+fn within_cells(errors: &Tensor, weights: &Tensor) -> Tensor {
+    let over_parts = [2i64, 3].as_slice();
+    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>).clamp_min(1.0);
+    let means = (errors * weights).sum_dim_intlist(over_parts, true, None::<Kind>) / count;
+    let squares = (errors - means).square() * weights;
+    squares.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / weights.sum(Kind::Float)
+}
