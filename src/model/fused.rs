@@ -313,13 +313,13 @@ vectorised! {
                     for (sum, terms) in sums.chunks_exact_mut(hidden).zip(terms[start * width..].chunks_exact(width)) {
                         sum.iter_mut().zip(&terms[..hidden]).zip(own).for_each(|((sum, x), bias)| *sum = x + bias);
                     }
-                    for edge in block.edge_starts[graph]..block.edge_starts[graph + 1] {
-                        let (from, to, _) = block.edges[edge];
+                    let edges = block.edge_starts[graph]..block.edge_starts[graph + 1];
+                    for (&(from, to, _), &count) in block.edges[edges.clone()].iter().zip(&counts[edges]) {
                         let (from, to) = (from as usize, to as usize);
                         let given = &terms[from * width + hidden..][..hidden];
-                        add(&mut sums[(to - start) * hidden..][..hidden], given, forward, counts[edge]);
+                        add(&mut sums[(to - start) * hidden..][..hidden], given, forward, count);
                         let taken = &terms[to * width + 2 * hidden..][..hidden];
-                        add(&mut sums[(from - start) * hidden..][..hidden], taken, backward, counts[edge]);
+                        add(&mut sums[(from - start) * hidden..][..hidden], taken, backward, count);
                     }
                     let rows = h[start * hidden..end * hidden].chunks_exact_mut(hidden);
                     for (row, sum) in rows.zip(sums.chunks_exact(hidden)) {
@@ -332,10 +332,10 @@ vectorised! {
                     let (start, end) = (block.starts[graph], block.starts[graph + 1]);
                     let sums = &mut sums[..(end - start) * width];
                     sums.fill(0.0);
-                    for edge in block.edge_starts[graph]..block.edge_starts[graph + 1] {
-                        let (from, to, _) = block.edges[edge];
+                    let edges = block.edge_starts[graph]..block.edge_starts[graph + 1];
+                    for (&(from, to, _), &count) in block.edges[edges.clone()].iter().zip(&counts[edges]) {
                         let given = &terms[from as usize * width..][..width];
-                        add(&mut sums[(to as usize - start) * width..][..width], given, &layer.bias, counts[edge]);
+                        add(&mut sums[(to as usize - start) * width..][..width], given, &layer.bias, count);
                     }
                     let rows = h[start * width..end * width].iter_mut();
                     rows.zip(sums.iter()).for_each(|(h, sum)| *h += sum.max(0.0));
