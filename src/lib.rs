@@ -15,6 +15,7 @@
 
 #[cfg(feature = "torch")]
 pub mod batch;
+pub mod cache;
 #[cfg(feature = "torch")]
 pub mod checkpoint;
 pub mod config;
@@ -39,9 +40,12 @@ pub mod report;
 #[cfg(feature = "torch")]
 pub mod score;
 pub mod shift;
+pub mod sort;
 pub mod source;
 pub mod space;
 pub mod split;
+#[cfg(feature = "torch")]
+pub mod stream;
 #[cfg(feature = "torch")]
 pub mod train;
 

@@ -1,21 +1,20 @@
-//! Scoring: every distinct function once, in chunks of like size, over worker threads.
+//! Scoring over worker threads: on the CPU by fused passes over blocks of graphs, on a GPU by padded batches of like size.
 //!
-//! Functions are ordered by their number of nodes, so that chunks have little padding. Chunks do not depend on the number
-//! of threads, nor do scores.
+//! On the CPU a graph's score is the same bits whatever is scored beside it and on however many threads.
 
 use crate::batch::Padded;
 use crate::config::ModelOptions;
 use crate::graph::Graph;
 use crate::model::Carl;
 use crate::model::ensemble::{Calibration, Ensemble};
+use crate::model::fused::Fused;
 use crate::source::Observer;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
 
-/// Graphs a chunk and members a pass on the CPU: activations stay in the caches.
-const CPU_CHUNK: usize = 128;
-const CPU_MEMBERS: i64 = 5;
+/// Graphs that a worker thread takes at a time on the CPU: many blocks, and short enough to share the work out evenly.
+const CPU_CHUNK: usize = 512;
 /// Graphs a chunk on a GPU.
 const GPU_CHUNK: usize = 8192;
 
@@ -60,6 +59,98 @@ impl Weights {
         let calibration = Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
         Ensemble::new(model, &calibration)
     }
+
+    /// All members for fused passes on the CPU.
+    pub fn fused(&self) -> Fused {
+        let parameters = self.parameters.to_device(Device::Cpu);
+        Fused::new(&self.options, self.vocabulary, self.output, &parameters, &self.calibration)
+    }
+}
+
+/// Members on a device, with the memory that their passes need, kept from call to call.
+pub struct Scorer {
+    members: usize,
+    vocabulary: usize,
+    device: Device,
+    engines: Vec<Mutex<Engine>>,
+}
+
+enum Engine {
+    Cpu(Box<Fused>),
+    Gpu(Box<Ensemble>),
+}
+
+impl Scorer {
+    /// For up to `threads` worker threads on the CPU.
+    pub fn new(weights: &Weights, device: Device, threads: usize) -> Self {
+        let engine = |_| match device {
+            Device::Cpu => Engine::Cpu(Box::new(weights.fused())),
+            _ => Engine::Gpu(Box::new(weights.ensemble(0, weights.members() as i64, device))),
+        };
+        let count = if device == Device::Cpu { threads.max(1) } else { 1 };
+        let engines = tch::no_grad(|| (0..count).map(engine).map(Mutex::new).collect());
+        Scorer { members: weights.members(), vocabulary: weights.vocabulary, device, engines }
+    }
+
+    /// Number of members, E.
+    pub fn members(&self) -> usize {
+        self.members
+    }
+
+    /// Standardised scores of every graph by every member, [F, E] row by row.
+    pub fn scores(&self, graphs: &[&Graph], observer: &dyn Observer) -> Vec<f32> {
+        let mut order: Vec<usize> = (0..graphs.len()).collect();
+        let chunk = match self.device {
+            Device::Cpu => CPU_CHUNK,
+            _ => {
+                // Like sizes side by side have little padding.
+                order.sort_by_key(|&index| graphs[index].len());
+                GPU_CHUNK
+            }
+        };
+        let chunks: Vec<&[usize]> = order.chunks(chunk).collect();
+        let next = AtomicUsize::new(0);
+        let scores = Mutex::new(vec![0.0f32; graphs.len() * self.members]);
+        std::thread::scope(|scope| {
+            for engine in self.engines.iter().take(chunks.len()) {
+                let (next, chunks, scores) = (&next, &chunks, &scores);
+                scope.spawn(move || {
+                    tch::set_num_threads(1);
+                    let _guard = tch::no_grad_guard();
+                    let mut engine = engine.lock().expect("one worker an engine");
+                    while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let part: Vec<&Graph> = chunk.iter().map(|&index| graphs[index]).collect();
+                        let found = engine.scores(&part, self.vocabulary, self.members, self.device);
+                        let mut scores = scores.lock().expect("nothing panics under the lock");
+                        for (&index, row) in chunk.iter().zip(found.chunks_exact(self.members)) {
+                            scores[index * self.members..][..self.members].copy_from_slice(row);
+                        }
+                        observer.advance(chunk.len() as u64);
+                    }
+                });
+            }
+        });
+        scores.into_inner().expect("workers are gone")
+    }
+}
+
+impl Engine {
+    /// Scores [graphs, E] of a chunk.
+    fn scores(&mut self, graphs: &[&Graph], vocabulary: usize, members: usize, device: Device) -> Vec<f32> {
+        match self {
+            Engine::Cpu(fused) => {
+                let mut scores = vec![0.0; graphs.len() * members];
+                fused.scores(graphs, &mut scores);
+                scores
+            }
+            Engine::Gpu(ensemble) => {
+                let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
+                let padded = Padded::new(graphs, nodes, vocabulary).to_graphs(Kind::Float, device);
+                let scores = ensemble.member_scores(&padded).0.transpose(0, 1).contiguous();
+                Vec::try_from(scores.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats")
+            }
+        }
+    }
 }
 
 /// Standardised scores of every member for every graph, `[E][F]`.
@@ -70,56 +161,23 @@ pub fn member_scores(
     threads: usize,
     observer: &dyn Observer,
 ) -> Vec<Vec<f32>> {
-    let mut order: Vec<usize> = (0..graphs.len()).collect();
-    order.sort_by_key(|&index| graphs[index].len());
-    let (chunk, pass) = match device {
-        Device::Cpu => (CPU_CHUNK, CPU_MEMBERS),
-        _ => (GPU_CHUNK, weights.members() as i64),
-    };
-    let chunks: Vec<&[usize]> = order.chunks(chunk).collect();
-    let next = AtomicUsize::new(0);
-    let scores = Mutex::new(vec![vec![0.0f32; graphs.len()]; weights.members()]);
     observer.begin(graphs.len() as u64);
-    std::thread::scope(|scope| {
-        for _ in 0..if device == Device::Cpu { threads.clamp(1, chunks.len().max(1)) } else { 1 } {
-            let weights = weights.clone();
-            let (next, chunks, scores) = (&next, &chunks, &scores);
-            scope.spawn(move || {
-                tch::set_num_threads(1);
-                let _guard = tch::no_grad_guard();
-                let passes: Vec<(i64, Ensemble)> = (0..weights.members() as i64)
-                    .step_by(pass as usize)
-                    .map(|start| (start, weights.ensemble(start, pass.min(weights.members() as i64 - start), device)))
-                    .collect();
-                while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let members: Vec<&Graph> = chunk.iter().map(|&index| &graphs[index]).collect();
-                    let nodes = members.last().map_or(1, |graph| graph.len());
-                    let padded = Padded::new(&members, nodes, weights.vocabulary).to_graphs(Kind::Float, device);
-                    for (start, ensemble) in &passes {
-                        let (part, _) = ensemble.member_scores(&padded);
-                        let part: Vec<f32> =
-                            Vec::try_from(part.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats");
-                        let mut scores = scores.lock().expect("no worker panics while it holds the lock");
-                        for (member, values) in part.chunks_exact(chunk.len()).enumerate() {
-                            let row = &mut scores[*start as usize + member];
-                            chunk.iter().zip(values).for_each(|(&index, &value)| row[index] = value);
-                        }
-                    }
-                    observer.advance(chunk.len() as u64);
-                }
-            });
-        }
-    });
-    scores.into_inner().expect("workers are gone")
+    let graphs: Vec<&Graph> = graphs.iter().collect();
+    let scores = Scorer::new(weights, device, threads).scores(&graphs, observer);
+    let members = weights.members();
+    (0..members).map(|member| scores.iter().skip(member).step_by(members).copied().collect()).collect()
+}
+
+/// Mean and standard deviation over members of one graph's scores `[E]`.
+pub fn mean_and_deviation(scores: &[f32]) -> (f64, f64) {
+    let count = scores.len() as f64;
+    let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / count;
+    let variance = scores.iter().map(|&score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count;
+    (mean, variance.sqrt())
 }
 
 /// Mean and standard deviation over members of `[E][F]` scores, each `[F]`.
 pub fn mean_and_spread(members: &[Vec<f32>]) -> (Vec<f64>, Vec<f64>) {
-    let count = members.len() as f64;
-    let over = |place: usize| {
-        let mean = members.iter().map(|row| f64::from(row[place])).sum::<f64>() / count;
-        let variance = members.iter().map(|row| (f64::from(row[place]) - mean).powi(2)).sum::<f64>() / count;
-        (mean, variance.sqrt())
-    };
+    let over = |place: usize| mean_and_deviation(&members.iter().map(|row| row[place]).collect::<Vec<f32>>());
     (0..members.first().map_or(0, Vec::len)).map(over).unzip()
 }

@@ -1,19 +1,22 @@
-//! `carl predict`: scores for a table of architectures.
+//! `carl predict`: scores for a table of architectures or for a whole space, in constant memory.
 //!
 //! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell.
 
 use super::progress::Bar;
-use super::{Common, print_json, talk};
+use super::{Common, print_json, stop_on_interrupt, talk};
 use carl::checkpoint::Checkpoint;
-use carl::dataset::Architectures;
-use carl::error::{Error, Position, Result, Stage};
+use carl::error::{Error, Result, Stage};
 use carl::file;
-use carl::metrics::descending;
-use carl::score::{mean_and_spread, member_scores};
-use carl::source::table::{Layout, Records, Spelling, io_error, layout_of};
+use carl::score::Scorer;
+use carl::source::Observer;
+use carl::source::parquet::{self, Column};
+use carl::source::table::{Layout, Records, Spelling, io_error, layout_of, position};
+use carl::space::Space;
+use carl::stream::parts::{Found, Parts, Scored};
+use carl::stream::{Job, Ranked, Text};
 use clap::Args;
 use serde_json::json;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
@@ -23,9 +26,12 @@ use std::time::Instant;
 pub struct Predict {
     /// A checkpoint folder
     checkpoint: PathBuf,
-    /// Table with a column `arch`; - is standard input
-    #[arg(long)]
-    input: PathBuf,
+    /// Table with a column `arch`: .csv, .jsonl, both also .gz, or .parquet; - is standard input
+    #[arg(long, required_unless_present = "all")]
+    input: Option<PathBuf>,
+    /// Score every architecture of the space instead
+    #[arg(long, conflicts_with = "input")]
+    all: bool,
     /// Table to write: arch, score, std, rank; - is standard output
     #[arg(long)]
     output: PathBuf,
@@ -35,6 +41,9 @@ pub struct Predict {
     /// Score only part I of N parts of the rows, I from 1
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
+    /// Keep finished parts beside the output, and do not do them again
+    #[arg(long)]
+    resume: bool,
 }
 
 /// Part `index` (from 0) of `count`.
@@ -56,66 +65,131 @@ impl FromStr for Shard {
     }
 }
 
+/// Rows of one shard.
+type Rows<'a> = Box<dyn Iterator<Item = Result<Text>> + Send + 'a>;
+
 impl Predict {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
         let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
         let started = Instant::now();
-        let (file, texts, lines) = self.read(space.as_ref())?;
-        let architectures = Architectures::new(texts, space.as_ref(), checkpoint.config.graph)
-            .map_err(|(row, error)| error.file(&file).at(Position::Line(lines[row])))?;
-        let bar = Bar::new("scoring");
-        let members =
-            member_scores(&checkpoint.weights, &architectures.functions, machine.device, machine.threads, &bar);
-        drop(bar);
-        let (scores, spreads) = mean_and_spread(&members);
-        let (scores, spreads) = (architectures.spread(&scores), architectures.spread(&spreads));
-        let order = descending(&scores);
-        let mut ranks = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(place, &row)| ranks[row] = place + 1);
-        let rows: Vec<usize> = match self.top {
-            Some(top) => order.into_iter().take(top).collect(),
-            None => (0..architectures.len()).collect(),
+        let (parts, found) = self.parts()?;
+        let done = match found {
+            Found::Parts(done) => done,
+            Found::Finished => return self.report(common, None, started),
         };
-        let lines = rows.iter().map(|&row| Line {
-            arch: &architectures.texts[row],
-            score: scores[row],
-            std: spreads[row],
-            rank: ranks[row],
-        });
-        write(&self.output, lines)?;
+        let bar = Bar::counting("scoring");
+        let rows = self.rows(space.as_ref(), &bar)?;
+        let file = self.input_name();
+        let scorer = Scorer::new(&checkpoint.weights, machine.device, machine.threads);
+        let job = Job {
+            space: space.as_ref(),
+            reduction: checkpoint.config.graph,
+            scorer: &scorer,
+            top: self.top,
+            locate: &|error, line| error.file(&file).at(position(&file, line)),
+        };
+        let ranked = job.run(rows, parts, done, stop_on_interrupt(), &bar).map_err(|error| match error.stage() {
+            Stage::Table => error.file(&file),
+            _ => error,
+        })?;
+        drop(bar);
+        let counts = (ranked.rows, ranked.functions);
+        write(&self.output, ranked)?;
+        self.report(common, Some(counts), started)
+    }
+
+    /// Where finished parts go, and those that are there.
+    fn parts(&self) -> Result<(Parts, Found)> {
+        if !self.resume {
+            return Ok((Parts::passing(&self.output), Found::Parts(0)));
+        }
+        let stream = |path: &Path| path == Path::new("-");
+        if stream(&self.output) || self.input.as_deref().is_some_and(stream) {
+            return Err(Error::new(Stage::Usage, "--resume needs files, a stream cannot be read or written again"));
+        }
+        Parts::lasting(&self.output, self.job()?)
+    }
+
+    /// What a run has to share with the one that it resumes.
+    fn job(&self) -> Result<String> {
+        let stamp = |path: &Path| -> Result<(PathBuf, u64, u128)> {
+            let fail = |error: io::Error| Error::io(path, "open", &error);
+            let data = std::fs::metadata(path).map_err(fail)?;
+            let time = data.modified().map_err(fail)?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            Ok((std::fs::canonicalize(path).map_err(fail)?, data.len(), time.as_nanos()))
+        };
+        let model = stamp(&self.checkpoint.join(carl::checkpoint::MODEL))?;
+        let input = self.input.as_deref().map(stamp).transpose()?;
+        let shard = self.shard.map(|shard| (shard.index, shard.count));
+        let version = env!("CARGO_PKG_VERSION");
+        Ok(format!("{version} {model:?} {input:?} {shard:?} {:?}", self.top))
+    }
+
+    fn input_name(&self) -> PathBuf {
+        match &self.input {
+            Some(path) if path != Path::new("-") => path.clone(),
+            Some(_) => "standard input".into(),
+            None => "the space".into(),
+        }
+    }
+
+    /// The rows of this shard.
+    fn rows<'a>(&self, space: &'a dyn Space, bar: &Bar) -> Result<Rows<'a>> {
+        let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
+        let rows: Rows<'a> = match &self.input {
+            Some(input) => table_rows(input, space)?,
+            None => {
+                let cells = space.enumerate().ok_or_else(|| {
+                    Error::new(Stage::Usage, format!("the space {} cannot be listed", space.name()))
+                        .hint("give the architectures in a table, with --input")
+                })?;
+                if let Some(size) = space.size() {
+                    bar.begin(size / shard.count);
+                }
+                Box::new((1..).zip(cells).map(|(line, cell)| Ok(Text { line, text: space.print(&cell) })))
+            }
+        };
+        Ok(match shard.count {
+            1 => rows,
+            _ => {
+                let mine = move |number: u64, row: &Result<Text>| number % shard.count == shard.index || row.is_err();
+                Box::new((0..).zip(rows).filter(move |(number, row)| mine(*number, row)).map(|(_, row)| row))
+            }
+        })
+    }
+
+    fn report(&self, common: &Common, counts: Option<(u64, u64)>, started: Instant) -> Result<()> {
         let seconds = started.elapsed().as_secs_f64();
-        let functions = architectures.functions.len();
-        talk(&format!("{} architectures ({functions} distinct functions) in {seconds:.1} s", architectures.len()));
+        match counts {
+            Some((rows, functions)) => {
+                talk(&format!("{rows} architectures ({functions} functions scored) in {seconds:.1} s"));
+            }
+            None => talk(&format!("{} is finished already", self.output.display())),
+        }
         if common.json && self.output != Path::new("-") {
-            let rows = architectures.len();
+            let (rows, functions) = counts.unzip();
             print_json(
                 &json!({"architectures": rows, "functions": functions, "seconds": seconds, "output": self.output}),
             )?;
         }
         Ok(())
     }
+}
 
-    /// The file's name for messages, architecture texts of this shard and the lines that they stand on.
-    fn read(&self, space: &dyn carl::space::Space) -> Result<(PathBuf, Vec<String>, Vec<u64>)> {
-        let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
-        let mut records = Records::open(&self.input)?;
-        let file = records.file().to_path_buf();
-        let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
-        let (mut texts, mut lines, mut number) = (Vec::new(), Vec::new(), 0u64);
-        while let Some(record) = records.next_record()? {
-            if number % shard.count == shard.index {
-                let text = spelling.text(space, &record);
-                texts.push(text.map_err(|error| error.file(&file).at(Position::Line(record.line)))?);
-                lines.push(record.line);
-            }
-            number += 1;
-        }
-        if texts.is_empty() {
-            return Err(Error::new(Stage::Table, "there is no row to score").file(file));
-        }
-        Ok((file, texts, lines))
-    }
+/// The rows of a table, read as they are asked for.
+fn table_rows<'a>(input: &Path, space: &'a dyn Space) -> Result<Rows<'a>> {
+    let mut records = Records::open(input)?;
+    let file = records.file().to_path_buf();
+    let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
+    let row = move || -> Result<Option<Text>> {
+        let Some(record) = records.next_record()? else { return Ok(None) };
+        let text = spelling.text(space, &record);
+        let text = text.map_err(|error| error.file(&file).at(position(&file, record.line)))?;
+        Ok(Some(Text { line: record.line, text }))
+    };
+    let mut row = row;
+    Ok(Box::new(std::iter::from_fn(move || row().transpose())))
 }
 
 /// A row of the output.
@@ -124,31 +198,66 @@ struct Line<'a> {
     arch: &'a str,
     score: f64,
     std: f64,
-    rank: usize,
+    rank: u64,
 }
 
-fn write<'a>(path: &Path, lines: impl Iterator<Item = Line<'a>>) -> Result<()> {
+impl<'a> Line<'a> {
+    fn new(row: &'a Scored, rank: u64) -> Self {
+        Line { arch: &row.text, score: row.score, std: row.std, rank }
+    }
+}
+
+/// Writes all rows, then lets finished parts go.
+fn write(path: &Path, ranked: Ranked) -> Result<()> {
     let (layout, gzip) = layout_of(path);
+    let mut left = None;
     file::write(path, |output| {
         let mut output: Box<dyn Write + '_> = match gzip {
-            true => Box::new(flate2::write::GzEncoder::new(output, flate2::Compression::default())),
+            true => Box::new(flate2::write::GzEncoder::new(output, flate2::Compression::fast())),
             false => Box::new(output),
         };
-        match layout {
+        left = Some(match layout {
             Layout::Csv => {
                 let mut writer = csv::Writer::from_writer(&mut output);
-                for line in lines {
-                    writer.serialize(line).map_err(io_error)?;
-                }
+                let left = ranked.write(|row, rank| writer.serialize(Line::new(row, rank)).map_err(io_error))?;
                 writer.flush()?;
+                left
             }
-            Layout::JsonLines => {
-                for line in lines {
-                    serde_json::to_writer(&mut output, &line)?;
-                    output.write_all(b"\n")?;
-                }
-            }
-        }
+            Layout::JsonLines => ranked.write(|row, rank| {
+                serde_json::to_writer(&mut output, &Line::new(row, rank))?;
+                output.write_all(b"\n")
+            })?,
+            Layout::Parquet => write_parquet(&mut output, ranked)?,
+        });
         output.flush()
-    })
+    })?;
+    // Where a reader went away, there is nothing to remember.
+    left.map_or(Ok(()), |(parts, stored)| parts.finish(stored))
+}
+
+fn write_parquet(output: &mut dyn Write, ranked: Ranked) -> io::Result<(Parts, usize)> {
+    let mut writer = parquet::Writer::new(&["arch", "score", "std", "rank"]);
+    let (mut texts, mut scores, mut spreads, mut ranks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut group = |texts: &mut Vec<String>, scores: &mut Vec<f64>, spreads: &mut Vec<f64>, ranks: &mut Vec<i64>| {
+        let take = std::mem::take::<Vec<f64>>;
+        let columns = [
+            Column::Text(std::mem::take(texts)),
+            Column::Number(take(scores)),
+            Column::Number(take(spreads)),
+            Column::Count(std::mem::take(ranks)),
+        ];
+        writer.write(output, &columns)
+    };
+    let left = ranked.write(|row, rank| {
+        texts.push(row.text.clone());
+        scores.push(row.score);
+        spreads.push(row.std);
+        ranks.push(rank as i64);
+        if texts.len() == parquet::GROUP { group(&mut texts, &mut scores, &mut spreads, &mut ranks) } else { Ok(()) }
+    })?;
+    if !texts.is_empty() {
+        group(&mut texts, &mut scores, &mut spreads, &mut ranks)?;
+    }
+    writer.finish(output)?;
+    Ok(left)
 }

@@ -13,6 +13,13 @@ impl Bar {
             .expect("the template is valid");
         Bar(ProgressBar::no_length().with_style(style).with_message(word))
     }
+
+    /// A count of rows whose number may not be known.
+    pub fn counting(word: &'static str) -> Self {
+        let style =
+            ProgressStyle::with_template("{msg:>10} {human_pos} rows, {per_sec}").expect("the template is valid");
+        Bar(ProgressBar::no_length().with_style(style).with_message(word))
+    }
 }
 
 impl Observer for Bar {

@@ -6,6 +6,9 @@ use super::parameters::{Builder, Init};
 use crate::config::Convolution;
 use tch::Tensor;
 
+/// What LayerNorm adds to a variance.
+pub const EPSILON: f64 = 1e-5;
+
 /// y = x W + b, member by member: a batched matrix product.
 pub struct Linear {
     weight: Tensor, // [E, I, O]
@@ -67,7 +70,7 @@ impl GraphConvolution {
         let mut x = mixing.matmul(&terms.view_as(&frame.terms));
         if let Some((gain, shift)) = &self.norm {
             let hidden = gain.size()[3];
-            x = shift.addcmul(&x.layer_norm(&[hidden][..], None::<&Tensor>, None::<&Tensor>, 1e-5, false), gain);
+            x = shift.addcmul(&x.layer_norm(&[hidden][..], None::<&Tensor>, None::<&Tensor>, EPSILON, false), gain);
         }
         noise.drop(x.relu())
     }

@@ -8,6 +8,7 @@ pub mod encoder;
 pub mod ensemble;
 pub mod extractor;
 pub mod frame;
+pub mod fused;
 pub mod head;
 pub mod intervention;
 pub mod layers;

@@ -14,6 +14,7 @@ pub mod nasbench201;
 pub mod nasbench301;
 pub mod nats;
 pub mod nlp;
+pub mod parquet;
 pub mod pickle;
 pub mod table;
 pub mod tfrecord;

@@ -1,9 +1,10 @@
-//! Tables of architectures: CSV, gzipped CSV and JSON Lines, as a stream or whole.
+//! Tables of architectures: CSV, JSON Lines, both also gzipped, and Parquet, as a stream or whole.
 //!
 //! A table has a header; numbers are checked when a column is asked for, so that columns of text do no harm. Empty fields
 //! are missing values. Every error names the line.
 
 use super::Benchmark;
+use super::parquet;
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::space::Space;
 use flate2::Compression;
@@ -23,6 +24,8 @@ pub enum Layout {
     Csv,
     /// One JSON object a line.
     JsonLines,
+    /// Apache Parquet.
+    Parquet,
 }
 
 /// Layout and compression by the ending of a name; `-` and unknown endings are plain CSV.
@@ -32,6 +35,9 @@ pub fn layout_of(path: &Path) -> (Layout, bool) {
         Some(inner) => (inner, true),
         None => (name.as_str(), false),
     };
+    if name.ends_with(".parquet") {
+        return (Layout::Parquet, false);
+    }
     let json = name.ends_with(".jsonl") || name.ends_with(".ndjson");
     (if json { Layout::JsonLines } else { Layout::Csv }, gzip)
 }
@@ -39,7 +45,7 @@ pub fn layout_of(path: &Path) -> (Layout, bool) {
 /// One row of a table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// Line on which it starts, counted from 1.
+    /// Line on which it starts, counted from 1; the number of the row in Parquet.
     pub line: u64,
     /// One field a column.
     pub fields: csv::StringRecord,
@@ -55,6 +61,7 @@ pub struct Records {
 enum Rows {
     Csv(csv::Reader<Box<dyn Read + Send>>),
     JsonLines { lines: BufReader<Box<dyn Read + Send>>, line: u64, first: Option<Record> },
+    Parquet(parquet::Rows),
 }
 
 impl Records {
@@ -64,6 +71,10 @@ impl Records {
     /// A file that cannot be opened, or has no header.
     pub fn open(path: &Path) -> Result<Self> {
         let (layout, gzip) = layout_of(path);
+        if layout == Layout::Parquet {
+            let (header, rows) = parquet::Rows::open(path)?;
+            return Records { file: path.to_path_buf(), header, rows: Rows::Parquet(rows) }.checked();
+        }
         let raw: Box<dyn Read + Send> = if path == Path::new("-") {
             Box::new(io::stdin())
         } else {
@@ -91,23 +102,31 @@ impl Records {
                 let rows = Rows::JsonLines { lines: BufReader::with_capacity(1 << 16, input), line: 0, first: None };
                 Records { file: file.to_path_buf(), header: Vec::new(), rows }
             }
+            Layout::Parquet => {
+                return Err(Error::new(Stage::Table, "a Parquet table cannot be read from a stream").file(file));
+            }
         };
         if let Rows::JsonLines { .. } = records.rows {
             records.json_header()?;
         }
-        if records.header.iter().all(String::is_empty) {
+        records.checked()
+    }
+
+    /// Itself, if its header names columns, each once.
+    fn checked(self) -> Result<Self> {
+        if self.header.iter().all(String::is_empty) {
             return Err(Error::new(Stage::Table, "the table is empty")
-                .file(file)
+                .file(&self.file)
                 .hint("the first line must name the columns, one of them `arch`"));
         }
-        for (index, name) in records.header.iter().enumerate() {
-            if records.header[..index].contains(name) {
+        for (index, name) in self.header.iter().enumerate() {
+            if self.header[..index].contains(name) {
                 return Err(Error::new(Stage::Table, format!("column `{name}` is there twice"))
-                    .file(file)
+                    .file(&self.file)
                     .at(Position::Line(1)));
             }
         }
-        Ok(records)
+        Ok(self)
     }
 
     /// Names of the columns.
@@ -146,6 +165,7 @@ impl Records {
                 Some(record) => Ok(Some(record)),
                 None => self.json_record(),
             },
+            Rows::Parquet(rows) => Ok(rows.next_row(&self.file)?.map(|(line, fields)| Record { line, fields })),
         }
     }
 
@@ -275,7 +295,7 @@ impl Table {
 
     /// An error at row `row`.
     pub fn at(&self, row: usize, error: Error) -> Error {
-        error.file(&self.file).at(Position::Line(self.line(row)))
+        error.file(&self.file).at(position(&self.file, self.line(row)))
     }
 
     /// Column `name` as numbers; NaN where the field is empty.
@@ -306,6 +326,11 @@ impl Table {
         let spell = |(row, record): (usize, &Record)| spelling.text(space, record).map_err(|error| self.at(row, error));
         self.records.iter().enumerate().map(spell).collect()
     }
+}
+
+/// The place of a record in `file`: Parquet has no lines.
+pub fn position(file: &Path, line: u64) -> Position {
+    if layout_of(file).0 == Layout::Parquet { Position::Record(line) } else { Position::Line(line) }
 }
 
 /// How a table spells architectures: in one column, or in several that the space composes.
@@ -456,6 +481,18 @@ fn write_plain(benchmark: &Benchmark, layout: Layout, mut output: impl Write) ->
                 writeln!(output, "{}", serde_json::Value::Object(object))?;
             }
             output.flush()
+        }
+        Layout::Parquet => {
+            let names: Vec<&str> =
+                std::iter::once("arch").chain(benchmark.columns.iter().map(String::as_str)).collect();
+            let mut writer = parquet::Writer::new(&names);
+            for rows in benchmark.rows.chunks(parquet::GROUP) {
+                let texts = parquet::Column::Text(rows.iter().map(|row| row.arch.clone()).collect());
+                let column = |place: usize| rows.iter().map(|row| row.values[place]).collect();
+                let numbers = (0..benchmark.columns.len()).map(|place| parquet::Column::Number(column(place)));
+                writer.write(&mut output, &std::iter::once(texts).chain(numbers).collect::<Vec<_>>())?;
+            }
+            writer.finish(&mut output)
         }
     }
 }

@@ -1,0 +1,90 @@
+//! Fused scores on the CPU against the model's own forward pass, and against themselves in other company.
+#![cfg(feature = "torch")]
+
+use carl::batch::Padded;
+use carl::config::{Convolution, Mask, ModelOptions, Readout};
+use carl::graph::{Graph, Reduction, canonicalize};
+use carl::model::Carl;
+use carl::model::ensemble::Calibration;
+use carl::random::Random;
+use carl::score::{Scorer, Weights};
+use carl::source::Silent;
+use carl::space;
+use tch::{Device, Kind};
+
+/// Canonical graphs drawn from a space, and the space's number of operations and output id.
+fn graphs(name: &str, count: usize) -> (Vec<Graph>, usize, u16) {
+    let space = space::open(name, None).unwrap();
+    let mut random = Random::new(3, 0);
+    let graph = |_| {
+        let raw = space.graph(&space.sample(&mut random).unwrap());
+        canonicalize(&raw, space.vocabulary(), Reduction::default()).unwrap().graph
+    };
+    ((0..count).map(graph).collect(), space.vocabulary().len(), space.vocabulary().output().unwrap())
+}
+
+fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights {
+    let members = options.members;
+    let mut streams: Vec<Random> = (0..members).map(|member| Random::new(1, member as u64)).collect();
+    let model = Carl::fresh(&options, vocabulary as i64, output.into(), &mut streams, Kind::Float, Device::Cpu);
+    // Starting values leave gains at one and shifts at zero: move all.
+    let parameters = model.flat() + model.flat().cos() * 0.1;
+    let calibration = Calibration {
+        center: (0..members).map(|member| 0.1 * member as f64).collect(),
+        scale: (0..members).map(|member| 0.5 + member as f64).collect(),
+    };
+    Weights { options, vocabulary, output, parameters, calibration }
+}
+
+/// [F, E] by the model's own forward pass in double precision.
+fn by_tensors(weights: &Weights, graphs: &[Graph]) -> Vec<f64> {
+    let nodes = graphs.iter().map(Graph::len).max().unwrap();
+    let double = Weights { parameters: weights.parameters.to_kind(Kind::Double), ..weights.clone() };
+    let padded = Padded::new(graphs, nodes, weights.vocabulary).to_graphs(Kind::Double, Device::Cpu);
+    let ensemble = double.ensemble(0, weights.members() as i64, Device::Cpu);
+    let scores = tch::no_grad(|| ensemble.member_scores(&padded).0.transpose(0, 1).contiguous());
+    Vec::try_from(scores.flatten(0, 1)).unwrap()
+}
+
+#[test]
+fn fused_scores_are_the_model_s() {
+    use Readout::{Mean, Output, Sum};
+    let base = ModelOptions { members: 2, layers: 2, hidden: 16, ..ModelOptions::default() };
+    let shapes = [
+        ("nasbench201", ModelOptions { hidden: 64, layers: 3, ..base.clone() }),
+        ("darts", base.clone()),
+        ("nasbench101", ModelOptions { hidden: 13, ..base.clone() }),
+        ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Sum], layers: 1, ..base.clone() }),
+        ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output, Sum], ..base.clone() }),
+        ("nasbench-macro", ModelOptions { hidden: 1, convolution: Convolution::Forward, ..base }),
+    ];
+    for (space, options) in shapes {
+        let (graphs, vocabulary, output) = graphs(space, 300);
+        let weights = weights(options.clone(), vocabulary, output);
+        let expected = by_tensors(&weights, &graphs);
+        let found = Scorer::new(&weights, Device::Cpu, 2).scores(&graphs.iter().collect::<Vec<_>>(), &Silent);
+        let spread = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
+        for (expected, found) in expected.iter().zip(&found) {
+            assert!(
+                (expected - f64::from(*found)).abs() < 3e-6 * spread.max(1.0),
+                "{space} {options:?}: {expected} {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_score_does_not_depend_on_its_company_or_on_threads() {
+    let (graphs, vocabulary, output) = graphs("nasbench101", 2_000);
+    let weights = weights(ModelOptions { members: 2, ..ModelOptions::default() }, vocabulary, output);
+    let all: Vec<&Graph> = graphs.iter().collect();
+    let base = Scorer::new(&weights, Device::Cpu, 1).scores(&all, &Silent);
+    assert_eq!(base, Scorer::new(&weights, Device::Cpu, 3).scores(&all, &Silent));
+    let turned: Vec<&Graph> = all.iter().rev().copied().collect();
+    let scorer = Scorer::new(&weights, Device::Cpu, 2);
+    let back: Vec<f32> = scorer.scores(&turned, &Silent).chunks_exact(2).rev().flatten().copied().collect();
+    assert_eq!(base, back);
+    for row in [0, 1, 777, 1_999] {
+        assert_eq!(base[2 * row..2 * row + 2], scorer.scores(&all[row..=row], &Silent));
+    }
+}
