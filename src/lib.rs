@@ -36,6 +36,8 @@ pub mod random;
 pub mod report;
 #[cfg(feature = "torch")]
 pub mod score;
+#[cfg(feature = "torch")]
+pub mod search;
 pub mod source;
 pub mod space;
 pub mod split;

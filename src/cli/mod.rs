@@ -7,6 +7,7 @@ mod export;
 mod predict;
 mod prepare;
 mod progress;
+mod search;
 mod spaces;
 mod train;
 
@@ -58,6 +59,8 @@ enum Command {
     Benchmark(benchmark::Benchmark),
     /// Score architectures with a checkpoint
     Predict(predict::Predict),
+    /// Find the best cells of a space under a query budget
+    Search(search::Search),
     /// Write a checkpoint as TorchScript
     Export(export::Export),
     /// List search spaces, vocabularies and sizes
@@ -87,6 +90,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Evaluate(command) => command.run(&common)?,
         Command::Benchmark(command) => command.run(&common)?,
         Command::Predict(command) => command.run(&common)?,
+        Command::Search(command) => command.run(&common)?,
         Command::Export(command) => command.run(&common)?,
         Command::Spaces(command) => command.run(&common)?,
         Command::Doctor(command) => command.run(&common)?,

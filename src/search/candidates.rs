@@ -215,7 +215,7 @@ impl<'a> Pool<'a> {
     }
 
     /// Cells as a surrogate takes them.
-    pub fn batch(&self, cells: &[Cell]) -> Batch {
+    pub fn batch(&self, cells: &[Cell]) -> Batch<'static> {
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| self.statistics(cell)).collect();
         let graphs = cells.iter().map(|cell| cell.graph.clone()).collect();
         Batch { features: self.scaler().apply(&statistics), graphs: std::borrow::Cow::Owned(graphs) }

@@ -3,9 +3,9 @@
 use super::Cell;
 use crate::dataset::Architectures;
 use crate::error::{Error, Result, Stage};
-use crate::graph::statistics::statistics;
 use crate::graph::Key;
 use crate::graph::canonical::key_of;
+use crate::graph::statistics::statistics;
 use crate::random::Random;
 use crate::space::Space;
 use crate::train::process::Scaler;
@@ -47,7 +47,14 @@ impl Catalog {
             return Err(Error::new(Stage::Dataset, "no cell has a value of every objective and meets the constraints")
                 .hint("relax --max and --min, or look for missing values"));
         }
-        let row_of = architectures.texts.iter().enumerate().map(|(row, text)| (text.clone(), row as u32)).collect();
+        // A table may spell a cell in another way than the space prints it: both names lead to the row.
+        let printed: Vec<Result<String>> =
+            architectures.texts.par_iter().map(|text| Ok(space.print(&space.parse(text)?))).collect();
+        let mut row_of = HashMap::new();
+        for (row, printed) in printed.into_iter().enumerate() {
+            row_of.entry(printed?).or_insert(row as u32);
+            row_of.entry(architectures.texts[row].clone()).or_insert(row as u32);
+        }
         let keys = architectures.functions.iter().map(key_of);
         let function_of = keys.enumerate().map(|(function, key)| (key, function as u32)).collect();
         Ok(Catalog { architectures, allowed, rows, scaler, features, row_of, function_of })

@@ -88,8 +88,7 @@ impl<'a> Guided<'a> {
         }
         let mut random = Random::of(self.seed, Purpose::Search, 2, past.len() as u64);
         let drawn = draw_new(self.pool, 2 * SHORTLIST, &mut HashSet::new(), &mut random)?;
-        let Batch { features, graphs } = self.pool.batch(&drawn);
-        Ok(Batch { features, graphs: Cow::Owned(graphs.into_owned()) })
+        Ok(self.pool.batch(&drawn))
     }
 
     /// The candidates that look most useful on their own, as cells and as a batch.
@@ -103,8 +102,8 @@ impl<'a> Guided<'a> {
         let Some(catalog) = self.pool.catalog() else {
             let sizes = (self.options.candidates, SHORTLIST);
             let cells = self.pool.evolve(value, sizes, past, seen, random)?;
-            let Batch { features, graphs } = self.pool.batch(&cells);
-            return Ok((cells, Batch { features, graphs: Cow::Owned(graphs.into_owned()) }));
+            let batch = self.pool.batch(&cells);
+            return Ok((cells, batch));
         };
         let features = catalog.features();
         let all = Batch { features: features.shallow_clone(), graphs: Cow::Borrowed(&catalog.architectures.functions) };
@@ -116,7 +115,10 @@ impl<'a> Guided<'a> {
         let cells: Vec<Cell> = functions.iter().map(|&function| catalog.pick(function, random)).collect();
         let rows: Vec<i64> = functions.iter().map(|&function| function as i64).collect();
         let graphs = cells.iter().map(|cell| cell.graph.clone()).collect();
-        Ok((cells, Batch { features: features.index_select(0, &Tensor::from_slice(&rows)), graphs: Cow::Owned(graphs) }))
+        Ok((
+            cells,
+            Batch { features: features.index_select(0, &Tensor::from_slice(&rows)), graphs: Cow::Owned(graphs) },
+        ))
     }
 }
 

@@ -180,7 +180,9 @@ impl Log {
             Error::new(Stage::Table, message).hint("the log was changed; cut it before this line to go on from there")
         };
         match serde_json::from_str(text).map_err(|_| wrong("not a line of a search log".to_string()))? {
-            Line::Proposal { round, cells } if round == self.rounds.len() && !cells.is_empty() => self.rounds.push(cells),
+            Line::Proposal { round, cells } if round == self.rounds.len() && !cells.is_empty() => {
+                self.rounds.push(cells)
+            }
             Line::Proposal { round, .. } => return Err(wrong(format!("round {round} is not expected here"))),
             Line::Value { round, place, arch, values, .. } => {
                 self.expect(round, place, &arch).map_err(wrong)?;

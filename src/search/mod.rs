@@ -10,13 +10,16 @@ pub mod bananas;
 pub mod baselines;
 pub mod candidates;
 pub mod catalog;
+pub mod comparison;
 pub mod guided;
+pub mod harvest;
 pub mod log;
 pub mod normal;
 pub mod oracle;
 pub mod outcome;
 pub mod pareto;
 pub mod posterior;
+pub mod problem;
 pub mod surrogate;
 
 pub use candidates::Pool;

@@ -17,9 +17,10 @@ pub fn dominates(a: &[f64], b: &[f64]) -> bool {
 /// Places of the points that no other one dominates, in their order; of equal points the first.
 pub fn front(points: &[Vec<f64>]) -> Vec<usize> {
     let beaten = |place: usize| {
-        points.iter().enumerate().any(|(other, point)| {
-            dominates(point, &points[place]) || (other < place && *point == points[place])
-        })
+        points
+            .iter()
+            .enumerate()
+            .any(|(other, point)| dominates(point, &points[place]) || (other < place && *point == points[place]))
     };
     (0..points.len()).filter(|&place| !beaten(place)).collect()
 }
@@ -38,10 +39,8 @@ fn volume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     }
     let exclusive = |(place, point): (usize, &Vec<f64>)| {
         let whole: f64 = point.iter().zip(reference).map(|(value, bound)| value - bound).product();
-        let limited: Vec<Vec<f64>> = points[place + 1..]
-            .iter()
-            .map(|other| other.iter().zip(point).map(|(a, b)| a.min(*b)).collect())
-            .collect();
+        let limited: Vec<Vec<f64>> =
+            points[place + 1..].iter().map(|other| other.iter().zip(point).map(|(a, b)| a.min(*b)).collect()).collect();
         let kept: Vec<Vec<f64>> = front(&limited).into_iter().map(|place| limited[place].clone()).collect();
         whole - if kept.is_empty() { 0.0 } else { volume(&kept, reference) }
     };

@@ -4,11 +4,9 @@
 //! surrogate's posterior at a measured cell weighs its label against what the other labels say of it.
 
 use super::guided::Guided;
-use super::surrogate::Batch;
 use super::{Objective, Pool, Query, measured};
 use crate::error::Result;
 use crate::metrics::descending;
-use std::borrow::Cow;
 
 /// What is thought of a queried cell in the end.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +29,7 @@ pub fn recommend(guided: &mut Guided, pool: &Pool, past: &[Query], objective: &O
         return Ok(by_value(&values));
     };
     let cells: Vec<_> = values.iter().map(|(place, _)| past[*place].cell.clone()).collect();
-    let Batch { features, graphs } = pool.batch(&cells);
-    let belief = insight.fitted[0].marginal(&Batch { features, graphs: Cow::Owned(graphs.into_owned()) });
+    let belief = insight.fitted[0].marginal(&pool.batch(&cells));
     let judged = values.iter().enumerate().map(|(index, (place, _))| Judgement {
         place: *place,
         mean: belief.mean[index],

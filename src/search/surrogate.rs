@@ -116,10 +116,8 @@ impl<'a> Surrogate<'a> {
             let chosen = random.choose(others.graphs.len(), TAUGHT);
             graphs.extend(chosen.iter().map(|&place| &others.graphs[place]));
             let rows: Vec<i64> = chosen.iter().map(|&place| place as i64).collect();
-            let features = Tensor::cat(
-                &[&known.features, &others.features.index_select(0, &Tensor::from_slice(&rows))],
-                0,
-            );
+            let features =
+                Tensor::cat(&[&known.features, &others.features.index_select(0, &Tensor::from_slice(&rows))], 0);
             taught.push(teacher.believe(&features).mean);
         }
         let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);

@@ -119,7 +119,7 @@ impl Process {
             belief.mean.extend(doubles(&cross.matmul(&self.solved)));
             let reduced = self.reduced(&cross);
             let explained = reduced.square().sum_dim_intlist([0i64].as_slice(), false, None::<Kind>);
-            belief.variance.extend(doubles(&((1.0 - explained).clamp_min(1e-12) * self.amplitude)));
+            belief.variance.extend(doubles(&((-explained + 1.0).clamp_min(1e-12) * self.amplitude)));
         }
         belief
     }
@@ -181,9 +181,8 @@ fn gradient(x: &Tensor, square: &Tensor, target: &Tensor, parameters: &[f64]) ->
     let slope = (&inverse - solved.matmul(&solved.transpose(0, 1)) / amplitude) * 0.5; // dL/dK
     let moved = &slope * decay;
     let over_rows = [0i64].as_slice();
-    let spread = (moved.sum_dim_intlist([1i64].as_slice(), true, None::<Kind>) * square
-        - x * moved.matmul(x))
-    .sum_dim_intlist(over_rows, false, None::<Kind>)
+    let spread = (moved.sum_dim_intlist([1i64].as_slice(), true, None::<Kind>) * square - x * moved.matmul(x))
+        .sum_dim_intlist(over_rows, false, None::<Kind>)
         * 2.0;
     let mut gradient = doubles(&(weights.square() * spread * -3.0));
     let sum: f64 = gradient.iter().sum();
@@ -263,7 +262,8 @@ mod tests {
             range.clone().map(|k| (belief.mean[k] - truth[k]).abs()).sum::<f64>() / range.len() as f64
         };
         assert!(error(0..40) < 0.1 && error(40..60) < 0.3, "{} {}", error(0..40), error(40..60));
-        let doubt = |range: std::ops::Range<usize>| belief.variance[range.clone()].iter().sum::<f64>() / range.len() as f64;
+        let doubt =
+            |range: std::ops::Range<usize>| belief.variance[range.clone()].iter().sum::<f64>() / range.len() as f64;
         assert!(doubt(0..40) < doubt(40..60));
         let covariance = process.covariance(&x);
         for k in 0..60 {
