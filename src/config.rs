@@ -35,6 +35,9 @@ pub struct Config {
     /// Optimisation.
     #[serde(default)]
     pub train: TrainOptions,
+    /// Search under a query budget.
+    #[serde(default, skip_serializing_if = "SearchOptions::is_default")]
+    pub search: SearchOptions,
 }
 
 /// The table and its columns.
@@ -269,6 +272,74 @@ impl Default for TrainOptions {
     }
 }
 
+/// What a search believes with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SurrogateKind {
+    /// The ensemble of networks.
+    Network,
+    /// The Gaussian process on path statistics.
+    Process,
+    /// The mean of both, with the process's doubt.
+    Both,
+}
+
+/// What makes a cell worth a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acquisition {
+    /// A high mean.
+    Greedy,
+    /// A high mean plus `exploration` standard deviations.
+    Ucb,
+    /// The best of a draw from the belief; of a member where there is a network.
+    Thompson,
+    /// What is to be gained over the best measurement.
+    ExpectedImprovement,
+}
+
+/// Search under a query budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchOptions {
+    /// Cells drawn at random before the first proposal.
+    pub initial: usize,
+    /// Cells a round.
+    pub batch: usize,
+    /// What is believed with.
+    pub surrogate: SurrogateKind,
+    /// What makes a cell worth a query.
+    pub acquisition: Acquisition,
+    /// Standard deviations that `ucb` adds, also with several objectives.
+    pub exploration: f64,
+    /// Epochs of the network in every round but the first, from the weights of the round before.
+    pub refresh: usize,
+    /// Candidates that are drawn and evolved a round, where a space is not listed.
+    pub candidates: usize,
+}
+
+impl Default for SearchOptions {
+    fn default() -> Self {
+        SearchOptions {
+            initial: 10,
+            batch: 5,
+            surrogate: SurrogateKind::Process,
+            acquisition: Acquisition::ExpectedImprovement,
+            exploration: 1.0,
+            refresh: 40,
+            candidates: 4000,
+        }
+    }
+}
+
+impl SearchOptions {
+    /// Whether all is as it is where a configuration says nothing: so that the text, and its hash, of one that does not
+    /// search stay the same.
+    fn is_default(&self) -> bool {
+        *self == SearchOptions::default()
+    }
+}
+
 impl Config {
     /// Reads `path` and applies `overrides`, each `key.key=value`.
     ///
@@ -345,6 +416,11 @@ impl Config {
             ("train.learning_rate", train.learning_rate, 1e-12, 10.0),
             ("train.weight_decay", train.weight_decay, 0.0, 10.0),
             ("train.gradient_clip", train.gradient_clip, 0.0, 1e9),
+            ("search.initial", self.search.initial as f64, 2.0, 1e6),
+            ("search.batch", self.search.batch as f64, 1.0, 512.0),
+            ("search.exploration", self.search.exploration, 0.0, 1e3),
+            ("search.refresh", self.search.refresh as f64, 1.0, 1e6),
+            ("search.candidates", self.search.candidates as f64, 100.0, 1e8),
         ];
         for (key, value, least, most) in ranges {
             if !(least..=most).contains(&value) {

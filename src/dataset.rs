@@ -89,17 +89,7 @@ impl Dataset {
     /// # Errors
     /// Whatever is wrong with the table, its columns or its architectures, with the line.
     pub fn open(config: &mut Config) -> Result<(Box<dyn Space>, Self)> {
-        if config.space != space::USER_SPACE || config.vocabulary.is_some() {
-            // A wrong name of a space is told before a long table is read.
-            let space = space::open(&config.space, config.vocabulary())?;
-            let dataset = Dataset::read(space.as_ref(), &config.data, config.graph)?;
-            return Ok((space, dataset));
-        }
-        let table = Table::open(&find(&config.data.table))?;
-        let texts = table.architectures(space::open(space::USER_SPACE, Some(Vocabulary::default()))?.as_ref())?;
-        let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
-        config.set_vocabulary(&vocabulary);
-        let space = space::open(&config.space, config.vocabulary())?;
+        let (space, table) = open_table(config)?;
         let dataset = Dataset::new(&table, space.as_ref(), &config.data, config.graph)?;
         Ok((space, dataset))
     }
@@ -157,6 +147,23 @@ impl Dataset {
     pub fn sign(&self) -> f64 {
         if self.higher_is_better { 1.0 } else { -1.0 }
     }
+}
+
+/// Opens the space and the table that `config` names, as [`Dataset::open`] does.
+///
+/// # Errors
+/// A wrong name, or whatever is wrong with the table.
+pub fn open_table(config: &mut Config) -> Result<(Box<dyn Space>, Table)> {
+    if config.space != space::USER_SPACE || config.vocabulary.is_some() {
+        // A wrong name of a space is told before a long table is read.
+        let space = space::open(&config.space, config.vocabulary())?;
+        return Ok((space, Table::open(&find(&config.data.table))?));
+    }
+    let table = Table::open(&find(&config.data.table))?;
+    let texts = table.architectures(space::open(space::USER_SPACE, Some(Vocabulary::default()))?.as_ref())?;
+    let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
+    config.set_vocabulary(&vocabulary);
+    Ok((space::open(&config.space, config.vocabulary())?, table))
 }
 
 /// Folders that are searched for tables: those of the environment variable CARL_DATA, or `data` and `../shared/data`.

@@ -39,6 +39,8 @@ pub mod random;
 pub mod report;
 #[cfg(feature = "torch")]
 pub mod score;
+#[cfg(feature = "torch")]
+pub mod search;
 pub mod shift;
 pub mod sort;
 pub mod source;

@@ -8,6 +8,7 @@ mod export;
 mod predict;
 mod prepare;
 mod progress;
+mod search;
 mod spaces;
 mod train;
 
@@ -61,6 +62,8 @@ enum Command {
     Predict(predict::Predict),
     /// Say which parts of a cell its score rests on
     Explain(explain::Explain),
+    /// Find the best cells of a space under a query budget
+    Search(search::Search),
     /// Write a checkpoint as TorchScript
     Export(export::Export),
     /// List search spaces, vocabularies and sizes
@@ -91,6 +94,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Benchmark(command) => command.run(&common)?,
         Command::Predict(command) => command.run(&common)?,
         Command::Explain(command) => command.run(&common)?,
+        Command::Search(command) => command.run(&common)?,
         Command::Export(command) => command.run(&common)?,
         Command::Spaces(command) => command.run(&common)?,
         Command::Doctor(command) => command.run(&common)?,

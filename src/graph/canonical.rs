@@ -276,6 +276,11 @@ fn relabel(edge: Edge, place: &[u16]) -> Edge {
     Edge { from: place[edge.from as usize], to: place[edge.to as usize], count: edge.count }
 }
 
+/// The key of a graph that is in canonical order already.
+pub fn key_of(graph: &Graph) -> Key {
+    spell(graph, &(0..graph.len() as u16).collect::<Vec<u16>>(), &graph.edges)
+}
+
 fn spell(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
     let operations = order.iter().map(|&node| graph.operations[node as usize]);
     let edges = edges.iter().flat_map(|edge| [edge.from, edge.to, edge.count as u16, (edge.count >> 16) as u16]);

@@ -5,6 +5,8 @@
 
 mod axis;
 mod plot;
+#[cfg(feature = "torch")]
+pub mod search;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
 use plot::Plot;

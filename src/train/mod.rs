@@ -2,6 +2,7 @@
 
 pub mod loss;
 pub mod optimizer;
+pub mod process;
 pub mod refine;
 pub mod set;
 pub mod teacher;

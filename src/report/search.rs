@@ -1,0 +1,204 @@
+//! The page of a search: trajectories with their spread, best cells, fronts.
+
+use super::{Column, Content, Lines, Page, Scatter, Section, Series, Table};
+use crate::metrics::{mean, standard_deviation};
+use crate::search::Objective;
+use crate::search::harvest::Named;
+use crate::search::outcome::{RunOutcome, Summary};
+
+/// Cells that a table of best cells shows.
+const SHOWN: usize = 10;
+
+/// What a page is made of.
+pub struct SearchPage<'a> {
+    /// Name of the space.
+    pub space: &'a str,
+    /// What was searched for.
+    pub objectives: &'a [Objective],
+    /// Name and runs of every strategy, the predictor first.
+    pub strategies: &'a [(&'a str, &'a Summary)],
+    /// Unqueried cells that the predictor names.
+    pub named: &'a [Named],
+    /// Finished drawings of cells: heading and `<svg>` element.
+    pub pictures: &'a [(String, String)],
+}
+
+impl SearchPage<'_> {
+    /// The page.
+    pub fn page(&self) -> Page {
+        let first = &self.strategies[0].1.runs;
+        let names: Vec<String> = self.objectives.iter().map(signed_name).collect();
+        let fact = |name: &str, value: String| (name.to_string(), value);
+        let mut summary = vec![
+            fact("objectives", names.join(", ")),
+            fact("runs", first.len().to_string()),
+            fact("queries a run", first.iter().map(|run| run.queries).max().unwrap_or(0).to_string()),
+        ];
+        let failed: usize = first.iter().map(|run| run.failures.len()).sum();
+        if failed > 0 {
+            summary.push(fact("failed queries", failed.to_string()));
+        }
+        let mut sections = vec![self.trajectories()];
+        if self.objectives.len() > 1 {
+            sections.extend([self.volumes(), self.front()]);
+        }
+        sections.push(self.comparison());
+        if self.objectives.len() == 1 {
+            sections.push(self.best());
+        }
+        if !self.named.is_empty() {
+            sections.push(self.named());
+        }
+        sections.extend(self.pictures.iter().map(|(heading, svg)| Section {
+            heading: heading.clone(),
+            text: None,
+            content: Content::Svg(svg.clone()),
+        }));
+        Page { title: format!("{}: search for {}", self.space, names.join(" and ")), summary, sections }
+    }
+
+    fn lines(&self, y_label: String, of_run: &dyn Fn(&RunOutcome) -> Vec<Option<f64>>) -> Content {
+        let series = |(name, summary): &(&str, &Summary)| {
+            let runs: Vec<Vec<Option<f64>>> = summary.runs.iter().map(of_run).collect();
+            let length = runs.iter().map(Vec::len).min().unwrap_or(0);
+            let (mut points, mut band) = (Vec::new(), Vec::new());
+            for place in 0..length {
+                let Some(values) = runs.iter().map(|run| run[place]).collect::<Option<Vec<f64>>>() else { continue };
+                let (middle, spread) = (mean(&values), standard_deviation(&values));
+                points.push((place as f64 + 1.0, middle));
+                band.push((middle - spread, middle + spread));
+            }
+            Series { name: (*name).to_string(), points, band: Some(band) }
+        };
+        let series = self.strategies.iter().map(series).collect();
+        Content::Lines(Lines { x_label: "queries".to_string(), y_label, log_y: false, series })
+    }
+
+    fn trajectories(&self) -> Section {
+        Section {
+            heading: "Best measurement over queries".to_string(),
+            text: Some("Mean over runs, and one standard deviation on either side.".to_string()),
+            content: self.lines(self.objectives[0].name.clone(), &|run| run.trajectory.clone()),
+        }
+    }
+
+    fn volumes(&self) -> Section {
+        let of_run = |run: &RunOutcome| run.hypervolume_trajectory.iter().copied().map(Some).collect();
+        Section {
+            heading: "Hypervolume over queries".to_string(),
+            text: Some(
+                "Volume between the front and the worst value of every objective among all queries. Mean over runs, and \
+                 one standard deviation on either side."
+                    .to_string(),
+            ),
+            content: self.lines("hypervolume".to_string(), &of_run),
+        }
+    }
+
+    /// All queries of the first run, its front marked.
+    fn front(&self) -> Section {
+        let run = &self.strategies[0].1.runs[0];
+        let queried = run.past.iter().filter_map(|query| query.answer.as_ref().ok());
+        Section {
+            heading: "Front of the first run".to_string(),
+            text: None,
+            content: Content::Scatter(Scatter {
+                x_label: self.objectives[1].name.clone(),
+                y_label: self.objectives[0].name.clone(),
+                points: queried.map(|values| (values[1], values[0])).collect(),
+                highlighted: run.front.iter().map(|c| (c.values[1], c.values[0], c.arch.clone())).collect(),
+            }),
+        }
+    }
+
+    fn comparison(&self) -> Section {
+        let (header, rows) = comparison_rows(self.strategies, self.objectives.len() > 1);
+        let column = |(place, name): (usize, &&str)| Column { name: (*name).to_string(), numeric: place > 0 };
+        Section {
+            heading: "Strategies".to_string(),
+            text: Some(
+                "The same seeds, first cells and budget for all. The predictor recommends by its posterior, the others \
+                 their best measurement."
+                    .to_string(),
+            ),
+            content: Content::Table(Table { columns: header.iter().enumerate().map(column).collect(), rows }),
+        }
+    }
+
+    fn best(&self) -> Section {
+        let (header, rows) = best_rows(&self.strategies[0].1.runs[0], &self.objectives[0].name);
+        let column = |name: &String| Column { name: name.clone(), numeric: name != "architecture" };
+        Section {
+            heading: "Best cells of the first run".to_string(),
+            text: Some("In the order of the posterior: what the label and the other labels say of a cell.".to_string()),
+            content: Content::Table(Table { columns: header.iter().map(column).collect(), rows }),
+        }
+    }
+
+    fn named(&self) -> Section {
+        let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
+        let row = |named: &Named| vec![format!("{:.3}", named.score), format!("{:.3}", named.std), named.arch.clone()];
+        Section {
+            heading: "Unqueried cells of the whole space".to_string(),
+            text: None,
+            content: Content::Table(Table {
+                columns: vec![column("score", true), column("std", true), column("architecture", false)],
+                rows: self.named.iter().map(row).collect(),
+            }),
+        }
+    }
+}
+
+fn signed_name(objective: &Objective) -> String {
+    format!("{}{}", if objective.higher_is_better { "" } else { "−" }, objective.name)
+}
+
+/// One row a strategy.
+pub fn comparison_rows(strategies: &[(&str, &Summary)], several: bool) -> (&'static [&'static str], Vec<Vec<String>>) {
+    let spread = |mean: Option<f64>, std: Option<f64>| match (mean, std) {
+        (Some(mean), Some(std)) => format!("{mean:.4} ± {std:.4}"),
+        _ => String::new(),
+    };
+    if several {
+        let row = |(name, summary): &(&str, &Summary)| {
+            let fronts = summary.runs.iter().map(|run| run.front.len() as f64).collect::<Vec<f64>>();
+            vec![
+                (*name).to_string(),
+                spread(summary.mean_hypervolume, summary.std_hypervolume),
+                format!("{:.1}", mean(&fronts)),
+            ]
+        };
+        return (&["strategy", "hypervolume", "cells of the front"], strategies.iter().map(row).collect());
+    }
+    let row = |(name, summary): &(&str, &Summary)| {
+        let found = summary.optimum_found.map(|found| format!("{found} of {}", summary.runs.len()));
+        vec![
+            (*name).to_string(),
+            spread(summary.mean_best_validation, summary.std_best_validation),
+            spread(summary.mean_regret, summary.std_regret),
+            spread(summary.mean_test, summary.std_test),
+            found.unwrap_or_default(),
+            summary.median_queries_to_optimum.map(|median| format!("{median}")).unwrap_or_default(),
+        ]
+    };
+    let header =
+        &["strategy", "best measured", "regret", "test of recommended", "optimum found", "median queries until then"];
+    (header, strategies.iter().map(row).collect())
+}
+
+/// The best cells of a run, the recommended one first.
+pub fn best_rows(run: &RunOutcome, objective: &str) -> (Vec<String>, Vec<Vec<String>>) {
+    let header = ["query", objective, "posterior", "std", "architecture"].map(str::to_string).to_vec();
+    let row = |judgement: &crate::search::posterior::Judgement| {
+        let query = &run.past[judgement.place];
+        let value = query.answer.as_ref().map(|values| values[0]).unwrap_or(f64::NAN);
+        vec![
+            (judgement.place + 1).to_string(),
+            format!("{value:.4}"),
+            format!("{:.3}", judgement.mean),
+            format!("{:.3}", judgement.deviation),
+            query.cell.text.clone(),
+        ]
+    };
+    (header, run.judged.iter().take(SHOWN).map(row).collect())
+}
