@@ -47,7 +47,15 @@ pub struct Problem {
 /// Numbers of a table and of those joined to it.
 struct Columns<'a> {
     main: &'a Table,
-    joined: Vec<(Option<&'a str>, Table, Vec<Option<usize>>)>,
+    joined: Vec<Joined<'a>>,
+}
+
+/// A table beside the main one.
+struct Joined<'a> {
+    prefix: Option<&'a str>,
+    table: Table,
+    /// Its row for each row of the main table.
+    rows: Vec<Option<usize>>,
 }
 
 impl Columns<'_> {
@@ -56,7 +64,7 @@ impl Columns<'_> {
         if self.main.header().iter().any(|column| column == name) {
             return self.main.numbers(name);
         }
-        for (prefix, table, rows) in &self.joined {
+        for Joined { prefix, table, rows } in &self.joined {
             let inner = match prefix {
                 Some(prefix) => name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')),
                 None => Some(name),
@@ -67,7 +75,7 @@ impl Columns<'_> {
             let values = table.numbers(inner)?;
             return Ok(rows.iter().map(|row| row.map_or(f64::NAN, |row| values[row])).collect());
         }
-        let others = self.joined.iter().flat_map(|(prefix, table, _)| {
+        let others = self.joined.iter().flat_map(|Joined { prefix, table, .. }| {
             table.header().iter().map(move |name| prefix.map_or(name.clone(), |prefix| format!("{prefix}_{name}")))
         });
         let known: Vec<String> = self.main.header().iter().cloned().chain(others).collect();
@@ -111,7 +119,7 @@ impl Problem {
         for (prefix, path) in &request.tables {
             let table = Table::open(&find(path))?;
             let rows = join(&main, &table, space.as_ref())?;
-            columns.joined.push((prefix.as_deref(), table, rows));
+            columns.joined.push(Joined { prefix: prefix.as_deref(), table, rows });
         }
         let values: Vec<Vec<f64>> =
             objectives.iter().map(|objective| columns.numbers(&objective.name)).collect::<Result<_>>()?;

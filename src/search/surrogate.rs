@@ -133,6 +133,7 @@ impl<'a> Surrogate<'a> {
             members: (0..config.model.members).map(member).collect(),
             scales: vec![LabelScale { mean: 0.0, scale: 1.0 }],
             taught,
+            occlusions: None,
         };
         if self.weights.is_some() {
             config.train.epochs = config.search.refresh;
