@@ -32,7 +32,8 @@ pub fn log_gain(z: f64) -> f64 {
     }
     // Asymptotic series; the plain form loses all its figures here.
     let square = z * z;
-    -0.5 * square - 0.5 * (2.0 * PI).ln() - square.ln() + (-3.0 / square + 15.0 / (square * square)).ln_1p()
+    let series = (-3.0 + (15.0 + (-105.0 + 945.0 / square) / square) / square) / square;
+    -0.5 * square - 0.5 * (2.0 * PI).ln() - square.ln() + series.ln_1p()
 }
 
 /// Normal scores: the quantiles of the values' ranks, standardised. Only the order of values counts, and differences among

@@ -66,7 +66,7 @@ impl Scaler {
 /// A fitted process.
 #[derive(Debug)]
 pub struct Process {
-    /// Deviations of log weights [C], their mean, log noise: where the next fit may start.
+    /// Deviations of log weights `[C]`, their mean, log noise: where the next fit may start.
     pub parameters: Vec<f64>,
     /// Variance of the function, in squared units of the target.
     pub amplitude: f64,
