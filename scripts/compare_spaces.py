@@ -27,6 +27,7 @@ PLAIN = {
     "loss.regression": "1",
     "loss.intervention": "0",
     "loss.redundant": "0",
+    "loss.distillation": "0",
 }
 COLUMNS = ["arch", "normal", "reduce", "topo", "op1", "op2", "op3", "op4", "ops", "adj_upper", "recipe"]
 PLACES = ["data", "../shared/data"]
