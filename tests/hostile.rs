@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Counts what is held, and the most that ever was.
@@ -171,6 +171,20 @@ fn records() -> Vec<u8> {
     }
 }
 
+/// Small files of PyTorch: the zip container and the older one, pickles one behind another.
+fn torch_files() -> &'static [Vec<u8>] {
+    static FILES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let pickle = &pickles()[0];
+        let head = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";
+        vec![
+            zipped("bench/data.pkl", pickle, zip::CompressionMethod::Stored),
+            zipped("bench/data.pkl", pickle, zip::CompressionMethod::Deflated),
+            [head.as_slice(), pickle, b"\x80\x02]."].concat(),
+        ]
+    })
+}
+
 /// Writes the fuzz targets' first inputs, see scripts/fuzz.sh.
 #[test]
 #[ignore = "writes tests/fuzz/corpus"]
@@ -259,6 +273,12 @@ proptest! {
             let bytes = damage(text.as_bytes(), &edits, cut);
             guarded(|| bodies::json(&bytes));
         }
+    }
+
+    #[test]
+    fn damaged_torch_files(which in 0..3usize, edits in edits(), cut in cut()) {
+        let bytes = damage(&torch_files()[which], &edits, cut);
+        guarded(|| bodies::torch_file(&bytes));
     }
 
     #[test]
