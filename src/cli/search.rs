@@ -92,6 +92,16 @@ fn seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "a time limit is a positive number of seconds".to_string())
 }
 
+/// What is told in the end.
+struct Found<'a> {
+    config: &'a Config,
+    problem: &'a Problem,
+    /// Name and figures, the search's own first.
+    strategies: &'a [(&'a str, &'a Summary)],
+    named: &'a [Named],
+    seconds: f64,
+}
+
 impl Search {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
@@ -140,16 +150,15 @@ impl Search {
                 objectives: &problem.objectives,
                 strategies: &strategies,
                 named: &named,
-                // Drawings of the best cells' explanations go here: (heading, <svg> element), see `carl explain`.
-                pictures: &[],
             };
             file::write_bytes(path, render(&page.page()).as_bytes())?;
         }
         let seconds = started.elapsed().as_secs_f64();
+        let found = Found { config: &config, problem: &problem, strategies: &strategies, named: &named, seconds };
         if common.json {
-            return print_json(&self.to_json(&config, &problem, &strategies, &named, seconds));
+            return print_json(&self.to_json(&found));
         }
-        self.print(&config, &problem, &strategies, &named, seconds)
+        self.print(&found)
     }
 
     fn request(&self) -> Request {
@@ -250,14 +259,8 @@ impl Search {
         harvest(&mut guided, &pool, &run.past, (count as usize, self.top.into()), seed)
     }
 
-    fn to_json(
-        &self,
-        config: &Config,
-        problem: &Problem,
-        strategies: &[(&str, &Summary)],
-        named: &[Named],
-        seconds: f64,
-    ) -> Value {
+    fn to_json(&self, found: &Found) -> Value {
+        let Found { config, problem, strategies, named, seconds } = *found;
         let plain = |summary: &Summary| serde_json::to_value(summary).expect("figures are plain data");
         let mut all = plain(strategies[0].1);
         all["space"] = config.space.clone().into();
@@ -284,14 +287,8 @@ impl Search {
         all
     }
 
-    fn print(
-        &self,
-        config: &Config,
-        problem: &Problem,
-        strategies: &[(&str, &Summary)],
-        named: &[Named],
-        seconds: f64,
-    ) -> Result<()> {
+    fn print(&self, found: &Found) -> Result<()> {
+        let Found { config, problem, strategies, named, seconds } = *found;
         let several = problem.objectives.len() > 1;
         let names: Vec<&str> = problem.objectives.iter().map(|objective| objective.name.as_str()).collect();
         talk(&format!(

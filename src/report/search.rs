@@ -19,8 +19,6 @@ pub struct SearchPage<'a> {
     pub strategies: &'a [(&'a str, &'a Summary)],
     /// Unqueried cells that the predictor names.
     pub named: &'a [Named],
-    /// Finished drawings of cells: heading and `<svg>` element.
-    pub pictures: &'a [(String, String)],
 }
 
 impl SearchPage<'_> {
@@ -49,11 +47,6 @@ impl SearchPage<'_> {
         if !self.named.is_empty() {
             sections.push(self.named());
         }
-        sections.extend(self.pictures.iter().map(|(heading, svg)| Section {
-            heading: heading.clone(),
-            text: None,
-            content: Content::Svg(svg.clone()),
-        }));
         Page { title: format!("{}: search for {}", self.space, names.join(" and ")), summary, sections }
     }
 

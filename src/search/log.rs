@@ -9,12 +9,15 @@ use crate::error::{Error, Position, Result, Stage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// What the first line of a log calls itself.
 const FORMAT: &str = "carl search log 1";
+/// How long a lock that another process holds is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The search that a log belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,10 +157,16 @@ impl Log {
 
     fn lock(&self) -> Result<()> {
         let Some((file, path)) = &self.file else { return Ok(()) };
-        file.try_lock().map_err(|error| {
-            let message = format!("cannot lock the log: {error}");
-            Error::new(Stage::Io, message).file(path).hint("another search is writing to it")
-        })
+        let started = Instant::now();
+        while let Err(error) = file.try_lock() {
+            // A search that has just been killed, or a command that it was about to start, holds the lock a moment longer.
+            if started.elapsed() > PATIENCE || !matches!(error, TryLockError::WouldBlock) {
+                let message = format!("cannot lock the log: {error}");
+                return Err(Error::new(Stage::Io, message).file(path).hint("another search is writing to it"));
+            }
+            std::thread::sleep(PATIENCE / 100);
+        }
+        Ok(())
     }
 
     fn truncate(&mut self, length: u64) -> Result<()> {
@@ -257,12 +266,7 @@ mod tests {
         let mut counts = Vec::new();
         for length in 0..=bytes.len() {
             std::fs::write(&path, &bytes[..length]).unwrap();
-            // A process that another test has just forked may hold the lock until it starts its program.
-            let attempt = |_| {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-                Log::resume(&path, &header(1)).ok()
-            };
-            let log = (0..400).find_map(attempt).unwrap();
+            let log = Log::resume(&path, &header(1)).unwrap();
             counts.push(log.answers());
             if log.answers() == 2 {
                 assert_eq!(log.answer(0, 1), Some(Ok(vec![0.1 + 0.2])));

@@ -108,14 +108,24 @@ impl Process {
         Ok(Process { parameters, amplitude, noise, weights, train, factor, solved })
     }
 
+    /// Means of rows `x` [m, C].
+    pub fn mean(&self, x: &Tensor) -> Vec<f64> {
+        let _guard = tch::no_grad_guard();
+        self.crosses(x).flat_map(|cross| doubles(&cross.matmul(&self.solved))).collect()
+    }
+
+    /// The kernel of rows `x` [m, C] with the fitted rows, in pieces of at most [8192, n].
+    fn crosses<'a>(&'a self, x: &'a Tensor) -> impl Iterator<Item = Tensor> + 'a {
+        let rows = x.size()[0];
+        let scaled = move |start| x.narrow(0, start, CHUNK.min(rows - start)) * &self.weights;
+        (0..rows).step_by(CHUNK as usize).map(move |start| kernel(&scaled(start), &self.train).0)
+    }
+
     /// Means and variances of rows `x` [m, C].
     pub fn believe(&self, x: &Tensor) -> Belief {
         let _guard = tch::no_grad_guard();
         let mut belief = Belief { mean: Vec::new(), variance: Vec::new() };
-        let rows = x.size()[0];
-        for start in (0..rows).step_by(CHUNK as usize) {
-            let scaled = x.narrow(0, start, CHUNK.min(rows - start)) * &self.weights;
-            let cross = kernel(&scaled, &self.train).0;
+        for cross in self.crosses(x) {
             belief.mean.extend(doubles(&cross.matmul(&self.solved)));
             let reduced = self.reduced(&cross);
             let explained = reduced.square().sum_dim_intlist([0i64].as_slice(), false, None::<Kind>);
