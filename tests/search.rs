@@ -124,6 +124,18 @@ fn a_command_that_fails_hangs_or_lies_does_not_stop_it() {
 }
 
 #[test]
+fn a_command_that_only_fails_is_an_error() {
+    let folder = TempDir::new().unwrap();
+    let config = config(folder.path());
+    let log = folder.path().join("log.jsonl");
+    let output =
+        carl().args(["search", &config, "--budget", "4", "--oracle", "false", "--log", text(&log)]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("all 4 queries"));
+    assert_eq!(fs::read_to_string(&log).unwrap().matches("exit status 1").count(), 4);
+}
+
+#[test]
 fn killed_and_resumed_it_ends_where_it_would_have() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());

@@ -156,9 +156,11 @@ impl Search {
         let seconds = started.elapsed().as_secs_f64();
         let found = Found { config: &config, problem: &problem, strategies: &strategies, named: &named, seconds };
         if common.json {
-            return print_json(&self.to_json(&found));
+            print_json(&self.to_json(&found))?;
+        } else {
+            self.print(&found)?;
         }
-        self.print(&found)
+        nothing_measured(&results[0].runs)
     }
 
     fn request(&self) -> Request {
@@ -334,6 +336,17 @@ impl Search {
             talk(&format!("report {}", Path::display(path)));
         }
         print(&text)
+    }
+}
+
+/// A search whose every query failed has found nothing.
+fn nothing_measured(runs: &[RunOutcome]) -> Result<()> {
+    match runs.iter().find(|run| run.queries > 0 && run.failures.len() == run.queries) {
+        Some(run) => {
+            Err(Error::new(Stage::Dataset, format!("all {} queries of seed {} failed", run.queries, run.seed))
+                .hint("try the command by hand, with an architecture on its standard input"))
+        }
+        None => Ok(()),
     }
 }
 

@@ -34,7 +34,7 @@ const BATCH: usize = 128;
 const STEPS: usize = 300;
 const RATE: f64 = 2e-3;
 /// Weight of the squared change of a member's scores, in units of their spread.
-const HOLD: f64 = 10.0;
+const HOLD: f64 = 100.0;
 /// Weight of the order within cells beside that over all parts.
 const WITHIN: f64 = 20.0;
 
