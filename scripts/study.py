@@ -29,20 +29,25 @@ ABLATION = {
     "10 members": ["loss.distillation=0", "model.members=10"],
 }
 
-SHIFTS = ["small:params_m_c10", "low", "few:nor_conv_3x3", "without:nor_conv_3x3"]
+SHIFTS = ["small:params_m_c10", "low", "few:nor_conv_3x3", "without:nor_conv_3x3", "trace:1562"]
+
+WITHOUT_TEACHER = ["loss.distillation=0"]
 
 FORMS = {
-    "with mask and intervention": [],
-    "variance over partners": ["loss.variance=0.5"],
-    "without intervention": NO_INTERVENTION,
-    "without mask": NO_MASK,
+    "with mask and intervention": WITHOUT_TEACHER,
+    "strong: variance, redundant loss, all partners": [
+        *WITHOUT_TEACHER, "loss.variance=0.5", "loss.redundant=1", "loss.partners=all"
+    ],
+    "without intervention": [*WITHOUT_TEACHER, *NO_INTERVENTION],
+    "without mask": [*WITHOUT_TEACHER, *NO_MASK],
+    "with teacher": ["loss.distillation=1"],
 }
 
 TARGETS = {"CIFAR-10": "c10", "CIFAR-100": "c100", "ImageNet16-120": "in16"}
 
 
 def benchmark(arguments, settings, *more):
-    command = ["target/release/carl", "benchmark", str(arguments.config), "--json", "--seeds", str(arguments.seeds)]
+    command = [arguments.carl, "benchmark", str(arguments.config), "--json", "--seeds", str(arguments.seeds)]
     command += ["--train-sizes", arguments.train_sizes, "--seed", str(arguments.seed), *more]
     for item in [*arguments.set, *settings]:
         command += ["--set", item]
@@ -69,7 +74,7 @@ def shifts(arguments):
     header(arguments, "shift", "tested", "form")
     for shift in SHIFTS:
         for name, settings in FORMS.items():
-            report = benchmark(arguments, ["loss.distillation=0", *settings], "--shift", shift)
+            report = benchmark(arguments, settings, "--shift", shift)
             print(f"| {shift} | {report['tested']} | {name} | {cells(report)} |", flush=True)
 
 
@@ -88,6 +93,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--carl", default="target/release/carl")
     arguments = parser.parse_args()
     globals()[arguments.study](arguments)
 

@@ -13,7 +13,7 @@ use crate::train::{Trainer, TrainingSet};
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use tch::Device;
+use tch::{Device, Tensor};
 
 /// Figures of one training size over all seeds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -46,7 +46,6 @@ pub struct Machine {
 }
 
 /// What stays the same over sizes and splits.
-#[derive(Clone, Copy)]
 pub struct Protocol<'a> {
     /// Settings of model and training.
     pub config: &'a Config,
@@ -58,6 +57,8 @@ pub struct Protocol<'a> {
     pub space: &'a dyn Space,
     /// Where it runs.
     pub machine: Machine,
+    /// Members [E, P] that every split starts from, see `train::transfer`; fresh ones where there is none.
+    pub start: Option<Tensor>,
 }
 
 impl Protocol<'_> {
@@ -66,11 +67,11 @@ impl Protocol<'_> {
     /// # Errors
     /// A split that cannot be drawn or trained on.
     pub fn run(&self, splits: &[Split], stop: &AtomicBool, observer: &dyn Observer) -> Result<Outcome> {
-        let Protocol { config, dataset, truth, space, machine } = *self;
+        let Protocol { config, dataset, truth, space, machine, ref start } = *self;
         let started = Instant::now();
         let set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
         let trainer = Trainer::new(config, &set, space.vocabulary().output()?, machine.device, machine.threads);
-        let mut state = trainer.start();
+        let mut state = start.as_ref().map_or_else(|| trainer.start(), |start| trainer.start_from(start));
         observer.begin((config.train.epochs * set.members.len()) as u64);
         trainer.run(&mut state, config.train.epochs, stop, observer)?;
         let weights = trainer.finish(&state);

@@ -1,7 +1,7 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use super::{Common, ConfigArguments, initial_members, print, print_json, stop_on_interrupt, talk, text_table};
 use carl::dataset::Dataset;
 use carl::device;
 use carl::error::{Error, Result, Stage};
@@ -12,6 +12,7 @@ use carl::shift::Shift;
 use carl::split::Split;
 use clap::Args;
 use serde_json::json;
+use std::path::PathBuf;
 
 /// Train and test on many splits in one pass
 #[derive(Args)]
@@ -24,9 +25,12 @@ pub struct Benchmark {
     /// Number of splits; their seeds are --seed, --seed + 1, ...
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
-    /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION or without:OPERATION
+    /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION, without:OPERATION or trace:QUERIES
     #[arg(long, value_name = "KIND")]
     shift: Option<Shift>,
+    /// Start from the members of this checkpoint instead of fresh ones
+    #[arg(long, value_name = "DIR")]
+    init: Option<PathBuf>,
 }
 
 impl Benchmark {
@@ -50,7 +54,9 @@ impl Benchmark {
         };
         // Every size is drawn before the first is trained: a wrong one is told at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;
-        let protocol = Protocol { config: &config, dataset: &dataset, truth: &truth, space: space.as_ref(), machine };
+        let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
+        let (space, truth) = (space.as_ref(), &truth);
+        let protocol = Protocol { config: &config, dataset: &dataset, truth, space, machine, start };
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");

@@ -12,12 +12,15 @@ mod search;
 mod spaces;
 mod train;
 
+use carl::checkpoint::Checkpoint;
 use carl::config::Config;
 use carl::device;
 use carl::error::{Error, Result, Stage};
+use carl::space::Space;
+use carl::train::transfer::transfer;
 use clap::{Args, Parser, Subcommand};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Device;
 
@@ -129,6 +132,14 @@ struct ConfigArguments {
     /// Replace a value of the configuration, such as train.epochs=50
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+}
+
+/// The members of the checkpoint `folder` as a start for `config`, [E, P].
+fn initial_members(folder: Option<&Path>, config: &Config, space: &dyn Space) -> Result<Option<tch::Tensor>> {
+    let Some(folder) = folder else { return Ok(None) };
+    let Checkpoint { card, weights, .. } = Checkpoint::load(folder)?.0;
+    let members = transfer(&weights, &card.vocabulary, &config.model, space.vocabulary());
+    members.map(Some).map_err(|error| error.file(folder))
 }
 
 /// Set by Ctrl-C.

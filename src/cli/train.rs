@@ -2,7 +2,7 @@
 
 use super::evaluate::figures_table;
 use super::progress::Bar;
-use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use super::{Common, ConfigArguments, initial_members, print, print_json, stop_on_interrupt, talk, text_table};
 use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT};
 use carl::config::Config;
 use carl::dataset::Dataset;
@@ -40,6 +40,9 @@ pub struct Train {
     /// Go on from the state in this checkpoint folder
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
+    /// Start from the members of this checkpoint: another target, or another space with the same operations
+    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    init: Option<PathBuf>,
     /// Stop after this epoch, to be resumed later
     #[arg(long, value_name = "EPOCH")]
     stop_after: Option<usize>,
@@ -74,7 +77,8 @@ impl Train {
             machine,
         };
         let trainer = Trainer::new(&config, &set, space.vocabulary().output()?, machine.device, machine.threads);
-        let mut state = trainer.start();
+        let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
+        let mut state = start.map_or_else(|| trainer.start(), |start| trainer.start_from(&start));
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
             state = checkpoint::load_state(from, &state, &run.card(0))?;

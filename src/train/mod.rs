@@ -7,6 +7,7 @@ pub mod refine;
 pub mod set;
 pub mod teacher;
 pub mod trainer;
+pub mod transfer;
 
 pub use set::{LabelScale, Member, TrainingSet};
 pub use trainer::{EpochLog, State, Trainer};

@@ -80,6 +80,13 @@ impl<'a> Trainer<'a> {
         State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
     }
 
+    /// The state before the first step where every split starts from the members `parameters` [E, P].
+    pub fn start_from(&self, parameters: &Tensor) -> State {
+        let splits = self.set.members.len() as i64 / parameters.size()[0];
+        let parameters = parameters.repeat([splits, 1]);
+        State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
+    }
+
     /// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
     /// begun, so that all end at the same one.
     ///
