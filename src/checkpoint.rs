@@ -12,6 +12,7 @@ use crate::score::Weights;
 use crate::space::{Space, Vocabulary};
 use crate::split::hex;
 use crate::train::{LabelScale, State};
+use crate::uncertainty::Reliance;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,9 @@ pub const STATE: &str = "state.safetensors";
 pub const REPORT: &str = "report.html";
 /// The exported program.
 pub const EXPORT: &str = "model.pt";
+
+/// Name of the tensor that says what spreads are worth; absent where there were no validation rows.
+const RELIANCE: &str = "calibration.reliance";
 
 /// What the weights are for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,6 +134,10 @@ impl Checkpoint {
         let column = |values: &[f64]| Tensor::from_slice(values);
         tensors.push(("calibration.center".to_string(), column(&self.weights.calibration.center)));
         tensors.push(("calibration.scale".to_string(), column(&self.weights.calibration.scale)));
+        let Reliance { offset, slope, floor, factor } = self.weights.calibration.reliance;
+        if self.weights.calibration.reliance != Reliance::default() {
+            tensors.push((RELIANCE.to_string(), column(&[offset, slope, floor, factor])));
+        }
         write_tensors(&folder.join(MODEL), &tensors, &self.card)?;
         file::write_bytes(&folder.join(CONFIG), self.config.to_yaml().as_bytes())
     }
@@ -170,6 +178,7 @@ impl Checkpoint {
             return refuse("the config hash", &hash, &card.config_hash);
         }
         let members = config.model.members as i64;
+        let validated = tensors.contains_key(RELIANCE);
         let mut take = |name: &str, shape: &[i64]| -> Result<Tensor> {
             let damaged = |message: String| Error::new(Stage::Checkpoint, message).file(&path);
             let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("parameter `{name}` is missing")))?;
@@ -183,10 +192,15 @@ impl Checkpoint {
             let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
             rows.push(take(&slot.name, &shape)?.view([members, -1]).to_kind(Kind::Float));
         }
+        let reliance = if validated { Some(take(RELIANCE, &[4])?) } else { None };
         let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double)).expect("one dimension");
         let calibration = Calibration {
             center: numbers(take("calibration.center", &[members])?),
             scale: numbers(take("calibration.scale", &[members])?),
+            reliance: reliance.map_or(Reliance::default(), |tensor| {
+                let values = numbers(tensor);
+                Reliance { offset: values[0], slope: values[1], floor: values[2], factor: values[3] }
+            }),
         };
         let weights = Weights {
             options: config.model.clone(),

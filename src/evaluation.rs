@@ -2,6 +2,8 @@
 
 use crate::dataset::Dataset;
 use crate::metrics::{best_rank_of_top, kendall_tau, pearson, precision_at, regret_at, spearman};
+#[cfg(feature = "torch")]
+use crate::uncertainty::Reliance;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -61,5 +63,12 @@ impl Truth {
             regret_at_k: top(&|k| regret_at(&scores, &self.values, k)),
             architectures: self.rows.len(),
         }
+    }
+
+    /// Expected calibration error of scores and spreads over members of all rows of the data set.
+    #[cfg(feature = "torch")]
+    pub fn calibration_error(&self, reliance: &Reliance, scores: &[f64], spreads: &[f64]) -> f64 {
+        let of = |values: &[f64]| self.rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+        reliance.calibration_error(&of(scores), &of(spreads), &self.values)
     }
 }

@@ -50,5 +50,7 @@ pub mod split;
 pub mod stream;
 #[cfg(feature = "torch")]
 pub mod train;
+#[cfg(feature = "torch")]
+pub mod uncertainty;
 
 pub use error::{Error, Result};

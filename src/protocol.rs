@@ -10,6 +10,7 @@ use crate::source::Observer;
 use crate::space::Space;
 use crate::split::Split;
 use crate::train::{Trainer, TrainingSet};
+use crate::uncertainty::Reliance;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -30,6 +31,8 @@ pub struct Outcome {
     pub precision_at_10: Spread,
     /// What the best of the ten highest scores lacks, in the unit of the table.
     pub regret_at_10: Spread,
+    /// Of the spread over members, see `uncertainty`; fitted to the validation rows where there are any.
+    pub expected_calibration_error: Spread,
     /// Seconds for all seeds together.
     pub train_seconds: f64,
     /// Seconds for all seeds together.
@@ -79,10 +82,14 @@ impl Protocol<'_> {
         let functions = &dataset.architectures.functions;
         let scores = member_scores(&weights, functions, machine.device, machine.threads, observer);
         let scored = Instant::now();
-        let figures: Vec<_> = scores
-            .chunks(config.model.members)
-            .map(|members| truth.compare(&dataset.architectures.spread(&mean_and_spread(members).0)))
-            .collect();
+        let judge = |(members, split): (&[Vec<f32>], &Split)| {
+            let (means, spreads) = mean_and_spread(members);
+            let (means, spreads) = (dataset.architectures.spread(&means), dataset.architectures.spread(&spreads));
+            let reliance = validate(dataset, split, &means, &spreads).unwrap_or_default();
+            (truth.compare(&means), truth.calibration_error(&reliance, &means, &spreads))
+        };
+        let (figures, calibration): (Vec<_>, Vec<_>) =
+            scores.chunks(config.model.members).zip(splits).map(judge).unzip();
         let spread = |value: &dyn Fn(&crate::evaluation::Figures) -> f64| -> Spread {
             figures.iter().map(value).collect::<Vec<f64>>().into()
         };
@@ -93,8 +100,16 @@ impl Protocol<'_> {
             spearman: spread(&|figures| figures.spearman),
             precision_at_10: spread(&|figures| figures.precision_at_k[&10]),
             regret_at_10: spread(&|figures| figures.regret_at_k[&10]),
+            expected_calibration_error: calibration.into(),
             train_seconds: (trained - started).as_secs_f64(),
             score_seconds: (scored - trained).as_secs_f64(),
         })
     }
+}
+
+/// What the spreads of all rows are worth, by the validation rows of `split`; none where there are too few.
+pub fn validate(dataset: &Dataset, split: &Split, scores: &[f64], spreads: &[f64]) -> Option<Reliance> {
+    let of = |values: &[f64]| split.validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+    let truth: Vec<f64> = of(&dataset.train_labels).iter().map(|label| dataset.sign() * label).collect();
+    Reliance::fit(&of(scores), &of(spreads), &truth)
 }

@@ -9,6 +9,7 @@ use crate::model::Carl;
 use crate::model::ensemble::{Calibration, Ensemble};
 use crate::model::fused::Fused;
 use crate::source::Observer;
+use crate::uncertainty::Reliance;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
@@ -56,7 +57,8 @@ impl Weights {
         let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
         let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
         let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
-        let calibration = Calibration { center: part(&self.calibration.center), scale: part(&self.calibration.scale) };
+        let Calibration { center, scale, reliance } = &self.calibration;
+        let calibration = Calibration { center: part(center), scale: part(scale), reliance: *reliance };
         Ensemble::new(model, &calibration)
     }
 
@@ -72,6 +74,7 @@ pub struct Scorer {
     members: usize,
     vocabulary: usize,
     device: Device,
+    reliance: Reliance,
     engines: Vec<Mutex<Engine>>,
 }
 
@@ -89,12 +92,19 @@ impl Scorer {
         };
         let count = if device == Device::Cpu { threads.max(1) } else { 1 };
         let engines = tch::no_grad(|| (0..count).map(engine).map(Mutex::new).collect());
-        Scorer { members: weights.members(), vocabulary: weights.vocabulary, device, engines }
+        let reliance = weights.calibration.reliance;
+        Scorer { members: weights.members(), vocabulary: weights.vocabulary, device, reliance, engines }
     }
 
     /// Number of members, E.
     pub fn members(&self) -> usize {
         self.members
+    }
+
+    /// Score and standard deviation from one graph's scores by all members, `[E]`.
+    pub fn summary(&self, scores: &[f32]) -> (f64, f64) {
+        let (mean, spread) = mean_and_deviation(scores);
+        (mean, self.reliance.deviation(spread))
     }
 
     /// Standardised scores of every graph by every member, [F, E] row by row.
@@ -169,7 +179,7 @@ pub fn member_scores(
 }
 
 /// Mean and standard deviation over members of one graph's scores `[E]`.
-pub fn mean_and_deviation(scores: &[f32]) -> (f64, f64) {
+fn mean_and_deviation(scores: &[f32]) -> (f64, f64) {
     let count = scores.len() as f64;
     let mean = scores.iter().map(|&score| f64::from(score)).sum::<f64>() / count;
     let variance = scores.iter().map(|&score| (f64::from(score) - mean).powi(2)).sum::<f64>() / count;

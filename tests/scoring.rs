@@ -30,6 +30,7 @@ fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights {
     // Starting values leave gains at one and shifts at zero: move all.
     let parameters = model.flat() + model.flat().cos() * 0.1;
     let calibration = Calibration {
+        reliance: carl::uncertainty::Reliance::default(),
         center: (0..members).map(|member| 0.1 * member as f64).collect(),
         scale: (0..members).map(|member| 0.5 + member as f64).collect(),
     };

@@ -10,7 +10,7 @@ use carl::error::{Error, Position, Result, Stage};
 use carl::evaluation::{Figures, Truth};
 use carl::file;
 use carl::metrics::{descending, kendall_tau};
-use carl::protocol::Machine;
+use carl::protocol::{Machine, validate};
 use carl::report::{Column, Content, Lines, Page, Scatter, Section, Series, Table, render};
 use carl::score::{Weights, mean_and_spread, member_scores};
 use carl::source::Observer;
@@ -98,7 +98,7 @@ impl Train {
             }
             return Err(Error::new(Stage::Interrupted, message).hint(hint));
         }
-        run.conclude(&weights, &log, started.elapsed().as_secs_f64(), common.json)
+        run.conclude(weights, &log, started.elapsed().as_secs_f64(), common.json)
     }
 
     fn default_folder(&self) -> PathBuf {
@@ -132,28 +132,37 @@ impl Run<'_> {
     }
 
     fn save(&self, trainer: &Trainer, state: &State, log: &[Value]) -> Result<Weights> {
-        let card = self.card(state.epoch);
-        let weights = trainer.finish(state);
-        let checkpoint = Checkpoint { config: self.config.clone(), card, weights };
-        checkpoint.save(&self.folder)?;
+        let checkpoint = self.save_weights(trainer.finish(state), state.epoch)?;
         checkpoint::save_state(&self.folder, state, &checkpoint.card)?;
         let lines: String = log.iter().map(|line| format!("{line}\n")).collect();
         file::write_bytes(&self.folder.join(LOG), lines.as_bytes())?;
         Ok(checkpoint.weights)
     }
 
+    fn save_weights(&self, weights: Weights, epochs: usize) -> Result<Checkpoint> {
+        let checkpoint = Checkpoint { config: self.config.clone(), card: self.card(epochs), weights };
+        checkpoint.save(&self.folder)?;
+        Ok(checkpoint)
+    }
+
     /// Scores the whole table, writes figures and report, prints the result.
-    fn conclude(&self, weights: &Weights, log: &[Value], train_seconds: f64, as_json: bool) -> Result<()> {
+    fn conclude(&self, mut weights: Weights, log: &[Value], train_seconds: f64, as_json: bool) -> Result<()> {
         let scoring = Instant::now();
         let architectures = &self.dataset.architectures;
         let Machine { device, threads } = self.machine;
-        let members = member_scores(weights, &architectures.functions, device, threads, &Bar::new("scoring"));
+        let members = member_scores(&weights, &architectures.functions, device, threads, &Bar::new("scoring"));
         let (scores, spreads) = mean_and_spread(&members);
-        let (scores, spreads) = (architectures.spread(&scores), architectures.spread(&spreads));
+        let (scores, mut spreads) = (architectures.spread(&scores), architectures.spread(&spreads));
         let score_seconds = scoring.elapsed().as_secs_f64();
         let truth = Truth::new(self.dataset);
         let figures = truth.compare(&scores);
         let mut metrics = serde_json::to_value(&figures).expect("plain data");
+        if let Some(reliance) = validate(self.dataset, self.split, &scores, &spreads) {
+            metrics["expected_calibration_error"] = truth.calibration_error(&reliance, &scores, &spreads).into();
+            spreads.iter_mut().for_each(|spread| *spread = reliance.deviation(*spread));
+            weights.calibration.reliance = reliance;
+            self.save_weights(weights, self.config.train.epochs)?;
+        }
         metrics["train_size"] = self.split.train.len().into();
         metrics["train_seconds"] = train_seconds.into();
         metrics["score_seconds"] = score_seconds.into();

@@ -155,6 +155,6 @@ impl Pool {
         let members = member_scores(weights, fresh, machine.device, machine.threads, observer);
         let (means, spreads) = crate::score::mean_and_spread(&members);
         self.scores.extend(means);
-        self.spreads.extend(spreads);
+        self.spreads.extend(spreads.into_iter().map(|spread| weights.calibration.reliance.deviation(spread)));
     }
 }

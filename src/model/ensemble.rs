@@ -7,6 +7,7 @@
 use super::Carl;
 use super::extractor::Masks;
 use super::frame::Graphs;
+use crate::uncertainty::Reliance;
 use tch::{Kind, Tensor};
 
 /// Mean and standard deviation of every member's raw scores on its training rows.
@@ -16,12 +17,14 @@ pub struct Calibration {
     pub center: Vec<f64>,
     /// Standard deviation, one a member.
     pub scale: Vec<f64>,
+    /// What the spread over members is worth; as it is where there were no validation rows.
+    pub reliance: Reliance,
 }
 
 impl Calibration {
     /// One that leaves scores as they are.
     pub fn identity(members: usize) -> Self {
-        Calibration { center: vec![0.0; members], scale: vec![1.0; members] }
+        Calibration { center: vec![0.0; members], scale: vec![1.0; members], reliance: Reliance::default() }
     }
 }
 
@@ -30,6 +33,7 @@ pub struct Ensemble {
     model: Carl,
     center: Tensor, // [E, 1]
     scale: Tensor,  // [E, 1]
+    reliance: Reliance,
 }
 
 impl Ensemble {
@@ -39,7 +43,7 @@ impl Ensemble {
             Tensor::from_slice(values).to_kind(model.flat().kind()).to_device(model.flat().device()).unsqueeze(1)
         };
         let (center, scale) = (column(&calibration.center), column(&calibration.scale));
-        Ensemble { model, center, scale }
+        Ensemble { model, center, scale, reliance: calibration.reliance }
     }
 
     /// The models.
@@ -53,13 +57,21 @@ impl Ensemble {
         ((scores - &self.center) / &self.scale, masks)
     }
 
+    /// Standard deviations from spreads over members.
+    fn deviation(&self, spreads: Tensor) -> Tensor {
+        if self.reliance == Reliance::default() {
+            return spreads;
+        }
+        ((spreads * self.reliance.factor).square() + self.reliance.floor.powi(2)).sqrt()
+    }
+
     /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N].
     pub fn forward(&self, operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> [Tensor; 4] {
         let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask));
         let over_members = [0i64].as_slice();
         [
             scores.mean_dim(over_members, false, None::<Kind>),
-            scores.std_dim(over_members, false, false),
+            self.deviation(scores.std_dim(over_members, false, false)),
             masks.nodes.squeeze_dim(-1).mean_dim(over_members, false, None::<Kind>),
             masks.edges.mean_dim(over_members, false, None::<Kind>),
         ]

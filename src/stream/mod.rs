@@ -6,7 +6,7 @@ pub mod parts;
 use crate::cache::Cache;
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, Key, Reduction, canonicalize};
-use crate::score::{Scorer, mean_and_deviation};
+use crate::score::Scorer;
 use crate::sort::{Sorter, descending_key};
 use crate::source::Observer;
 use crate::space::Space;
@@ -184,7 +184,8 @@ impl Job<'_> {
             })
             .collect();
         let scores = self.scorer.scores(&unknown.iter().collect::<Vec<_>>(), &crate::source::Silent);
-        let scores: Vec<(f64, f64)> = scores.chunks_exact(self.scorer.members()).map(mean_and_deviation).collect();
+        let members = self.scorer.members();
+        let scores: Vec<(f64, f64)> = scores.chunks_exact(members).map(|scores| self.scorer.summary(scores)).collect();
         *functions += unknown.len() as u64;
         new.into_iter().for_each(|(key, place)| cache.insert(key, scores[place]));
         let score = |place| match place {
