@@ -1,22 +1,29 @@
-"""Kendall's tau of carl, a plain GCN and XGBoost on every search space, as a Markdown table.
+"""Kendall's tau of carl, a plain GCN, a Gaussian process and XGBoost on every search space, as a Markdown table.
 
-  python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10        (needs numpy, scipy, xgboost)
+  python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs scikit-learn, scipy, xgboost)
 
 carl: the configuration as it is. GCN: the same program without what the method adds (raw graph, squared error, no mask, no
-intervention, one member). XGBoost: one-hot operations by place in the architecture's text, rank labels; its splits are
-drawn with numpy, so they have the same sizes as carl's but not the same rows.
+intervention, no teacher, one member). GP-WL: Gaussian process with an RBF kernel on Weisfeiler-Lehman features (two rounds) of
+carl's canonical graphs. XGBoost: one-hot operations by place in the architecture's text. The last two learn rank labels;
+their splits are drawn with numpy, so they have the same sizes as carl's but not the same rows.
 """
 import argparse
+import collections
 import csv
 import gzip
 import json
 import pathlib
 import re
 import subprocess
+import warnings
 
+import carl_loader
 import numpy as np
 import xgboost
 from scipy.stats import kendalltau, rankdata
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 PLAIN = {
     "graph.prune": "false",
@@ -36,8 +43,8 @@ PLACES = ["data", "../shared/data"]
 def carl(config, arguments, settings=()):
     command = [arguments.carl, "benchmark", str(config), "--json", "--train-sizes", arguments.train_sizes]
     command += ["--seeds", str(arguments.seeds)]
-    for key, value in dict(settings).items():
-        command += ["--set", f"{key}={value}"]
+    for item in [*arguments.set, *(f"{key}={value}" for key, value in dict(settings).items())]:
+        command += ["--set", item]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -62,23 +69,79 @@ def features(rows):
     return x
 
 
-def trees(config, report, arguments):
-    text = config.read_text()
-    table = find(re.search(r"table: ([^,}\s]+)", text).group(1))
-    sign = -1 if "higher_is_better: false" in text else 1
+def text(row, space):
+    """The architecture of a row as carl_loader reads it."""
+    if space == "nasbench101" and "adj_upper" in row:
+        return f"{row['ops']}:{row['adj_upper']}"
+    if space == "darts":
+        return f"normal:{row['normal']};reduce:{row['reduce']}"
+    if space == "nasbench-graph":
+        return f"{row['topo']}:{' '.join(row[f'op{k}'] for k in range(1, 5))}"
+    return row["recipe"] if "recipe" in row else row["arch"]
+
+
+def neighbourhoods(graph, rounds=2):
+    """Weisfeiler-Lehman labels of the nodes of a graph, after 0 to `rounds` rounds, with their numbers."""
+    operations, edges = graph
+    labels = [str(operation) for operation in operations]
+    counts = collections.Counter(labels)
+    for _ in range(rounds):
+        around = [([], []) for _ in labels]
+        for a, b, n in edges:
+            around[b][0].append(f"{labels[a]}*{n}")
+            around[a][1].append(f"{labels[b]}*{n}")
+        labels = [f"({own}<{sorted(givers)}>{sorted(takers)})" for own, (givers, takers) in zip(labels, around)]
+        counts.update(labels)
+    return counts
+
+
+def wl_features(rows, space):
+    counts = [neighbourhoods(carl_loader.graph(text(row, space), space)) for row in rows]
+    # A label of a single row says nothing of others.
+    seen = collections.Counter(label for row in counts for label in row)
+    places = {label: k for k, label in enumerate(sorted(label for label, n in seen.items() if n > 1))}
+    x = np.zeros((len(rows), len(places)), np.float32)
+    for k, row in enumerate(counts):
+        for label, n in row.items():
+            if label in places:
+                x[k, places[label]] = n
+    return x
+
+
+def process():
+    kernel = ConstantKernel() * RBF(1.0, (0.05, 100)) + WhiteKernel(0.1, (1e-4, 1))
+    return GaussianProcessRegressor(kernel, normalize_y=True)
+
+
+def forest():
+    return xgboost.XGBRegressor(n_estimators=300, max_depth=6, learning_rate=0.1, subsample=0.8, n_jobs=2)
+
+
+def others(config, report, arguments):
+    """Results of the process and of the trees."""
+    about = config.read_text()
+    table = find(re.search(r"table: ([^,}\s]+)", about).group(1))
+    sign = -1 if "higher_is_better: false" in about else 1
     opener = gzip.open if table.suffix == ".gz" else open
     rows = list(csv.DictReader(opener(table, "rt")))
     number = lambda row, name: float(row[name]) if row[name] else np.nan
     train = sign * np.array([number(row, report["train_target"]) for row in rows])
     test = sign * np.array([number(row, report["test_target"]) for row in rows])
-    x, labelled, judged = features(rows), np.flatnonzero(~np.isnan(train)), ~np.isnan(test)
+    usable = np.flatnonzero(~np.isnan(train) | ~np.isnan(test))
+    rows, train, test = [rows[k] for k in usable], train[usable], test[usable]
+    labelled, judged = np.flatnonzero(~np.isnan(train)), ~np.isnan(test)
+    wl = wl_features(rows, report["space"])
+    wl = wl / np.sqrt((wl.std(0) ** 2).sum())
+    return [judge(x, make, train, test, labelled, judged, arguments) for x, make in ((wl, process), (features(rows), forest))]
+
+
+def judge(x, make, train, test, labelled, judged, arguments):
     results = []
     for size in map(int, arguments.train_sizes.split(",")):
         taus = []
         for seed in range(arguments.seeds):
             chosen = np.random.RandomState(seed).permutation(labelled)[:size]
-            model = xgboost.XGBRegressor(n_estimators=300, max_depth=6, learning_rate=0.1, subsample=0.8, n_jobs=2)
-            model.fit(x[chosen], rankdata(train[chosen]) / size)
+            model = make().fit(x[chosen], rankdata(train[chosen]) / size)
             taus.append(kendalltau(model.predict(x[judged]), test[judged])[0])
         results.append({"kendall_tau": {"mean": np.mean(taus), "std": np.std(taus, ddof=1)}})
     return results
@@ -90,11 +153,13 @@ def main():
     parser.add_argument("--train-sizes", default="100,400")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--carl", default="target/release/carl")
+    parser.add_argument("--set", action="append", default=[], help="for carl and the GCN")
     arguments = parser.parse_args()
-    print("| configuration | target | cells | carl | plain GCN | XGBoost |\n|---|---|---|---|---|---|", flush=True)
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
+    print("| configuration | target | cells | carl | plain GCN | GP-WL | XGBoost |\n|---|---|---|---|---|---|---|", flush=True)
     for config in arguments.configs:
         report = carl(config, arguments)
-        columns = [report["results"], carl(config, arguments, PLAIN)["results"], trees(config, report, arguments)]
+        columns = [report["results"], carl(config, arguments, PLAIN)["results"], *others(config, report, arguments)]
         for k, size in enumerate(arguments.train_sizes.split(",")):
             values = [column[k]["kendall_tau"] for column in columns]
             cells = " | ".join(f"{value['mean']:.3f} ± {value['std']:.3f}" for value in values)
