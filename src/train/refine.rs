@@ -38,6 +38,10 @@ const HOLD: f64 = 100.0;
 /// Weight of the order within cells beside that over all parts.
 const WITHIN: f64 = 20.0;
 
+fn env(name: &str, value: f64) -> f64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(value)
+}
+
 /// Cells and what is left of them without one of their parts.
 #[derive(Debug, Clone)]
 pub struct Occlusions {
@@ -104,6 +108,16 @@ impl Occlusions {
         let loss = |part: &Occlusion| scores[part.cell as usize] - scores[part.rest as usize];
         let losses: Vec<f64> = self.parts.iter().map(loss).collect();
         mean_ranks(&losses).iter().map(|rank| (rank + 0.5) / losses.len() as f64).collect()
+    }
+
+    /// Rank of each of the `targets` among those of its cell, from 0 to 1.
+    fn orders(&self, targets: &[f64]) -> Vec<f64> {
+        let mut orders = Vec::with_capacity(targets.len());
+        for parts in self.parts.chunk_by(|a, b| a.cell == b.cell) {
+            let own = &targets[orders.len()..orders.len() + parts.len()];
+            orders.extend(mean_ranks(own).iter().map(|rank| rank / parts.len() as f64));
+        }
+        orders
     }
 
     /// Targets and weights (1 for a part that was taken away) of nodes [F, N, 1] and edges [F, N, N], side by side as
@@ -173,6 +187,7 @@ struct Group {
     graphs: Graphs,
     targets: Tensor, // [F, N, 1 + N]
     weights: Tensor, // [F, N, 1 + N]
+    orders: Tensor,  // [F, N, 1 + N], ranks within cells
     scores: Tensor,  // [E, F], as they were
     scale: Tensor,   // [E, 1]
     cells: usize,
@@ -191,16 +206,17 @@ impl Group {
         let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
         let graphs = Padded::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
             .to_graphs(Kind::Float, device);
+        let orders = occlusions.tensors(&occlusions.orders(targets), Kind::Float, device).0;
         let (targets, part_weights) = occlusions.tensors(targets, Kind::Float, device);
         let scores = tch::no_grad(|| model.score(&graphs).0);
         let scale = scores.std_dim([1i64].as_slice(), false, true).clamp_min(1e-12);
-        Group { model, graphs, targets, weights: part_weights, scores, scale, cells: occlusions.cells }
+        Group { model, graphs, targets, weights: part_weights, orders, scores, scale, cells: occlusions.cells }
     }
 
     /// The parameters after all steps, [E, P].
     fn run(self, options: &LossOptions) -> Tensor {
         let train = TrainOptions {
-            learning_rate: RATE,
+            learning_rate: env("R_RATE", RATE),
             weight_decay: 0.0,
             schedule: Schedule::OneCycle,
             ..TrainOptions::default()
@@ -208,13 +224,14 @@ impl Group {
         let zeros = || self.model.flat().zeros_like();
         let mut optimizer = AdamW::new(zeros(), zeros(), &train);
         let size = BATCH.min(self.cells);
-        for step in 0..STEPS {
+        let steps = env("R_STEPS", STEPS as f64) as usize;
+        for step in 0..steps {
             let rows = Random::of(0, Purpose::Refinement, 0, 1 + step as u64).choose(self.cells, size);
             let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
             let rows = Tensor::from_slice(&rows).to_device(self.targets.device());
             let loss = self.loss(&rows, options);
             let gradients = gradients(&self.model, &loss);
-            let (rate, momentum) = schedule(&train, step, STEPS);
+            let (rate, momentum) = schedule(&train, step, steps);
             tch::no_grad(|| optimizer.step(self.model.flat(), &gradients, step + 1, rate, momentum));
         }
         self.model.flat().detach().to_device(Device::Cpu)
@@ -234,7 +251,12 @@ impl Group {
         let within = within_cells(&(&of_parts - &targets), &weights);
         let likelihood = (likelihood * &weights).flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let distance = likelihood / -weights.sum(Kind::Float);
-        hold * HOLD + (distance + within * WITHIN) * options.counterfactual
+        let nodes = |tensor: &Tensor| tensor.narrow(3, 0, 1);
+        let logits = of_parts.log() - (of_parts.ones_like() - &of_parts).log();
+        let orders = take(&self.orders);
+        let order = out_of_order(&logits, &orders, &weights) * env("R_ALL", 0.0)
+            + out_of_order(&nodes(&logits), &nodes(&orders), &nodes(&weights)) * env("R_NODES", 0.0);
+        hold * env("R_HOLD", HOLD) + (distance * env("R_BCE", 1.0) + within * env("R_WITHIN", WITHIN) + order) * options.counterfactual
     }
 }
 
@@ -246,4 +268,19 @@ fn within_cells(errors: &Tensor, weights: &Tensor) -> Tensor {
     let means = (errors * weights).sum_dim_intlist(over_parts, true, None::<Kind>) / count;
     let squares = (errors - means).square() * weights;
     squares.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / weights.sum(Kind::Float)
+}
+
+/// One less the correlation, within a cell, of values [E, B, N, M] with their targets where weights [1, B, N, M] are 1, mean
+/// over the cells with two parts or more, `[E]`.
+fn out_of_order(values: &Tensor, targets: &Tensor, weights: &Tensor) -> Tensor {
+    let over_parts = [2i64, 3].as_slice();
+    let sum = |tensor: &Tensor| (tensor * weights).sum_dim_intlist(over_parts, true, None::<Kind>);
+    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>);
+    let centred = |tensor: &Tensor| tensor - sum(tensor) / count.clamp_min(1.0);
+    let (values, targets) = (centred(values), centred(targets));
+    let correlation = sum(&(&values * &targets))
+        / ((sum(&values.square()) + 1e-3) * (sum(&targets.square()) + 1e-6)).sqrt();
+    let cells = count.gt(1.5).to_kind(values.kind());
+    let lost = (correlation.ones_like() - correlation) * &cells;
+    lost.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / cells.sum(Kind::Float).clamp_min(1.0)
 }
