@@ -2,7 +2,8 @@
 //!
 //! Attention as it is trained need not agree with what its cell loses when a part is taken away. So, once training has
 //! ended, every part of a sample of cells is taken away and what is left is scored; the mask of a part is then trained to be
-//! the share of all losses that are smaller than its own, while scores are held where they were. No label is used.
+//! the share of all losses that are smaller than its own, and the masks of a cell to have the order of its losses, while
+//! scores are held where they were. No label is used.
 
 use super::optimizer::{AdamW, schedule};
 use super::trainer::{gather, gradients};
@@ -31,16 +32,13 @@ const EDGES: usize = 12;
 const GROUP: usize = 3;
 /// Cells a step and steps.
 const BATCH: usize = 128;
-const STEPS: usize = 300;
+const STEPS: usize = 600;
 const RATE: f64 = 2e-3;
 /// Weight of the squared change of a member's scores, in units of their spread.
 const HOLD: f64 = 100.0;
-/// Weight of the order within cells beside that over all parts.
-const WITHIN: f64 = 20.0;
-
-fn env(name: &str, value: f64) -> f64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(value)
-}
+/// Weights of the order within cells, of operations alone and of all parts, beside the distance over all parts.
+const OPERATIONS: f64 = 10.0;
+const PARTS: f64 = 3.0;
 
 /// Cells and what is left of them without one of their parts.
 #[derive(Debug, Clone)]
@@ -216,7 +214,7 @@ impl Group {
     /// The parameters after all steps, [E, P].
     fn run(self, options: &LossOptions) -> Tensor {
         let train = TrainOptions {
-            learning_rate: env("R_RATE", RATE),
+            learning_rate: RATE,
             weight_decay: 0.0,
             schedule: Schedule::OneCycle,
             ..TrainOptions::default()
@@ -224,20 +222,19 @@ impl Group {
         let zeros = || self.model.flat().zeros_like();
         let mut optimizer = AdamW::new(zeros(), zeros(), &train);
         let size = BATCH.min(self.cells);
-        let steps = env("R_STEPS", STEPS as f64) as usize;
-        for step in 0..steps {
+        for step in 0..STEPS {
             let rows = Random::of(0, Purpose::Refinement, 0, 1 + step as u64).choose(self.cells, size);
             let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
             let rows = Tensor::from_slice(&rows).to_device(self.targets.device());
             let loss = self.loss(&rows, options);
             let gradients = gradients(&self.model, &loss);
-            let (rate, momentum) = schedule(&train, step, steps);
+            let (rate, momentum) = schedule(&train, step, STEPS);
             tch::no_grad(|| optimizer.step(self.model.flat(), &gradients, step + 1, rate, momentum));
         }
         self.model.flat().detach().to_device(Device::Cpu)
     }
 
-    /// Change of scores, and distance of masks from their targets, `[E]`, on the cells `rows` [B].
+    /// Change of scores, and distance of masks from their targets and from their order, `[E]`, on the cells `rows` [B].
     fn loss(&self, rows: &Tensor, options: &LossOptions) -> Tensor {
         let graphs = gather(&self.graphs, &rows.unsqueeze(0));
         let (scores, masks) = self.model.score(&graphs);
@@ -248,26 +245,15 @@ impl Group {
         let (targets, weights) = (take(&self.targets), take(&self.weights));
         let likelihood =
             &targets * of_parts.log() + (targets.ones_like() - &targets) * (of_parts.ones_like() - &of_parts).log();
-        let within = within_cells(&(&of_parts - &targets), &weights);
         let likelihood = (likelihood * &weights).flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let distance = likelihood / -weights.sum(Kind::Float);
         let nodes = |tensor: &Tensor| tensor.narrow(3, 0, 1);
         let logits = of_parts.log() - (of_parts.ones_like() - &of_parts).log();
         let orders = take(&self.orders);
-        let order = out_of_order(&logits, &orders, &weights) * env("R_ALL", 0.0)
-            + out_of_order(&nodes(&logits), &nodes(&orders), &nodes(&weights)) * env("R_NODES", 0.0);
-        hold * env("R_HOLD", HOLD) + (distance * env("R_BCE", 1.0) + within * env("R_WITHIN", WITHIN) + order) * options.counterfactual
+        let order = out_of_order(&nodes(&logits), &nodes(&orders), &nodes(&weights)) * OPERATIONS
+            + out_of_order(&logits, &orders, &weights) * PARTS;
+        hold * HOLD + (distance + order) * options.counterfactual
     }
-}
-
-/// Mean square of errors [E, B, N, 1 + N], less their mean over the parts of a cell, where weights [1, B, N, 1 + N] are 1:
-/// what matters is the order of the parts within a cell.
-fn within_cells(errors: &Tensor, weights: &Tensor) -> Tensor {
-    let over_parts = [2i64, 3].as_slice();
-    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>).clamp_min(1.0);
-    let means = (errors * weights).sum_dim_intlist(over_parts, true, None::<Kind>) / count;
-    let squares = (errors - means).square() * weights;
-    squares.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / weights.sum(Kind::Float)
 }
 
 /// One less the correlation, within a cell, of values [E, B, N, M] with their targets where weights [1, B, N, M] are 1, mean
@@ -278,8 +264,8 @@ fn out_of_order(values: &Tensor, targets: &Tensor, weights: &Tensor) -> Tensor {
     let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>);
     let centred = |tensor: &Tensor| tensor - sum(tensor) / count.clamp_min(1.0);
     let (values, targets) = (centred(values), centred(targets));
-    let correlation = sum(&(&values * &targets))
-        / ((sum(&values.square()) + 1e-3) * (sum(&targets.square()) + 1e-6)).sqrt();
+    let correlation =
+        sum(&(&values * &targets)) / ((sum(&values.square()) + 1e-3) * (sum(&targets.square()) + 1e-6)).sqrt();
     let cells = count.gt(1.5).to_kind(values.kind());
     let lost = (correlation.ones_like() - correlation) * &cells;
     lost.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / cells.sum(Kind::Float).clamp_min(1.0)
