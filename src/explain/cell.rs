@@ -94,15 +94,25 @@ impl Cell {
         matches!(space.vocabulary().role(operation), Role::Input | Role::Output)
     }
 
-    /// Whether all operations at `kept` are still on a path from an input to an output without those at `gone`.
+    /// Half of the operations, rounded up; ends and absent ones do not count.
+    pub fn half(&self, space: &dyn Space) -> usize {
+        let counts = |&place: &usize| {
+            let role = space.vocabulary().role(self.raw.operations[self.places[place] as usize]);
+            !matches!(role, Role::Absent | Role::Input | Role::Output)
+        };
+        (0..self.len()).filter(counts).count().div_ceil(2)
+    }
+
+    /// Live operations of what is left without those at `gone`, as [`Cell::live_operations`].
     ///
     /// # Errors
     /// As [`reduce`].
-    pub fn are_live(&self, kept: &[usize], gone: &[usize], form: Form) -> Result<bool> {
+    pub fn live_without(&self, gone: &[usize], form: Form) -> Result<Vec<usize>> {
         let vocabulary = form.space.vocabulary();
         let left = without(&self.raw, vocabulary, &self.parts(gone));
         let live = reduce(&left, vocabulary, Reduction { prune: true, contract: false })?.graph.origin;
-        Ok(kept.iter().all(|&place| live.contains(&Some(place as u16))))
+        let operations = self.live_operations(form.space).into_iter();
+        Ok(operations.filter(|&place| live.contains(&Some(place as u16)) && !gone.contains(&place)).collect())
     }
 
     fn parts(&self, places: &[usize]) -> Vec<Part> {

@@ -1,6 +1,7 @@
 //! Drawing of an explained cell: layers from left to right, colour and width are critical mass.
 //!
-//! Colours run from light to dark, so that a print in grey says the same; dead parts are dashed.
+//! Colours run from light to dark, so that a print in grey says the same; the critical half has a bold frame, dead parts are
+//! dashed. An edge over several layers keeps a lane free in each of those that it passes.
 
 use super::explanation::Explanation;
 use minijinja::HtmlEscape;
@@ -13,14 +14,19 @@ const GAP_X: f64 = 46.0;
 const GAP_Y: f64 = 16.0;
 const MARGIN: f64 = 12.0;
 const LEGEND: f64 = 44.0;
+/// The legend needs as much.
+const LEAST_WIDTH: f64 = 410.0;
+/// Height of a lane for an edge that passes a layer.
+const LANE: f64 = 8.0;
 /// Sweeps that bring neighbours near each other.
-const SWEEPS: usize = 6;
+const SWEEPS: usize = 8;
 
 /// A box of the drawing.
 struct Shape {
     label: String,
     mass: Option<f64>,
     live: bool,
+    bold: bool,
     tooltip: String,
     x: f64,
     y: f64,
@@ -30,7 +36,7 @@ struct Shape {
 /// `explanation` as an SVG element that needs nothing else.
 pub fn svg(explanation: &Explanation) -> String {
     let mut shapes = shapes(explanation);
-    let (width, height) = place(&mut shapes, explanation);
+    let Layout { routes, width, height } = place(&mut shapes, explanation);
     let height = height + LEGEND;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
@@ -40,9 +46,9 @@ pub fn svg(explanation: &Explanation) -> String {
         explanation.score,
         explanation.std
     );
-    for edge in &explanation.edges {
+    for (edge, route) in explanation.edges.iter().zip(&routes) {
         let (from, to) = (&shapes[edge.from], &shapes[edge.to]);
-        draw_edge(&mut svg, from, to, edge.critical);
+        draw_edge(&mut svg, from, to, route, edge.critical);
     }
     for shape in &shapes {
         draw_shape(&mut svg, shape);
@@ -64,26 +70,75 @@ fn shapes(explanation: &Explanation) -> Vec<Shape> {
             false => format!("{}: the cell's function does not depend on it", node.op),
         };
         let mark = if critical.contains(&node.index) { "★ " } else { "" };
-        (format!("{mark}{}", node.op), node.live.then_some(node.critical), node.live, tooltip)
+        let bold = explanation.critical_half.operations.contains(&node.index);
+        (format!("{mark}{}", node.op), node.live.then_some(node.critical), node.live, bold, tooltip)
     });
-    let ends = explanation.ends.iter().map(|end| (end.op.clone(), None, true, end.op.clone()));
+    let ends = explanation.ends.iter().map(|end| (end.op.clone(), None, true, false, end.op.clone()));
     nodes
         .chain(ends)
-        .map(|(label, mass, live, tooltip)| {
+        .map(|(label, mass, live, bold, tooltip)| {
             let width = (label.chars().count() as f64 * CHARACTER + 16.0).max(44.0);
-            Shape { label, mass, live, tooltip, x: 0.0, y: 0.0, width }
+            Shape { label, mass, live, bold, tooltip, x: 0.0, y: 0.0, width }
         })
         .collect()
 }
 
-/// Gives every shape its place; returns the size of the drawing.
-fn place(shapes: &mut [Shape], explanation: &Explanation) -> (f64, f64) {
+/// Where edges run and how large the drawing is.
+struct Layout {
+    /// Left end, right end and height of every lane that an edge passes through, from left to right.
+    routes: Vec<Vec<(f64, f64, f64)>>,
+    width: f64,
+    height: f64,
+}
+
+/// Gives every shape its place, column by column; edges that pass a column have a lane in it.
+fn place(shapes: &mut [Shape], explanation: &Explanation) -> Layout {
     let edges: Vec<(usize, usize)> = explanation.edges.iter().map(|edge| (edge.from, edge.to)).collect();
-    let mut layer = vec![0usize; shapes.len()];
-    // Edges of an acyclic graph: as many rounds as there are nodes settle every depth.
-    for _ in 0..shapes.len() {
+    let mut layer = layers(shapes.len(), &edges);
+    let mut links = Vec::new();
+    let mut lanes: Vec<Vec<usize>> = Vec::new();
+    for &(from, to) in &edges {
+        let passed = layer[from] + 1..layer[to];
+        let own: Vec<usize> = (layer.len()..layer.len() + passed.len()).collect();
+        layer.extend(passed);
+        let stops: Vec<usize> = std::iter::once(from).chain(own.iter().copied()).chain([to]).collect();
+        links.extend(stops.windows(2).map(|pair| (pair[0], pair[1])));
+        lanes.push(own);
+    }
+    let mut columns: Vec<Vec<usize>> = vec![Vec::new(); layer.iter().max().map_or(0, |last| last + 1)];
+    (0..layer.len()).for_each(|item| columns[layer[item]].push(item));
+    let boxes = shapes.len();
+    let middles = middles(&mut columns, &links, &|item| if item < boxes { HEIGHT } else { LANE });
+    let half = |item: usize| if item < boxes { HEIGHT / 2.0 } else { LANE / 2.0 };
+    let top = (0..layer.len()).map(|item| middles[item] - half(item)).fold(f64::MAX, f64::min);
+    let bottom = (0..layer.len()).map(|item| middles[item] + half(item)).fold(f64::MIN, f64::max);
+    let mut spans = Vec::new();
+    let mut x = MARGIN;
+    for column in &columns {
+        let own = column.iter().filter(|&&item| item < boxes);
+        let width = own.clone().map(|&shape| shapes[shape].width).fold(0.0, f64::max);
+        for &shape in own {
+            shapes[shape].x = x + (width - shapes[shape].width) / 2.0;
+            shapes[shape].y = MARGIN + middles[shape] - top - HEIGHT / 2.0;
+        }
+        spans.push((x, x + width));
+        x += width + GAP_X;
+    }
+    let lane = |&item: &usize| (spans[layer[item]].0, spans[layer[item]].1, MARGIN + middles[item] - top);
+    Layout {
+        routes: lanes.iter().map(|own| own.iter().map(lane).collect()).collect(),
+        width: (x - GAP_X + MARGIN).max(LEAST_WIDTH),
+        height: (bottom - top).max(0.0) + 2.0 * MARGIN,
+    }
+}
+
+/// Layer of every node of an acyclic graph: one behind the last of those that feed it.
+fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
+    let mut layer = vec![0usize; nodes];
+    // As many rounds as there are nodes settle every depth.
+    for _ in 0..nodes {
         let mut changed = false;
-        for &(from, to) in &edges {
+        for &(from, to) in edges {
             changed |= layer[to] < layer[from] + 1;
             layer[to] = layer[to].max(layer[from] + 1);
         }
@@ -91,43 +146,64 @@ fn place(shapes: &mut [Shape], explanation: &Explanation) -> (f64, f64) {
             break;
         }
     }
-    let layers = layer.iter().max().map_or(0, |last| last + 1);
-    let mut columns: Vec<Vec<usize>> = vec![Vec::new(); layers];
-    (0..shapes.len()).for_each(|shape| columns[layer[shape]].push(shape));
-    let mut row = vec![0.0f64; shapes.len()];
-    let spread = |column: &[usize], row: &mut [f64]| {
-        let middle = (column.len() as f64 - 1.0) / 2.0;
-        column.iter().enumerate().for_each(|(place, &shape)| row[shape] = place as f64 - middle);
+    layer
+}
+
+/// Orders every column and gives the height of every item's middle: near those of its neighbours, without overlap.
+fn middles(columns: &mut [Vec<usize>], links: &[(usize, usize)], height: &dyn Fn(usize) -> f64) -> Vec<f64> {
+    let items = columns.iter().map(Vec::len).sum();
+    let mut near: Vec<Vec<usize>> = vec![Vec::new(); items];
+    for &(from, to) in links {
+        near[from].push(to);
+        near[to].push(from);
+    }
+    let mut middles = vec![0.0f64; items];
+    let wish = |item: usize, middles: &[f64]| match near[item].len() {
+        0 => middles[item],
+        count => near[item].iter().map(|&other| middles[other]).sum::<f64>() / count as f64,
     };
-    columns.iter().for_each(|column| spread(column, &mut row));
-    for sweep in 0..SWEEPS {
-        let order: Vec<usize> = if sweep % 2 == 0 { (0..layers).collect() } else { (0..layers).rev().collect() };
-        for index in order {
-            let around = |shape: usize| {
-                let near: Vec<f64> = (edges.iter())
-                    .filter_map(|&(from, to)| if to == shape { Some(from) } else { (from == shape).then_some(to) })
-                    .map(|other| row[other])
-                    .collect();
-                if near.is_empty() { row[shape] } else { near.iter().sum::<f64>() / near.len() as f64 }
-            };
-            let mut keyed: Vec<(f64, usize)> = columns[index].iter().map(|&shape| (around(shape), shape)).collect();
-            keyed.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            columns[index] = keyed.into_iter().map(|(_, shape)| shape).collect();
-            spread(&columns[index], &mut row);
+    columns.iter().for_each(|column| stack(column, &vec![0.0; column.len()], height, &mut middles));
+    for sweep in 0..2 * SWEEPS {
+        for step in 0..columns.len() {
+            let column = &mut columns[if sweep % 2 == 0 { step } else { columns.len() - 1 - step }];
+            // First the order, then, in that order, the places.
+            if sweep < SWEEPS {
+                column.sort_by(|&a, &b| wish(a, &middles).total_cmp(&wish(b, &middles)).then(a.cmp(&b)));
+            }
+            let wishes: Vec<f64> = column.iter().map(|&item| wish(item, &middles)).collect();
+            stack(column, &wishes, height, &mut middles);
         }
     }
-    let tallest = columns.iter().map(Vec::len).max().unwrap_or(1) as f64;
-    let middle = MARGIN + (tallest * (HEIGHT + GAP_Y) - GAP_Y) / 2.0;
-    let mut x = MARGIN;
-    for column in &columns {
-        let width = column.iter().map(|&shape| shapes[shape].width).fold(0.0, f64::max);
-        for &shape in column {
-            shapes[shape].x = x + (width - shapes[shape].width) / 2.0;
-            shapes[shape].y = middle + row[shape] * (HEIGHT + GAP_Y) - HEIGHT / 2.0;
+    middles
+}
+
+/// Places the items of a column, from the top down, as near to their `wishes` as their order and distances allow (least
+/// squares: neighbours that push each other move as one).
+fn stack(column: &[usize], wishes: &[f64], height: &dyn Fn(usize) -> f64, middles: &mut [f64]) {
+    let mut offset = 0.0;
+    let mut offsets = Vec::with_capacity(column.len());
+    for (place, &item) in column.iter().enumerate() {
+        if place > 0 {
+            offset += (height(column[place - 1]) + height(item)) / 2.0 + GAP_Y;
         }
-        x += width + GAP_X;
+        offsets.push(offset);
     }
-    ((x - GAP_X + MARGIN).max(330.0), tallest * (HEIGHT + GAP_Y) - GAP_Y + 2.0 * MARGIN)
+    let mut blocks: Vec<(f64, usize)> = Vec::new(); // mean start, number of items
+    for (wish, offset) in wishes.iter().zip(&offsets) {
+        blocks.push((wish - offset, 1));
+        while let [.., (above, more), (below, count)] = blocks[..] {
+            if above <= below {
+                break;
+            }
+            blocks.truncate(blocks.len() - 2);
+            let mean = (above * more as f64 + below * count as f64) / (more + count) as f64;
+            blocks.push((mean, more + count));
+        }
+    }
+    let starts = blocks.iter().flat_map(|&(start, count)| std::iter::repeat_n(start, count));
+    for ((&item, offset), start) in column.iter().zip(&offsets).zip(starts) {
+        middles[item] = start + offset;
+    }
 }
 
 /// From light to dark blue; lightness falls evenly.
@@ -136,21 +212,26 @@ fn colour(mass: f64) -> String {
     format!("#{:02x}{:02x}{:02x}", mix(232.0, 8.0), mix(240.0, 48.0), mix(250.0, 107.0))
 }
 
-fn draw_edge(svg: &mut String, from: &Shape, to: &Shape, mass: f64) {
-    let (x1, y1, x2, y2) = (from.x + from.width, from.y + HEIGHT / 2.0, to.x, to.y + HEIGHT / 2.0);
-    let bend = (x2 - x1) / 2.0;
+fn draw_edge(svg: &mut String, from: &Shape, to: &Shape, route: &[(f64, f64, f64)], mass: f64) {
     let dead = !from.live || !to.live;
     let style = match dead {
         true => "stroke=\"#b5bcc3\" stroke-width=\"1\" stroke-dasharray=\"3 3\"".to_string(),
         // Even a light edge must be seen on white.
         false => format!("stroke=\"{}\" stroke-width=\"{:.1}\"", colour(0.25 + 0.75 * mass), 1.0 + 4.0 * mass),
     };
+    let (mut x, mut y) = (from.x + from.width, from.y + HEIGHT / 2.0);
+    let mut path = format!("M{x:.0} {y:.0}");
+    for &(left, right, lane) in route.iter().chain([&(to.x, to.x, to.y + HEIGHT / 2.0)]) {
+        let bend = (left - x) / 2.0;
+        let _ = write!(path, "C{:.0} {y:.0} {:.0} {lane:.0} {left:.0} {lane:.0}", x + bend, left - bend);
+        if right > left {
+            let _ = write!(path, "H{right:.0}");
+        }
+        (x, y) = (right, lane);
+    }
     let _ = write!(
         svg,
-        "<path d=\"M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}\" fill=\"none\" {style}><title>{} → {}: {}\
-         </title></path>",
-        x1 + bend,
-        x2 - bend,
+        "<path d=\"{path}\" fill=\"none\" {style}><title>{} → {}: {}</title></path>",
         HtmlEscape(&from.label),
         HtmlEscape(&to.label),
         if dead { "dead".to_string() } else { format!("critical mass {mass:.2}") }
@@ -160,12 +241,16 @@ fn draw_edge(svg: &mut String, from: &Shape, to: &Shape, mass: f64) {
 fn draw_shape(svg: &mut String, shape: &Shape) {
     let fill = shape.mass.map_or("#fff".to_string(), colour);
     let ink = if shape.mass.is_some_and(|mass| mass > 0.5) { "#fff" } else { "#1c2126" };
-    let (ink, dashes) = if shape.live { (ink, "") } else { ("#5b6670", " stroke-dasharray=\"3 3\"") };
+    let (ink, frame) = match (shape.live, shape.bold) {
+        (false, _) => ("#5b6670", "stroke=\"#5b6670\" stroke-dasharray=\"3 3\""),
+        (true, false) => (ink, "stroke=\"#5b6670\""),
+        (true, true) => (ink, "stroke=\"#1c2126\" stroke-width=\"3\""),
+    };
     let (middle, y) = (shape.x + shape.width / 2.0, shape.y);
     let _ = write!(
         svg,
         "<g><title>{}</title><rect x=\"{:.0}\" y=\"{y:.0}\" width=\"{:.0}\" height=\"{HEIGHT}\" rx=\"5\" fill=\"{fill}\" \
-         stroke=\"#5b6670\"{dashes}/><text x=\"{middle:.0}\" y=\"{:.0}\" text-anchor=\"middle\" fill=\"{ink}\">{}</text>",
+         {frame}/><text x=\"{middle:.0}\" y=\"{:.0}\" text-anchor=\"middle\" fill=\"{ink}\">{}</text>",
         HtmlEscape(&shape.tooltip),
         shape.x,
         shape.width,
@@ -200,7 +285,7 @@ fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64) {
     let _ = write!(
         svg,
         "<text x=\"{}\" y=\"{}\" fill=\"#1c2126\" font-size=\"10\">critical mass</text><text x=\"{MARGIN}\" y=\"{}\" fill=\"#5b6670\" \
-         font-size=\"10\">score {:.2} ± {:.2} · ★ critical substructure · dashed: dead</text>",
+         font-size=\"10\">score {:.2} ± {:.2} · ★ critical substructure · bold: critical half · dashed: dead</text>",
         MARGIN + 178.0,
         y + 11.0,
         y + 26.0,

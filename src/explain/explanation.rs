@@ -3,7 +3,7 @@
 use super::cell::{Cell, Pool};
 use super::counterfactual::Counterfactual;
 use super::mass::{Masses, Signal, mean_of, spread_of};
-use super::substructure::Substructure;
+use super::substructure::{Part, Substructure};
 use super::{Explainer, drops};
 use crate::error::{Error, Result};
 use crate::source::Observer;
@@ -66,6 +66,8 @@ pub struct Explanation {
     pub edges: Vec<Edge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: Substructure,
+    /// Connected part of at most half of the operations whose score is nearest to the cell's.
+    pub critical_half: Part,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,
 }
@@ -87,12 +89,14 @@ impl Explainer<'_> {
         let first = |error: Error| (0, error);
         let removals = self.removals(&cells, &mut pool, observer).map_err(first)?;
         let substructures = self.substructures(&cells, &mut pool, tolerance, observer).map_err(first)?;
+        let halves = self.critical_halves(&cells, &mut pool, observer).map_err(first)?;
         let replaced = self.replaced(&cells, &mut pool, observer).map_err(first)?;
-        let rest = removals.iter().zip(substructures).zip(replaced);
-        let explained = cells.iter().zip(&masses).zip(rest).map(|((cell, masses), ((removals, part), replaced))| {
+        let parts = substructures.into_iter().zip(halves);
+        let rest = removals.iter().zip(parts).zip(replaced);
+        let explained = cells.iter().zip(&masses).zip(rest).map(|((cell, masses), ((removals, parts), replaced))| {
             let occlusion = drops(cell, &pool, removals, |&place| place);
             let counterfactuals = self.counterfactuals(cell, &pool, &replaced, TOLD);
-            self.explanation(cell, &pool, masses, &occlusion, part, counterfactuals)
+            self.explanation(cell, &pool, masses, &occlusion, parts, counterfactuals)
         });
         Ok(explained.collect())
     }
@@ -103,7 +107,7 @@ impl Explainer<'_> {
         pool: &Pool,
         masses: &Masses,
         occlusion: &[f64],
-        critical_substructure: Substructure,
+        (critical_substructure, critical_half): (Substructure, Part),
         counterfactuals: Vec<Counterfactual>,
     ) -> Explanation {
         let name = |node: usize| self.form.space.vocabulary().name(cell.raw.operations[node]).to_string();
@@ -136,6 +140,7 @@ impl Explainer<'_> {
             ends,
             edges: cell.raw.edges.iter().zip(&masses.edges).map(edge).collect(),
             critical_substructure,
+            critical_half,
             counterfactuals,
         }
     }

@@ -54,10 +54,10 @@ pub struct Faithfulness {
     pub truth_agreement: Option<Agreement>,
     /// Against the mean true loss over replacements of an operation.
     pub truth_agreement_replacements: Option<Agreement>,
-    /// Spearman's correlation, over cells, of the score of the critical part, the connected part of half as many
-    /// operations as the cell has that is nearest to the cell's score, with the score of the cell.
+    /// Spearman's correlation, over cells, of the score of the critical half alone with the score of the cell: the half is
+    /// the connected part of at most half of the cell's operations whose score is nearest to the cell's.
     pub fidelity_keep: f64,
-    /// The same of what is left without the critical part.
+    /// The same of what is left without the critical half.
     pub fidelity_remove: f64,
     /// As `fidelity_keep`, of the half of the operations with the greatest critical mass; absent ones are not counted.
     pub fidelity_keep_by_mass: f64,
@@ -69,7 +69,7 @@ pub struct Faithfulness {
     pub insertion: AgainstRandom,
     /// Mean over cells and pairs of members of the rank correlation of their masses.
     pub stability: f64,
-    /// Largest difference of sorted masses between cells of the same function.
+    /// Largest difference of sorted masses between cells of the same function, identities left out.
     pub twins_difference: f64,
     /// Agreement of the critical mass with the predictor's own loss, which needs no truth.
     pub own_agreement: f64,
@@ -127,16 +127,14 @@ pub fn judge(
     let (own, own_drops) = (live(&said.critical), live(&of_removals));
     let (deletion, insertion) = areas(explainer, &cells, &mut pool, &said, observer)?;
     let space = explainer.form.space;
-    let half = |cell: &Cell| (0..cell.len()).filter(|&place| counted(space, cell, place)).count().div_ceil(2);
-    let sizes: Vec<usize> = cells.iter().map(half).collect();
-    let searched = explainer.parts_of_size(&cells, &mut pool, &sizes, observer)?;
+    let searched = explainer.critical_halves(&cells, &mut pool, observer)?;
     let searched: Vec<Vec<usize>> = searched.into_iter().map(|part| part.operations).collect();
     let by_search = explainer.fidelity(&cells, &mut pool, &searched, observer)?;
-    let heavier = |((cell, masses), size): ((&Cell, &Vec<f64>), &usize)| -> Vec<usize> {
+    let heavier = |(cell, masses): (&Cell, &Vec<f64>)| -> Vec<usize> {
         let places = cell.live_operations(space);
-        heaviest_first(masses).into_iter().take(*size).map(|one| places[one]).collect()
+        heaviest_first(masses).into_iter().take(cell.half(space)).map(|one| places[one]).collect()
     };
-    let heavier: Vec<Vec<usize>> = cells.iter().zip(&own).zip(&sizes).map(heavier).collect();
+    let heavier: Vec<Vec<usize>> = cells.iter().zip(&own).map(heavier).collect();
     let by_mass = explainer.fidelity(&cells, &mut pool, &heavier, observer)?;
     Ok(Faithfulness {
         truth_agreement: said.against(explainer, &cells, &of_removals, &true_removals),
@@ -387,14 +385,17 @@ impl Explainer<'_> {
     }
 }
 
-/// Largest difference between the sorted masses of live operations of two cells of one function that have equally many.
+/// Largest difference between the sorted masses of two cells of one function. Operations that are nodes of the function are
+/// compared: twins differ in their identities, and in what is dead.
 fn twins_difference(cells: &[Cell], masses: &[Vec<f64>], space: &dyn Space) -> f64 {
-    let mut first: HashMap<(u32, usize), Vec<f64>> = HashMap::new();
+    let mut first: HashMap<u32, Vec<f64>> = HashMap::new();
     let mut largest = 0.0f64;
     for (cell, masses) in cells.iter().zip(masses) {
-        let mut own: Vec<f64> = cell.live_operations(space).into_iter().map(|place| masses[place]).collect();
+        let places = cell.live_operations(space).into_iter();
+        let mut own: Vec<f64> =
+            places.filter(|&place| cell.nodes.contains(&cell.places[place])).map(|place| masses[place]).collect();
         own.sort_by(f64::total_cmp);
-        let other = first.entry((cell.function, own.len())).or_insert_with(|| own.clone());
+        let other = first.entry(cell.function).or_insert_with(|| own.clone());
         largest = own.iter().zip(other.iter()).map(|(a, b)| (a - b).abs()).fold(largest, f64::max);
     }
     largest

@@ -44,10 +44,13 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
     let sizes: Vec<f64> = explanations.iter().map(|cell| cell.critical_substructure.operations.len() as f64).collect();
     let tolerance = explanations.first().map_or(0.0, |cell| cell.critical_substructure.tolerance);
     let drawn = order.iter().take(BEST).chain(order.iter().skip(BEST.max(order.len().saturating_sub(WORST))));
-    let drawings = drawn.map(|&cell| Section {
-        heading: format!("Score {:.3}: {}", explanations[cell].score, explanations[cell].arch),
-        text: None,
-        content: Content::Svg(svg(&explanations[cell])),
+    let drawings = drawn.enumerate().map(|(place, &cell)| {
+        let rank = if place < BEST { place + 1 } else { order.len() - (BEST + WORST).min(order.len()) + place + 1 };
+        Section {
+            heading: format!("Cell {rank} of {}", order.len()),
+            text: Some(explanations[cell].arch.clone()),
+            content: Content::Svg(svg(&explanations[cell])),
+        }
     });
     let mut sections =
         vec![places(explanations), pairs(explanations), motifs(explanations, &order), cells(explanations, &order)];

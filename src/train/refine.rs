@@ -2,7 +2,8 @@
 //!
 //! Attention as it is trained need not agree with what its cell loses when a part is taken away. So, once training has
 //! ended, every part of a sample of cells is taken away and what is left is scored; the mask of a part is then trained to be
-//! the share of all losses that are smaller than its own, while scores are held where they were. No label is used.
+//! the share of all losses that are smaller than its own, and the masks of a cell to have the order of its losses, while
+//! scores are held where they were. No label is used.
 
 use super::optimizer::{AdamW, schedule};
 use super::trainer::{gather, gradients};
@@ -31,12 +32,13 @@ const EDGES: usize = 12;
 const GROUP: usize = 3;
 /// Cells a step and steps.
 const BATCH: usize = 128;
-const STEPS: usize = 300;
+const STEPS: usize = 600;
 const RATE: f64 = 2e-3;
 /// Weight of the squared change of a member's scores, in units of their spread.
 const HOLD: f64 = 100.0;
-/// Weight of the order within cells beside that over all parts.
-const WITHIN: f64 = 20.0;
+/// Weights of the order within cells, of operations alone and of all parts, beside the distance over all parts.
+const OPERATIONS: f64 = 10.0;
+const PARTS: f64 = 3.0;
 
 /// Cells and what is left of them without one of their parts.
 #[derive(Debug, Clone)]
@@ -106,6 +108,16 @@ impl Occlusions {
         mean_ranks(&losses).iter().map(|rank| (rank + 0.5) / losses.len() as f64).collect()
     }
 
+    /// Rank of each of the `targets` among those of its cell, from 0 to 1.
+    fn orders(&self, targets: &[f64]) -> Vec<f64> {
+        let mut orders = Vec::with_capacity(targets.len());
+        for parts in self.parts.chunk_by(|a, b| a.cell == b.cell) {
+            let own = &targets[orders.len()..orders.len() + parts.len()];
+            orders.extend(mean_ranks(own).iter().map(|rank| rank / parts.len() as f64));
+        }
+        orders
+    }
+
     /// Targets and weights (1 for a part that was taken away) of nodes [F, N, 1] and edges [F, N, N], side by side as
     /// [F, N, 1 + N].
     fn tensors(&self, targets: &[f64], kind: Kind, device: Device) -> (Tensor, Tensor) {
@@ -173,6 +185,7 @@ struct Group {
     graphs: Graphs,
     targets: Tensor, // [F, N, 1 + N]
     weights: Tensor, // [F, N, 1 + N]
+    orders: Tensor,  // [F, N, 1 + N], ranks within cells
     scores: Tensor,  // [E, F], as they were
     scale: Tensor,   // [E, 1]
     cells: usize,
@@ -191,10 +204,11 @@ impl Group {
         let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
         let graphs = Padded::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
             .to_graphs(Kind::Float, device);
+        let orders = occlusions.tensors(&occlusions.orders(targets), Kind::Float, device).0;
         let (targets, part_weights) = occlusions.tensors(targets, Kind::Float, device);
         let scores = tch::no_grad(|| model.score(&graphs).0);
         let scale = scores.std_dim([1i64].as_slice(), false, true).clamp_min(1e-12);
-        Group { model, graphs, targets, weights: part_weights, scores, scale, cells: occlusions.cells }
+        Group { model, graphs, targets, weights: part_weights, orders, scores, scale, cells: occlusions.cells }
     }
 
     /// The parameters after all steps, [E, P].
@@ -220,7 +234,7 @@ impl Group {
         self.model.flat().detach().to_device(Device::Cpu)
     }
 
-    /// Change of scores, and distance of masks from their targets, `[E]`, on the cells `rows` [B].
+    /// Change of scores, and distance of masks from their targets and from their order, `[E]`, on the cells `rows` [B].
     fn loss(&self, rows: &Tensor, options: &LossOptions) -> Tensor {
         let graphs = gather(&self.graphs, &rows.unsqueeze(0));
         let (scores, masks) = self.model.score(&graphs);
@@ -231,19 +245,28 @@ impl Group {
         let (targets, weights) = (take(&self.targets), take(&self.weights));
         let likelihood =
             &targets * of_parts.log() + (targets.ones_like() - &targets) * (of_parts.ones_like() - &of_parts).log();
-        let within = within_cells(&(&of_parts - &targets), &weights);
         let likelihood = (likelihood * &weights).flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
         let distance = likelihood / -weights.sum(Kind::Float);
-        hold * HOLD + (distance + within * WITHIN) * options.counterfactual
+        let nodes = |tensor: &Tensor| tensor.narrow(3, 0, 1);
+        let logits = of_parts.log() - (of_parts.ones_like() - &of_parts).log();
+        let orders = take(&self.orders);
+        let order = out_of_order(&nodes(&logits), &nodes(&orders), &nodes(&weights)) * OPERATIONS
+            + out_of_order(&logits, &orders, &weights) * PARTS;
+        hold * HOLD + (distance + order) * options.counterfactual
     }
 }
 
-/// Mean square of errors [E, B, N, 1 + N], less their mean over the parts of a cell, where weights [1, B, N, 1 + N] are 1:
-/// what matters is the order of the parts within a cell.
-fn within_cells(errors: &Tensor, weights: &Tensor) -> Tensor {
+/// One less the correlation, within a cell, of values [E, B, N, M] with their targets where weights [1, B, N, M] are 1, mean
+/// over the cells with two parts or more, `[E]`.
+fn out_of_order(values: &Tensor, targets: &Tensor, weights: &Tensor) -> Tensor {
     let over_parts = [2i64, 3].as_slice();
-    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>).clamp_min(1.0);
-    let means = (errors * weights).sum_dim_intlist(over_parts, true, None::<Kind>) / count;
-    let squares = (errors - means).square() * weights;
-    squares.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / weights.sum(Kind::Float)
+    let sum = |tensor: &Tensor| (tensor * weights).sum_dim_intlist(over_parts, true, None::<Kind>);
+    let count = weights.sum_dim_intlist(over_parts, true, None::<Kind>);
+    let centred = |tensor: &Tensor| tensor - sum(tensor) / count.clamp_min(1.0);
+    let (values, targets) = (centred(values), centred(targets));
+    let correlation =
+        sum(&(&values * &targets)) / ((sum(&values.square()) + 1e-3) * (sum(&targets.square()) + 1e-6)).sqrt();
+    let cells = count.gt(1.5).to_kind(values.kind());
+    let lost = (correlation.ones_like() - correlation) * &cells;
+    lost.flatten(1, 3).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>) / cells.sum(Kind::Float).clamp_min(1.0)
 }
