@@ -156,6 +156,17 @@ mod tests {
     }
 
     #[test]
+    fn a_bar_that_noise_has_raised_does_not_send_it_to_what_is_unknown() {
+        // A likely good cell, and one of which nothing is known.
+        let belief =
+            |noise| Joint { covariance: vec![0.04, 0.0, 0.0, 1.0], mean: vec![1.0, -1.0], noise, members: Vec::new() };
+        let first =
+            |noise| choose(Acquisition::ExpectedImprovement, 1.0, &belief(noise), 2.5, 1, &mut Random::new(0, 0))[0];
+        assert_eq!(first(0.0), 1);
+        assert_eq!(first(0.3), 0);
+    }
+
+    #[test]
     fn samples_have_the_covariance() {
         let belief = belief();
         let factor = cholesky(&belief);

@@ -191,6 +191,11 @@ impl Fitted {
         }
     }
 
+    /// The ensemble, where there is one.
+    pub fn network(&self) -> Option<&Weights> {
+        self.network.as_ref()
+    }
+
     /// Variance of a measurement's noise; 0 without a process.
     fn noise(&self) -> f64 {
         self.process.as_ref().map_or(0.0, |process| process.noise * process.amplitude)
