@@ -75,6 +75,27 @@ fn it_finds_the_best_cell_and_repeats_itself_whatever_the_threads() {
 }
 
 #[test]
+fn the_report_draws_why_the_best_cells_are_good() {
+    let folder = TempDir::new().unwrap();
+    let config = config(folder.path());
+    let page = folder.path().join("page.html");
+    let mut command = carl();
+    command.args(["search", &config, "--budget", "30", "--baselines", "random", "--report", text(&page)]);
+    for set in ["model.members=2", "model.hidden=8", "train.epochs=10"] {
+        command.args(["--set", set]);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let html = fs::read_to_string(page).unwrap();
+    for place in 1..=5 {
+        assert!(html.contains(&format!("Best cell {place}: ")), "cell {place} is not drawn");
+    }
+    assert!(!html.contains("Best cell 6: "));
+    // The legend of each drawing.
+    assert_eq!(html.matches("★ critical substructure").count(), 5);
+}
+
+#[test]
 fn several_objectives_give_a_front_within_the_bounds() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());

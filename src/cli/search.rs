@@ -4,6 +4,7 @@ use super::progress::Bar;
 use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
 use carl::config::Config;
 use carl::error::{Error, Result, Stage};
+use carl::explain::explanation::Explanation;
 use carl::file;
 use carl::report::render;
 use carl::report::search::{SearchPage, best_rows, comparison_rows};
@@ -14,6 +15,7 @@ use carl::search::log::Header;
 use carl::search::oracle::{self, CommandOracle};
 use carl::search::outcome::{RunOutcome, Summary};
 use carl::search::problem::{Problem, Request};
+use carl::search::reasons;
 use carl::search::{Log, Oracle};
 use carl::space::Space;
 use carl::space::darts::Darts;
@@ -26,6 +28,8 @@ use std::time::{Duration, Instant};
 const OWN: &str = "carl";
 /// Failed queries that are listed on the terminal.
 const LISTED: usize = 5;
+/// Best cells that the report draws.
+const DRAWN: usize = 5;
 
 /// Find the best cells of a space under a query budget
 #[derive(Args)]
@@ -145,11 +149,13 @@ impl Search {
         let names: Vec<&str> = std::iter::once(OWN).chain(baselines.iter().map(|baseline| baseline.name())).collect();
         let strategies: Vec<(&str, &Summary)> = names.into_iter().zip(&results).collect();
         if let Some(path) = &self.report {
+            let explained = explained(&comparison, &results[0].runs[0])?;
             let page = SearchPage {
                 space: &config.space,
                 objectives: &problem.objectives,
                 strategies: &strategies,
                 named: &named,
+                explained: &explained,
             };
             file::write_bytes(path, render(&page.page()).as_bytes())?;
         }
@@ -337,6 +343,15 @@ impl Search {
         }
         print(&text)
     }
+}
+
+/// Explanations of the best cells of a run, of its front where there are several objectives.
+fn explained(comparison: &Comparison, run: &RunOutcome) -> Result<Vec<Explanation>> {
+    let judged = run.judged.iter().map(|judgement| run.past[judgement.place].cell.text.clone());
+    let front = run.front.iter().map(|cell| cell.arch.clone());
+    let texts: Vec<String> = judged.chain(front).take(DRAWN).collect();
+    let objective = &comparison.problem.objectives[0];
+    reasons::explain(comparison.config, comparison.pool, objective, &run.past, &texts, comparison.machine)
 }
 
 /// A search whose every query failed has found nothing.

@@ -31,6 +31,19 @@ pub fn statistics(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     values
 }
 
+/// [`statistics`] and, for every ordered pair of operations, how often the first stands before the second along a path, mean
+/// over paths: where in a cell an operation stands, relative to the others.
+pub fn with_order(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
+    let mut values = statistics(graph, vocabulary);
+    let computes = |id: u16| !matches!(vocabulary.role(id), Role::Input | Role::Output);
+    let before = Paths::new(graph, vocabulary).order(vocabulary.len());
+    let pairs =
+        (0..vocabulary.len() as u16).flat_map(|first| (0..vocabulary.len() as u16).map(move |second| (first, second)));
+    let pairs = pairs.filter(|&(first, second)| computes(first) && computes(second));
+    values.extend(pairs.map(|(first, second)| before[first as usize][second as usize]));
+    values
+}
+
 /// A graph with its numbers of paths.
 struct Paths<'a> {
     graph: &'a Graph,
@@ -99,6 +112,23 @@ impl<'a> Paths<'a> {
         self.at_outputs(&self.count(&keep)) / self.total.max(1.0)
     }
 
+    /// Mean over paths of the pairs of nodes on it whose operations are `[first][second]`, in that order.
+    fn order(&self, operations: usize) -> Vec<Vec<f64>> {
+        let mut pairs = vec![vec![0.0; operations]; operations];
+        for start in 0..self.graph.len() {
+            let mut paths = vec![0.0; self.graph.len()];
+            paths[start] = self.before[start] / self.total.max(1.0);
+            let first = self.graph.operations[start] as usize;
+            for edge in &self.graph.edges {
+                paths[edge.to as usize] += paths[edge.from as usize] * f64::from(edge.count);
+            }
+            for node in start + 1..self.graph.len() {
+                pairs[first][self.graph.operations[node] as usize] += paths[node] * self.after[node];
+            }
+        }
+        pairs
+    }
+
     fn edges_between(&self, from: &[f64], to: &[f64]) -> f64 {
         let weight = |edge: &super::Edge| f64::from(edge.count) * from[edge.from as usize] * to[edge.to as usize];
         self.graph.edges.iter().map(weight).sum()
@@ -164,6 +194,10 @@ mod tests {
         assert_eq!(values[block(3)..block(3) + 5], [2.0, 1.5, 2.0, 1.0, 0.0]);
         assert_eq!(values[block(2)..block(2) + 5], [1.0, 0.5, 1.0, 0.0, 0.5]);
         assert_eq!(values.len(), block(5));
+        // 3x3 before 3x3 and 1x1 before 3x3 on one of the two paths.
+        let order = &with_order(&graph, space.vocabulary())[block(5)..];
+        let expected: Vec<f64> = (0..25).map(|pair| if [13, 17, 18].contains(&pair) { 0.5 } else { 0.0 }).collect();
+        assert_eq!(order, expected);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The page of a search: trajectories with their spread, best cells, fronts.
 
 use super::{Column, Content, Lines, Page, Scatter, Section, Series, Table};
+use crate::explain::drawing::svg;
+use crate::explain::explanation::Explanation;
 use crate::metrics::{mean, standard_deviation};
 use crate::search::Objective;
 use crate::search::harvest::Named;
@@ -19,6 +21,8 @@ pub struct SearchPage<'a> {
     pub strategies: &'a [(&'a str, &'a Summary)],
     /// Unqueried cells that the predictor names.
     pub named: &'a [Named],
+    /// Explanations of the best cells of the first run, the recommended one first.
+    pub explained: &'a [Explanation],
 }
 
 impl SearchPage<'_> {
@@ -44,6 +48,7 @@ impl SearchPage<'_> {
         if self.objectives.len() == 1 {
             sections.push(self.best());
         }
+        sections.extend(self.drawings());
         if !self.named.is_empty() {
             sections.push(self.named());
         }
@@ -123,9 +128,27 @@ impl SearchPage<'_> {
         let column = |name: &String| Column { name: name.clone(), numeric: name != "architecture" };
         Section {
             heading: "Best cells of the first run".to_string(),
-            text: Some("In the order of the posterior: what the label and the other labels say of a cell.".to_string()),
+            text: Some(
+                "In the order of expected worth: what the label and the other labels say of a cell.".to_string(),
+            ),
             content: Content::Table(Table { columns: header.iter().map(column).collect(), rows }),
         }
+    }
+
+    /// A section a cell; the first says who explains.
+    fn drawings(&self) -> impl Iterator<Item = Section> {
+        self.explained.iter().enumerate().map(|(place, explanation)| Section {
+            heading: format!("Best cell {}: {}", place + 1, explanation.arch),
+            text: (place == 0).then(|| {
+                format!(
+                    "Colour and number are the critical mass of an ensemble of networks that was trained on {} for the \
+                     queries of the first run; its score is not that of the search's posterior. Hover for what the score \
+                     loses without an operation.",
+                    self.objectives[0].name
+                )
+            }),
+            content: Content::Svg(svg(explanation)),
+        })
     }
 
     fn named(&self) -> Section {

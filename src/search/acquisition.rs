@@ -2,6 +2,9 @@
 //!
 //! A batch is chosen one by one. After each choice the doubt about the others shrinks as if it had been measured, so that
 //! a batch does not ask the same question twice; no two cells of a batch are one function, since candidates are not.
+//!
+//! Expected improvement is that of the next measurement over the best one, noise and all: the best of many labels is high
+//! by noise as well, and over such a bar the function alone promises nothing anywhere.
 
 use super::normal::log_gain;
 use super::surrogate::{Joint, Marginal};
@@ -14,18 +17,23 @@ const LEAST: f64 = 1e-6;
 
 /// How useful it looks to query each cell on its own; for shortlists.
 pub fn utility(rule: Acquisition, exploration: f64, belief: &Marginal, best: f64) -> Vec<f64> {
-    let value = |(&mean, &deviation): (&f64, &f64)| single(rule, exploration, mean, deviation, best);
+    let value =
+        |(&mean, &deviation): (&f64, &f64)| single(rule, exploration, (mean, deviation.powi(2), belief.noise), best);
     belief.mean.iter().zip(&belief.deviation).map(value).collect()
 }
 
-fn single(rule: Acquisition, exploration: f64, mean: f64, deviation: f64, best: f64) -> f64 {
-    let deviation = deviation.max(LEAST);
+/// From mean, variance of the function and variance of a measurement's noise.
+fn single(rule: Acquisition, exploration: f64, (mean, variance, noise): (f64, f64, f64), best: f64) -> f64 {
+    let deviation = variance.max(0.0).sqrt().max(LEAST);
     match rule {
         Acquisition::Greedy => mean,
         // Sampling needs a shortlist that holds what may turn out best.
         Acquisition::Ucb => mean + exploration * deviation,
         Acquisition::Thompson => mean + 2.0 * deviation,
-        Acquisition::ExpectedImprovement => log_gain((mean - best) / deviation) + deviation.ln(),
+        Acquisition::ExpectedImprovement => {
+            let deviation = deviation.hypot(noise.sqrt());
+            log_gain((mean - best) / deviation) + deviation.ln()
+        }
     }
 }
 
@@ -50,7 +58,7 @@ pub fn choose(
             }
             Acquisition::Thompson => sample(&belief.mean, &factor, random),
             _ => (0..cells)
-                .map(|place| single(rule, exploration, belief.mean[place], doubt.variance[place].max(0.0).sqrt(), best))
+                .map(|place| single(rule, exploration, (belief.mean[place], doubt.variance[place], belief.noise), best))
                 .collect(),
         };
         let next = descending(&values).into_iter().find(|place| !chosen.contains(place));
@@ -145,6 +153,17 @@ mod tests {
         assert_eq!(chosen(Acquisition::Greedy), [0, 1]);
         assert_eq!(chosen(Acquisition::Ucb), [0, 2]);
         assert_eq!(chosen(Acquisition::ExpectedImprovement), [0, 2]);
+    }
+
+    #[test]
+    fn a_bar_that_noise_has_raised_does_not_send_it_to_what_is_unknown() {
+        // A likely good cell, and one of which nothing is known.
+        let belief =
+            |noise| Joint { covariance: vec![0.04, 0.0, 0.0, 1.0], mean: vec![1.0, -1.0], noise, members: Vec::new() };
+        let first =
+            |noise| choose(Acquisition::ExpectedImprovement, 1.0, &belief(noise), 2.5, 1, &mut Random::new(0, 0))[0];
+        assert_eq!(first(0.0), 1);
+        assert_eq!(first(0.3), 0);
     }
 
     #[test]

@@ -29,8 +29,13 @@ const LAYERS: usize = 3;
 const STEPS: usize = 200;
 const RATE: f64 = 0.01;
 
-/// Path encodings of all rows of a catalog, [rows, W].
-pub struct Encoding(Mutex<Tensor>);
+/// Path encodings of all rows of a catalog.
+pub struct Encoding {
+    /// The distinct ones, [D, W].
+    distinct: Mutex<Tensor>,
+    /// Of each row, the number of its encoding.
+    of_row: Vec<i64>,
+}
 
 impl Encoding {
     /// Of the cells as they are written, without absent operations and dead ends.
@@ -53,16 +58,26 @@ impl Encoding {
         let place: BTreeMap<&[u16], usize> =
             frequent.iter().enumerate().map(|(place, &(path, _))| (path, place)).collect();
         let width = place.len().max(1);
-        let mut flat = vec![0.0f32; rows.len() * width];
-        for (row, paths) in rows.iter().enumerate() {
-            let known = paths.iter().filter_map(|path| place.get(path.as_slice()));
-            known.for_each(|place| flat[row * width + place] = 1.0);
+        let mut numbers: BTreeMap<Vec<usize>, i64> = BTreeMap::new();
+        let mut flat: Vec<f32> = Vec::new();
+        let mut of_row = Vec::with_capacity(rows.len());
+        for paths in &rows {
+            let known: Vec<usize> = paths.iter().filter_map(|path| place.get(path.as_slice()).copied()).collect();
+            let next = numbers.len() as i64;
+            let number = *numbers.entry(known.clone()).or_insert(next);
+            if number == next {
+                flat.resize(flat.len() + width, 0.0);
+                let start = flat.len() - width;
+                known.iter().for_each(|place| flat[start + place] = 1.0);
+            }
+            of_row.push(number);
         }
-        Ok(Encoding(Mutex::new(Tensor::from_slice(&flat).view([rows.len() as i64, width as i64]))))
+        let distinct = Tensor::from_slice(&flat).view([numbers.len() as i64, width as i64]);
+        Ok(Encoding { distinct: Mutex::new(distinct), of_row })
     }
 
     fn tensor(&self) -> Tensor {
-        self.0.lock().expect("nothing panics under the lock").shallow_clone()
+        self.distinct.lock().expect("nothing panics under the lock").shallow_clone()
     }
 }
 
@@ -124,8 +139,8 @@ impl Network {
 }
 
 impl Bananas<'_> {
-    /// Scores of all rows by every member, `[E][rows]`.
-    fn scores(&self, rows: &[i64], labels: &[f64], round: u64) -> Vec<Vec<f32>> {
+    /// Scores of all distinct encodings by every member, `[E][D]`, after training on those numbered `known`.
+    fn scores(&self, known: &[i64], labels: &[f64], round: u64) -> Vec<Vec<f32>> {
         tch::set_num_threads(1);
         let all = self.encoding.tensor();
         let width = all.size()[1];
@@ -139,7 +154,7 @@ impl Bananas<'_> {
         let options = TrainOptions { weight_decay: 0.0, gradient_clip: 0.0, ..TrainOptions::default() };
         let mut optimizer = AdamW::new(flat.zeros_like(), flat.zeros_like(), &options);
         let shared = |x: &Tensor| x.unsqueeze(0).expand([MEMBERS as i64, -1, -1], false);
-        let inputs = shared(&all.index_select(0, &Tensor::from_slice(rows)));
+        let inputs = shared(&all.index_select(0, &Tensor::from_slice(known)));
         let labels = Tensor::from_slice(labels).to_kind(Kind::Float).unsqueeze(0);
         let mut builder = Builder::over(&flat, true);
         let network = Network::new(&mut builder, width);
@@ -161,16 +176,19 @@ impl Strategy for Bananas<'_> {
         let mut random = Random::of(self.seed, Purpose::Search, 6, past.len() as u64);
         let row = |query: &Query| self.catalog.row(&query.cell.text);
         let values = measured(past, 0, self.objective.sign());
-        let known: Vec<(i64, f64)> =
-            values.iter().filter_map(|&(place, value)| Some((row(&past[place])? as i64, value))).collect();
+        let known: Vec<(i64, f64)> = values
+            .iter()
+            .filter_map(|&(place, value)| Some((self.encoding.of_row[row(&past[place])?], value)))
+            .collect();
         let labels: Vec<f64> = known.iter().map(|entry| entry.1).collect();
         let (centre, scale) = (mean(&labels), standard_deviation(&labels).max(1e-12));
         let labels: Vec<f64> = labels.iter().map(|label| (label - centre) / scale).collect();
         let mut sampled = vec![f64::NEG_INFINITY; self.catalog.architectures.len()];
-        let rows: Vec<i64> = known.iter().map(|entry| entry.0).collect();
-        let members = if rows.len() > 1 { self.scores(&rows, &labels, past.len() as u64) } else { Vec::new() };
+        let encoded: Vec<i64> = known.iter().map(|entry| entry.0).collect();
+        let members = if encoded.len() > 1 { self.scores(&encoded, &labels, past.len() as u64) } else { Vec::new() };
         for &row in &self.catalog.allowed {
-            let scores: Vec<f64> = members.iter().map(|member| f64::from(member[row])).collect();
+            let number = self.encoding.of_row[row] as usize;
+            let scores: Vec<f64> = members.iter().map(|member| f64::from(member[number])).collect();
             let noise = quantile(random.uniform().max(1e-300));
             sampled[row] = if scores.is_empty() { noise } else { mean(&scores) + standard_deviation(&scores) * noise };
         }

@@ -4,7 +4,7 @@ use super::catalog::Catalog;
 use super::surrogate::Batch;
 use super::{Cell, Query};
 use crate::error::{Error, Result, Stage};
-use crate::graph::statistics::statistics;
+use crate::graph::statistics::with_order;
 use crate::graph::{Key, Reduction, canonicalize};
 use crate::metrics::descending;
 use crate::random::Random;
@@ -90,9 +90,9 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Path statistics of a cell.
+    /// Path statistics of a cell, with the order of operations.
     pub fn statistics(&self, cell: &Cell) -> Vec<f64> {
-        statistics(&cell.graph, self.space.vocabulary())
+        with_order(&cell.graph, self.space.vocabulary())
     }
 
     /// The cell spelled `text`.

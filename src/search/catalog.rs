@@ -5,7 +5,7 @@ use crate::dataset::Architectures;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Key;
 use crate::graph::canonical::key_of;
-use crate::graph::statistics::statistics;
+use crate::graph::statistics::with_order;
 use crate::random::Random;
 use crate::space::Space;
 use crate::train::process::Scaler;
@@ -37,7 +37,7 @@ impl Catalog {
     /// No row is allowed.
     pub fn new(architectures: Architectures, space: &dyn Space, allowed: &[bool]) -> Result<Self> {
         let statistics: Vec<Vec<f64>> =
-            architectures.functions.par_iter().map(|graph| statistics(graph, space.vocabulary())).collect();
+            architectures.functions.par_iter().map(|graph| with_order(graph, space.vocabulary())).collect();
         let scaler = Scaler::new(&statistics);
         let features = Mutex::new(scaler.apply(&statistics));
         let mut rows = vec![Vec::new(); architectures.functions.len()];

@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod pareto;
 pub mod posterior;
 pub mod problem;
+pub mod reasons;
 pub mod surrogate;
 
 pub use candidates::Pool;

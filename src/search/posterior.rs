@@ -1,21 +1,26 @@
 //! Recommendation: the cell that the search ends with.
 //!
 //! A measured label is the cell's worth and noise, and the highest of a hundred is high by noise as well. The mean of the
-//! surrogate's posterior at a measured cell weighs its label against what the other labels say of it.
+//! surrogate's posterior at a measured cell weighs its label against what the other labels say of it. What the posterior
+//! leaves unexplained of a label is noise in part, and in part worth of the cell's own that its statistics do not tell.
 
 use super::guided::Guided;
 use super::{Objective, Pool, Query, measured};
 use crate::error::Result;
 use crate::metrics::descending;
 
+/// Share of the unexplained part of a label that counts as the cell's own.
+const OWN: f64 = 0.5;
+
 /// What is thought of a queried cell in the end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// Place of the query.
     pub place: usize,
-    /// Mean of the posterior, in normal scores; more is better.
+    /// Expected worth in normal scores: mean of the posterior and half of what it leaves unexplained of the label; more is
+    /// better.
     pub mean: f64,
-    /// Its standard deviation.
+    /// Standard deviation of the posterior.
     pub deviation: f64,
 }
 
@@ -32,7 +37,7 @@ pub fn recommend(guided: &mut Guided, pool: &Pool, past: &[Query], objective: &O
     let belief = insight.fitted[0].marginal(&pool.batch(&cells));
     let judged = values.iter().enumerate().map(|(index, (place, _))| Judgement {
         place: *place,
-        mean: belief.mean[index],
+        mean: belief.mean[index] + OWN * (insight.scores[0][index] - belief.mean[index]),
         deviation: belief.deviation[index],
     });
     let judged: Vec<Judgement> = judged.collect();

@@ -37,6 +37,8 @@ pub struct Marginal {
     pub mean: Vec<f64>,
     /// Standard deviation.
     pub deviation: Vec<f64>,
+    /// Variance of a measurement's noise.
+    pub noise: f64,
 }
 
 /// A belief about a few cells together.
@@ -158,12 +160,13 @@ impl Fitted {
         match own {
             Some(mut belief) => {
                 blend(&mut belief.mean, &members);
-                Marginal { mean: belief.mean, deviation: belief.variance.into_iter().map(f64::sqrt).collect() }
+                let deviation = belief.variance.into_iter().map(f64::sqrt).collect();
+                Marginal { mean: belief.mean, deviation, noise: self.noise() }
             }
             None => {
                 let mean = over_members(&members);
                 let deviation = |place: usize| covariance_of(&members, &mean, place, place).sqrt();
-                Marginal { deviation: (0..mean.len()).map(deviation).collect(), mean }
+                Marginal { deviation: (0..mean.len()).map(deviation).collect(), mean, noise: self.noise() }
             }
         }
     }
@@ -177,15 +180,25 @@ impl Fitted {
                 let mut mean = process.believe(&batch.features).mean;
                 blend(&mut mean, &members);
                 let covariance = process.covariance(&batch.features);
-                Joint { mean, covariance, noise: process.noise * process.amplitude, members }
+                Joint { mean, covariance, noise: self.noise(), members }
             }
             None => {
                 let mean = over_members(&members);
                 let count = mean.len();
                 let entry = |place: usize| covariance_of(&members, &mean, place / count, place % count);
-                Joint { covariance: (0..count * count).map(entry).collect(), mean, noise: 0.0, members }
+                Joint { covariance: (0..count * count).map(entry).collect(), mean, noise: self.noise(), members }
             }
         }
+    }
+
+    /// The ensemble, where there is one.
+    pub fn network(&self) -> Option<&Weights> {
+        self.network.as_ref()
+    }
+
+    /// Variance of a measurement's noise; 0 without a process.
+    fn noise(&self) -> f64 {
+        self.process.as_ref().map_or(0.0, |process| process.noise * process.amplitude)
     }
 
     /// Standardised scores of every member, `[E][m]`.
