@@ -9,6 +9,7 @@ use super::optimizer::{AdamW, schedule};
 use super::refine::refine;
 use super::set::TrainingSet;
 use crate::config::Config;
+use crate::device::upload;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
@@ -309,7 +310,7 @@ impl<'a> Group<'a> {
     /// Indices and values as tensors [E, rows].
     fn upload(&self, indices: &[i64], values: &[f64], rows: usize) -> (Tensor, Tensor) {
         let shape = [self.members.len() as i64, rows as i64];
-        let place = |tensor: Tensor| tensor.view(shape).to_device(self.trainer.device);
+        let place = |tensor: Tensor| upload(&tensor.view(shape), self.trainer.device);
         (place(Tensor::from_slice(indices)), place(Tensor::from_slice(values).to_kind(self.trainer.kind)))
     }
 
