@@ -44,7 +44,7 @@ class CarlPredictor:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             with open(folder / "table.csv", "w", newline="") as file:
-                writer = csv.writer(file)
+                writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(["arch", "label"])
                 writer.writerows((self.encode(arch), repr(float(label))) for arch, label in zip(xtrain, labels))
                 writer.writerows((self.encode(arch), "") for arch in self.unlabelled)
