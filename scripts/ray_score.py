@@ -148,7 +148,7 @@ def main():
     parser.add_argument("--start", type=int, default=0)
     parser.add_argument("--stop", type=int, help="default: the end of the space")
     parser.add_argument("--part", type=int, default=1_000_000, help="ids a file")
-    parser.add_argument("--batch", type=int, default=1024, help="ids a pass")
+    parser.add_argument("--batch", type=int, help="ids a pass; default: 256, on GPUs 8192")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--gpus", type=float, default=0, help="GPUs a worker, may be a fraction")
     parser.add_argument("--top", type=int, default=100)
@@ -157,6 +157,7 @@ def main():
     job = vars(parser.parse_args())
     total = carl_ids.size(job["space"])
     job["stop"] = total if job["stop"] is None else job["stop"]
+    job["batch"] = (8192 if job["gpus"] else 256) if job["batch"] is None else job["batch"]
     if not 0 <= job["start"] < job["stop"] <= total or min(job["part"], job["batch"], job["workers"]) < 1:
         parser.error(f"ids go from 0 to {total}, part, batch and workers from 1")
     folder, address = job["folder"].absolute(), job.pop("address")
