@@ -86,9 +86,9 @@ fn keys_of_whole_tables() {
 
 #[test]
 fn programs_in_python() {
-    let imports = Command::new(python()).args(["-c", "import torch, numpy, ray, pyarrow"]).output();
+    let imports = Command::new(python()).args(["-c", "import torch, numpy, pyarrow, ray.data"]).output();
     if !imports.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {} lacks torch, numpy, ray or pyarrow; run scripts/setup.sh --full", python().display());
+        eprintln!("skipped: {} lacks torch, numpy, ray[data] or pyarrow; run scripts/setup.sh --full", python().display());
         return;
     }
     let status = Command::new(python())
