@@ -88,7 +88,10 @@ fn keys_of_whole_tables() {
 fn programs_in_python() {
     let imports = Command::new(python()).args(["-c", "import torch, numpy, pyarrow, ray.data"]).output();
     if !imports.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {} lacks torch, numpy, ray[data] or pyarrow; run scripts/setup.sh --full", python().display());
+        eprintln!(
+            "skipped: {} lacks torch, numpy, ray[data] or pyarrow; run scripts/setup.sh --full",
+            python().display()
+        );
         return;
     }
     let status = Command::new(python())
