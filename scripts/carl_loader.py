@@ -1,14 +1,19 @@
 """Architecture strings -> the input tensors of an exported program (`carl export`), in numpy.
 
 The same canonical form as in the Rust loader: dead nodes go, identities become edges, nodes are put into the one order
-that all isomorphic graphs share. Spaces: nasbench101, nasbench201, transnas101-micro, nasbench-macro.
+that all isomorphic graphs share. Spaces: all but nats-size and dag.
 
     operations, adjacency, mask = load(["|nor_conv_3x3~0|+..."], "nasbench201")     # [B, N, V] [B, N, N] [B, N]
+
+Graphs and keys need nothing but Python.
+
+    python carl_loader.py SPACE < TEXTS         the key of every line, numbers joined by spaces
 """
 import functools
 import itertools
-
-import numpy as np
+import json
+import re
+import sys
 
 COMPUTE, INPUT, OUTPUT, IDENTITY, ABSENT = range(5)
 EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
@@ -19,7 +24,19 @@ ROLES = {
     "nasbench201": [INPUT, OUTPUT, ABSENT, IDENTITY, COMPUTE, COMPUTE, COMPUTE],
     "transnas101-micro": [INPUT, OUTPUT, ABSENT, IDENTITY, COMPUTE, COMPUTE, COMPUTE],
     "nasbench-macro": [INPUT, OUTPUT, IDENTITY] + 6 * [COMPUTE],
+    "darts": [INPUT, OUTPUT, ABSENT, IDENTITY] + 8 * [COMPUTE] + 3 * [INPUT] + 2 * [COMPUTE],
+    "nasbench-graph": [INPUT, OUTPUT] + 8 * [COMPUTE] + [IDENTITY],
+    "nasbench-nlp": [INPUT, OUTPUT] + 9 * [COMPUTE] + 3 * [INPUT] + 3 * [COMPUTE],
 }
+OPERATIONS_DARTS = (
+    "none skip_connect max_pool_3x3 avg_pool_3x3 sep_conv_3x3 sep_conv_5x5 dil_conv_3x3 dil_conv_5x5".split()
+)
+OPERATIONS_GRAPH = "gat gcn gin cheb sage arma graph fc skip".split()
+OPERATIONS_NLP = (
+    "linear blend elementwise_prod elementwise_sum activation_tanh activation_sigm activation_leaky_relu".split()
+)
+# DARTS: a skip that halves the map, a node's part in a cell's output, the inputs and the end of both cells.
+FACTORIZED, PART, DARTS_INPUTS, DARTS_ENDS = 10, 11, [[0, 12], [13, 14]], [15, 16]
 
 
 def line_graph(ids):
@@ -66,7 +83,73 @@ def parse_101(text):
     return ["IO31M".index(letter) for letter in letters], [p for p, bit in zip(pairs, bits) if bit == "1"]
 
 
+def darts_tokens(text):
+    """Names and inputs of the eight operations of both cells."""
+    if text.lstrip().startswith("Genotype"):
+        tokens = re.findall(r"[(]\s*['\"](\w+)['\"]\s*,\s*(\d)\s*[)]", text)
+        cells = [tokens[:8], tokens[8:]]
+    else:
+        cells = [[token.split("~") for token in cell.split(":")[1].split(" ")] for cell in text.split(";")]
+    if [len(cell) for cell in cells] != [8, 8]:
+        raise ValueError(f"not a pair of DARTS cells: {text!r}")
+    return [[(name, int(place)) for name, place in cell] for cell in cells]
+
+
+def parse_darts(text):
+    operations, pairs, ends = [], [], []
+    for cell, tokens in enumerate(darts_tokens(text)):
+        first = len(operations)
+        # What gives to each feature map: an input, or the two operations of a node.
+        givers = [[first], [first + 1]] + [[first + 2 + 2 * node, first + 3 + 2 * node] for node in range(4)]
+        operations += DARTS_INPUTS[cell]
+        for place, (name, source) in enumerate(tokens):
+            halves = cell == 1 and source < 2 and name == "skip_connect"
+            operations.append(FACTORIZED if halves else 2 + OPERATIONS_DARTS.index(name))
+            pairs += [(giver, first + 2 + place) for giver in givers[source]]
+        for node in range(4):
+            pairs += [(giver, len(operations)) for giver in givers[2 + node]] + [(len(operations), first + 14)]
+            operations.append(PART)
+        ends.append(len(operations))
+        operations.append(DARTS_ENDS[cell])
+    return operations + [1], pairs + [(end, len(operations)) for end in ends]
+
+
+def parse_graph(text):
+    topology, names = text.split(":")
+    operations = [2 + OPERATIONS_GRAPH.index(name) for name in names.split(" ")]
+    if len(operations) != 4 or len(topology) != 4:
+        raise ValueError(f"not a NAS-Bench-Graph architecture: {text!r}")
+    pairs = [(int(digit), node) for node, digit in enumerate(topology, 1)]
+    return [0, *operations, 1], pairs + [(node, 5) for node in range(1, 5) if str(node) not in topology]
+
+
+def parse_nlp(text):
+    recipe = json.loads(text)
+    place = {name: k for k, name in enumerate([*recipe, "x", "h_prev_0", "h_prev_1", "h_prev_2"])}
+    operations = [2 + OPERATIONS_NLP.index(node["op"]) for node in recipe.values()] + [0, 11, 12, 13]
+    pairs = []
+    for name, node in recipe.items():
+        for argument, source in enumerate(node["input"]):
+            # A node tells which input of a blend it is: gate, first, second.
+            between = {0: 9, 2: 10}.get(argument) if node["op"] == "blend" else None
+            if between:
+                pairs += [(place[source], len(operations)), (len(operations), place[name])]
+                operations.append(between)
+            else:
+                pairs.append((place[source], place[name]))
+    output = len(operations)
+    operations.append(1)
+    for state in range(3):
+        if f"h_new_{state}" in recipe:
+            pairs += [(place[f"h_new_{state}"], len(operations)), (len(operations), output)]
+            operations.append(14 + state)
+    return operations, pairs
+
+
 PARSE = {
+    "darts": parse_darts,
+    "nasbench-graph": parse_graph,
+    "nasbench-nlp": parse_nlp,
     "nasbench101": parse_101,
     "nasbench201": parse_201,
     "transnas101-micro": parse_transnas,
@@ -108,18 +191,38 @@ def reduce(operations, pairs, roles):
     return [operations[node] for node in place], {(place[a], place[b]): n for (a, b), n in links.items()}
 
 
-def refine(colours, around):
-    """Splits colours by what is around their nodes; a colour is the number of nodes of lower colours."""
-    while True:
-        sight = [
-            (colours[node], sorted((out, n, colours[other]) for out, n, other in edges))
-            for node, edges in enumerate(around)
-        ]
-        ranked = sorted(sight)
-        new = [ranked.index(value) for value in sight]
-        if new == colours:
-            return colours
-        colours = new
+def split(order, colours, start, end, sight):
+    """Gives the nodes at start..end of `order` new colours wherever `sight` differs from the node before."""
+    colour = start
+    for place in range(start, end):
+        if place > start and sight[order[place - 1]] != sight[order[place]]:
+            colour = place
+        colours[order[place]] = colour
+    return colour > start
+
+
+def groups(order, colours):
+    """Start and end of every run of one colour; what is split behind the current run is seen as split."""
+    start = 0
+    while start < len(order):
+        end = start + 1
+        while end < len(order) and colours[order[end]] == start:
+            end += 1
+        yield start, end
+        start = end
+
+
+def refine(order, colours, around):
+    """Splits colours by what is around their nodes; a colour is the place in `order` at which it starts."""
+    changed = True
+    while changed:
+        changed = False
+        for start, end in groups(order, colours):
+            if end - start > 1:
+                nodes = order[start:end]
+                sight = {a: sorted((out, n, colours[b]) for out, n, b in around[a]) for a in nodes}
+                order[start:end] = sorted(nodes, key=sight.__getitem__)
+                changed |= split(order, colours, start, end, sight)
 
 
 def canonical(operations, links):
@@ -127,30 +230,40 @@ def canonical(operations, links):
     count = len(operations)
     depth = [0] * count
     for _ in range(count):
+        before = list(depth)
         for a, b in links:
             depth[b] = max(depth[b], depth[a] + 1)
+        if depth == before:
+            break
     around = [[] for _ in range(count)]
     for (a, b), n in links.items():
         around[a].append((True, n, b))
         around[b].append((False, n, a))
-    start = sorted(zip(depth, operations))
+    around = [sorted(edges) for edges in around]
+    start = list(zip(depth, operations))
+    order, colours = sorted(range(count), key=start.__getitem__), [0] * count
+    split(order, colours, 0, count, start)
     best = None
-    stack = [[start.index(value) for value in zip(depth, operations)]]
+    stack = [(order, colours)]
     while stack:
-        colours = refine(stack.pop(), around)
-        shared = next((c for c in sorted(colours) if colours.count(c) > 1), None)
+        order, colours = stack.pop()
+        refine(order, colours, around)
+        shared = next(((a, b) for a, b in groups(order, colours) if b - a > 1), None)
         if shared is None:
             edges = sorted((colours[a], colours[b], n) for (a, b), n in links.items())
             if best is None or edges < best[1]:
-                best = colours, edges
+                best = order, edges
             continue
-        nodes = [node for node in range(count) if colours[node] == shared]
+        nodes = order[slice(*shared)]
         # Nodes with the very same neighbours can be swapped at will.
-        twins = all(sorted(around[node]) == sorted(around[nodes[0]]) for node in nodes)
+        twins = all(around[node] == around[nodes[0]] for node in nodes)
         for chosen in nodes[:1] if twins else nodes:
-            stack.append([c + 1 if c == shared and node != chosen else c for node, c in enumerate(colours)])
-    order = sorted(range(count), key=lambda node: best[0][node])
-    return [operations[node] for node in order], best[1]
+            ordered, coloured = list(order), list(colours)
+            ordered[slice(*shared)] = [chosen] + [node for node in nodes if node != chosen]
+            for node in nodes:
+                coloured[node] = shared[0] + (node != chosen)
+            stack.append((ordered, coloured))
+    return [operations[node] for node in best[0]], best[1]
 
 
 @functools.lru_cache(maxsize=1 << 18)
@@ -164,8 +277,16 @@ def graph(text, space):
     return _ordered(tuple(operations), tuple(sorted(links.items())))
 
 
+def key(text, space):
+    """Equal for two architectures exactly when they compute the same function; the key of the Rust loader."""
+    operations, edges = graph(text, space)
+    return [len(operations), *operations, *(x for a, b, n in edges for x in (a, b, n & 0xFFFF, n >> 16))]
+
+
 def load(texts, space):
     """Input tensors of the architectures: operations [B, N, V], adjacency [B, N, N], mask [B, N], float32."""
+    import numpy as np
+
     graphs = [graph(text, space) for text in texts]
     nodes = max(len(operations) for operations, _ in graphs)
     one_hot = np.zeros((len(graphs), nodes, len(ROLES[space])), np.float32)
@@ -179,21 +300,6 @@ def load(texts, space):
     return one_hot, adjacency, mask
 
 
-# Spaces whose architectures are numbers with a digit a place: first digit slowest, as `carl predict --all` lists them.
-CHOICES = {"nasbench201": (5, 6), "transnas101-micro": (4, 6), "nasbench-macro": (3, 8)}
-
-
-def size(space):
-    base, places = CHOICES[space]
-    return base**places
-
-
-def decode(number, space):
-    """The architecture of an id, 0 <= id < size(space)."""
-    base, places = CHOICES[space]
-    digits = [number // base ** (places - 1 - place) % base for place in range(places)]
-    if space == "nasbench201":
-        a, b, c, d, e, f = (OPERATIONS_201[digit] for digit in digits)
-        return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
-    text = "".join(map(str, digits))
-    return text if space == "nasbench-macro" else f"64-41414-{text[0]}_{text[1:3]}_{text[3:]}"
+if __name__ == "__main__":
+    for line in sys.stdin:
+        print(*key(line.rstrip("\n"), sys.argv[1]))

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv with LibTorch (the torch package of PyPI) and fetches the default data. Safe to run again: what is there stays.
-#   scripts/setup.sh           CPU set where there is no NVIDIA driver (1.3 GB), else the full set (4.9 GB)
-#   scripts/setup.sh --full    the full set: CUDA, and Python's torch for scripts/reference
+#   scripts/setup.sh           CPU set where there is no NVIDIA driver (1.3 GB), else the full set (5.2 GB)
+#   scripts/setup.sh --full    the full set: CUDA, and what the Python programs of scripts/ need (torch, numpy, ray)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch=2.11.0
+ray=2.60.0
 cpu_set=("torch==$torch" "nvidia-cuda-runtime==13.0.96" "nvidia-cuda-cupti==13.0.85")
 wheels=(
   "analog-nasbench==0.1.3 analog_nasbench-0.1.3-py3-none-any.whl f7d4e56e416d249d25555b867a6d7c72886fa9d85a49bd1870708acbf5ee6fe2"
@@ -30,7 +31,7 @@ command -v c++ >/dev/null || die "a C++ compiler is missing: install g++ or clan
 
 have=none
 [ -f .venv/set ] && have=$(cat .venv/set)
-if [ "$have" = "$torch full" ] || { [ "$have" = "$torch cpu" ] && [ "$full" = no ]; }; then
+if [ "$have" = "$torch full $ray" ] || { [ "${have%% *}" = "$torch" ] && [ "$full" = no ]; }; then
   say "LibTorch $torch is there (.venv)"
 else
   need=$([ "$full" = yes ] && echo 12 || echo 4)
@@ -38,9 +39,9 @@ else
   [ "$free" -ge "$need" ] || die "$need GB of free disk are needed here, $free GB are left"
   python3 -m venv .venv
   if [ "$full" = yes ]; then
-    say "installing torch $torch with CUDA from PyPI, 4.9 GB on disk"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "torch==$torch" numpy
-    kind=full
+    say "installing torch $torch with CUDA from PyPI, 5.2 GB on disk"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "torch==$torch" numpy "ray[data]==$ray"
+    kind="full $ray"
   else
     say "installing torch $torch for CPU from PyPI, 1.3 GB on disk"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "${cpu_set[@]}"

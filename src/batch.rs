@@ -1,5 +1,6 @@
 //! Loader: rayon writes graphs into padded tensors, operations [B, N, V], adjacency [B, N, N], mask [B, N].
 
+use crate::device::upload;
 use crate::graph::Graph;
 use crate::model::frame::Graphs;
 use rayon::prelude::*;
@@ -52,7 +53,7 @@ impl Padded {
     pub fn to_graphs(&self, kind: Kind, device: Device) -> Graphs {
         let (b, n, v) = (self.count as i64, self.nodes as i64, self.vocabulary as i64);
         let tensor =
-            |values: &[f32], shape: &[i64]| Tensor::from_slice(values).view(shape).to_kind(kind).to_device(device);
+            |values: &[f32], shape: &[i64]| upload(&Tensor::from_slice(values).view(shape).to_kind(kind), device);
         Graphs::shared(
             &tensor(&self.operations, &[b, n, v]),
             &tensor(&self.adjacency, &[b, n, n]),

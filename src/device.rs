@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result, Stage};
 use std::path::PathBuf;
-use tch::Device;
+use tch::{Device, Tensor};
 
 /// What was found of CUDA.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,6 +83,15 @@ pub fn select(name: &str) -> Result<Device> {
         ),
         (true, Ok(()), 0) => fail("CUDA is loaded but sees no device", "check nvidia-smi, or use --device cpu"),
         (true, Ok(()), count) => fail(&format!("there are only {count} devices"), "use a lower number"),
+    }
+}
+
+/// `tensor`, which is in host memory, on `device`. To a GPU it goes from pinned memory without waiting: work that is queued
+/// there later finds it.
+pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
+    match device {
+        Device::Cuda(_) => tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false),
+        _ => tensor.to_device(device),
     }
 }
 

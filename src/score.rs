@@ -18,6 +18,8 @@ use tch::{Device, Kind, Tensor};
 const CPU_CHUNK: usize = 512;
 /// Graphs a chunk on a GPU.
 const GPU_CHUNK: usize = 8192;
+/// Worker threads of a GPU: while one waits for it, the other fills the next tensors.
+const GPU_WORKERS: usize = 2;
 
 /// Trained members, ready to score.
 #[derive(Debug)]
@@ -90,7 +92,7 @@ impl Scorer {
             Device::Cpu => Engine::Cpu(Box::new(weights.fused())),
             _ => Engine::Gpu(Box::new(weights.ensemble(0, weights.members() as i64, device))),
         };
-        let count = if device == Device::Cpu { threads.max(1) } else { 1 };
+        let count = if device == Device::Cpu { threads.max(1) } else { GPU_WORKERS };
         let engines = tch::no_grad(|| (0..count).map(engine).map(Mutex::new).collect());
         let reliance = weights.calibration.reliance;
         Scorer { members: weights.members(), vocabulary: weights.vocabulary, device, reliance, engines }

@@ -10,6 +10,7 @@ use carl::random::Random;
 use carl::score::{Scorer, Weights};
 use carl::source::Silent;
 use carl::space;
+use std::io::Write;
 use tch::{Device, Kind};
 
 /// Canonical graphs drawn from a space, and the space's number of operations and output id.
@@ -88,4 +89,33 @@ fn a_score_does_not_depend_on_its_company_or_on_threads() {
     for row in [0, 1, 777, 1_999] {
         assert_eq!(base[2 * row..2 * row + 2], scorer.scores(&all[row..=row], &Silent));
     }
+}
+
+#[test]
+fn memory_does_not_grow_with_the_rows() {
+    // No other test of this file has child processes, whose peak the kernel keeps.
+    let folder = tempfile::tempdir().unwrap();
+    let space = space::open("nasbench201", None).unwrap();
+    let body: String = space.enumerate().unwrap().map(|cell| space.print(&cell) + "\n").collect();
+    let peak = |repeats: usize| {
+        let (input, output) = (folder.path().join("rows.csv"), folder.path().join("scores.csv"));
+        // Written piece by piece: what this process holds counts for a child that it starts.
+        let mut file = std::fs::File::create(&input).unwrap();
+        file.write_all(b"arch\n").unwrap();
+        (0..repeats).for_each(|_| file.write_all(body.as_bytes()).unwrap());
+        let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference");
+        let result = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
+            .args(["predict", reference, "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()])
+            .output()
+            .unwrap();
+        assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
+        // SAFETY: the structure is plain numbers, for which zeroes are valid, and the call only fills it.
+        unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            assert_eq!(libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage), 0);
+            usage.ru_maxrss as f64
+        }
+    };
+    let (few, many) = (peak(20), peak(80));
+    assert!(many < 1.1 * few, "{few} kB for 312,500 rows, {many} kB for 1,250,000");
 }

@@ -13,6 +13,7 @@ pub mod head;
 pub mod intervention;
 pub mod layers;
 pub mod noise;
+pub mod operations;
 pub mod parameters;
 
 use crate::config::ModelOptions;

@@ -54,7 +54,7 @@ impl Rows {
 
 fn damaged(path: &Path, error: &ParquetError) -> Error {
     let error = Error::new(Stage::Table, format!("not a Parquet file that can be read: {error}")).file(path);
-    error.hint("write it without compression, or with snappy or gzip")
+    error.hint("write it without compression, or with snappy, gzip or zstd")
 }
 
 /// A value as a field: lists become words, pairs of numbers become edges, as in JSON Lines.
@@ -217,6 +217,31 @@ mod tests {
             assert_eq!((found, fields), (number as u64 + 1, csv::StringRecord::from(expected.to_vec())));
         }
         assert!(rows.next_row(&path).unwrap().is_some() && rows.next_row(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn compressed_files_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.parquet");
+        let cells = ["a", "b", "b"];
+        let column = Column::Text(cells.map(str::to_string).to_vec());
+        let gzip = Compression::GZIP(Default::default());
+        for compression in [Compression::UNCOMPRESSED, Compression::SNAPPY, gzip, Compression::ZSTD(Default::default())]
+        {
+            let schema = Type::group_type_builder("t").with_fields(vec![Arc::new(column.schema("arch").unwrap())]);
+            let properties = WriterProperties::builder().set_compression(compression).build();
+            let pipe = Pipe::default();
+            let mut writer =
+                SerializedFileWriter::new(pipe.clone(), Arc::new(schema.build().unwrap()), Arc::new(properties))
+                    .unwrap();
+            write_group(&mut writer, std::slice::from_ref(&column)).unwrap();
+            writer.close().unwrap();
+            pipe.drain(&mut File::create(&path).unwrap()).unwrap();
+            let (_, mut rows) = Rows::open(&path).unwrap();
+            for cell in cells {
+                assert_eq!(&rows.next_row(&path).unwrap().unwrap().1[0], cell, "{compression:?}");
+            }
+        }
     }
 
     #[test]

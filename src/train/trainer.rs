@@ -9,6 +9,7 @@ use super::optimizer::{AdamW, schedule};
 use super::refine::refine;
 use super::set::TrainingSet;
 use crate::config::Config;
+use crate::device::upload;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
@@ -22,7 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
 
-/// Number of members in a group on the CPU, whatever the number of threads: kernels round the end of a tensor otherwise
+/// Most members of a group on the CPU, whatever the number of threads: kernels round the end of a tensor otherwise
 /// than its middle, so that only equal groups give equal bits. More members would not fit the caches.
 const GROUP: usize = 3;
 
@@ -141,8 +142,7 @@ impl<'a> Trainer<'a> {
             Device::Cpu => GROUP,
             _ => members,
         };
-        let all: Vec<usize> = (0..members).collect();
-        all.chunks(size).map(<[usize]>::to_vec).collect()
+        balanced(members, size)
     }
 
     /// Trained members of `state`, with the scale of their scores on their training rows. After the last epoch, masks are
@@ -309,7 +309,7 @@ impl<'a> Group<'a> {
     /// Indices and values as tensors [E, rows].
     fn upload(&self, indices: &[i64], values: &[f64], rows: usize) -> (Tensor, Tensor) {
         let shape = [self.members.len() as i64, rows as i64];
-        let place = |tensor: Tensor| tensor.view(shape).to_device(self.trainer.device);
+        let place = |tensor: Tensor| upload(&tensor.view(shape), self.trainer.device);
         (place(Tensor::from_slice(indices)), place(Tensor::from_slice(values).to_kind(self.trainer.kind)))
     }
 
@@ -364,6 +364,13 @@ impl<'a> Group<'a> {
     }
 }
 
+/// 0 .. `members` in as few groups of at most `most` as can be, of sizes that differ by one at most.
+fn balanced(members: usize, most: usize) -> Vec<Vec<usize>> {
+    let groups = members.div_ceil(most);
+    let start = |group: usize| group * (members / groups) + group.min(members % groups);
+    (0..groups).map(|group| (start(group)..start(group + 1)).collect()).collect()
+}
+
 /// Steps an epoch and rows a step: `rows` in equal batches of about `batch`. Fewer rows than steps are left out of an epoch.
 pub fn batches(rows: usize, batch: usize) -> (usize, usize) {
     let steps = ((rows as f64 / batch as f64).round() as usize).clamp(1, rows / 2);
@@ -389,4 +396,18 @@ pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
         .map(|(part, leaf)| if part.defined() { part.shallow_clone() } else { leaf.zeros_like() }.view([members, -1]))
         .collect();
     Tensor::cat(&rows, 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_of_like_size() {
+        for (members, sizes) in [(1, vec![1]), (4, vec![2, 2]), (5, vec![3, 2]), (10, vec![3, 3, 2, 2])] {
+            let groups = balanced(members, 3);
+            assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), sizes);
+            assert_eq!(groups.concat(), (0..members).collect::<Vec<_>>());
+        }
+    }
 }
