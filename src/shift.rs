@@ -47,7 +47,9 @@ impl FromStr for Shift {
         let wrong = |message: String| Error::new(Stage::Usage, message).hint(Shift::FORMS);
         match (kind, of) {
             ("low", "") => Ok(Shift::Low),
-            ("small" | "few" | "without" | "trace", "") => Err(wrong(format!("shift `{kind}` needs a name behind a colon"))),
+            ("small" | "few" | "without" | "trace", "") => {
+                Err(wrong(format!("shift `{kind}` needs a name behind a colon")))
+            }
             ("small", column) => Ok(Shift::Small(column.to_string())),
             ("few", operation) => Ok(Shift::Few(operation.to_string())),
             ("without", operation) => Ok(Shift::Without(operation.to_string())),
@@ -56,7 +58,9 @@ impl FromStr for Shift {
                 _ => Err(wrong(format!("shift `trace` takes a number of queries, not `{queries}`"))),
             },
             ("low", _) => Err(wrong("shift `low` takes no name".to_string())),
-            (kind, _) => Err(wrong(format!("unknown shift {}", suggest(kind, ["small", "low", "few", "without", "trace"])))),
+            (kind, _) => {
+                Err(wrong(format!("unknown shift {}", suggest(kind, ["small", "low", "few", "without", "trace"]))))
+            }
         }
     }
 }

@@ -16,7 +16,12 @@ const EMBEDDING: &str = "encoder.embedding.weight";
 ///
 /// # Errors
 /// A model of another shape; an operation that the weights do not know.
-pub fn transfer(weights: &Weights, names: &[String], options: &ModelOptions, vocabulary: &Vocabulary) -> Result<Tensor> {
+pub fn transfer(
+    weights: &Weights,
+    names: &[String],
+    options: &ModelOptions,
+    vocabulary: &Vocabulary,
+) -> Result<Tensor> {
     same_shape(&weights.options, options)?;
     let row = |name: &String| {
         let place = names.iter().position(|known| known == name).ok_or_else(|| {
