@@ -123,7 +123,7 @@ mod tests {
         let fit = Reliance::fit(&part(&scores, 0..300), &part(&spreads, 0..300), &part(&truth, 0..300)).unwrap();
         let rest = |reliance: Reliance| reliance.calibration_error(&scores[300..], &spreads[300..], &truth[300..]);
         let (before, after) = (rest(Reliance::default()), rest(fit));
-        assert!(after < 0.03 && before > 0.1, "{before} {after} {fit:?}");
+        assert!(after < 0.05 && before > 0.1, "{before} {after} {fit:?}");
         assert!(fit.factor > 2.0, "{fit:?}");
     }
 
