@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Result, Stage};
 use std::path::PathBuf;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// What was found of CUDA.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,13 +93,6 @@ pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
         Device::Cuda(_) => tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false),
         _ => tensor.to_device(device),
     }
-}
-
-/// The memory of a contiguous float tensor on the CPU; for the time of the borrow LibTorch must not be given it.
-pub fn floats(tensor: &mut Tensor) -> &mut [f32] {
-    assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu);
-    // SAFETY: the tensor has so many floats in host memory, and the exclusive borrow keeps LibTorch away from them.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
 /// The folder that LibTorch was loaded from, read from this process's memory map.

@@ -11,7 +11,6 @@ use super::ensemble::Calibration;
 use super::parameters::Slot;
 use super::{Carl, layers::EPSILON};
 use crate::config::{Convolution, Mask, ModelOptions, Readout};
-use crate::device::floats;
 use crate::graph::{Graph, MAX_NODES};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
@@ -130,7 +129,7 @@ impl Fused {
                 self.forward(index);
                 let member = &self.members[index];
                 for (graph, hidden) in
-                    floats(&mut self.memory.hidden).chunks_exact(member.head_output.len()).enumerate().take(count)
+                    values(&mut self.memory.hidden).chunks_exact(member.head_output.len()).enumerate().take(count)
                 {
                     let sum: f32 = (hidden.iter().zip(&member.head_bias).zip(&member.head_output))
                         .map(|((x, bias), weight)| (x + bias).max(0.0) * weight)
@@ -148,7 +147,7 @@ impl Fused {
         let member = &members[index];
         let hidden = options.hidden as usize;
         let terms = member.layers.first().map_or(0, |layer| layer.bias.len());
-        let h = floats(&mut memory.h);
+        let h = values(&mut memory.h);
         for (row, &operation) in h.chunks_exact_mut(hidden).zip(&block.operations) {
             row.copy_from_slice(&member.embedding[operation as usize * hidden..][..hidden]);
         }
@@ -156,22 +155,22 @@ impl Fused {
         memory.counts.extend(block.edges.iter().map(|edge| edge.2));
         for (place, layer) in member.layers.iter().enumerate() {
             if place == 0 {
-                let rows = floats(&mut memory.terms).chunks_exact_mut(terms);
+                let rows = values(&mut memory.terms).chunks_exact_mut(terms);
                 for (row, &operation) in rows.zip(&block.operations) {
                     row.copy_from_slice(&member.first_terms[operation as usize * terms..][..terms]);
                 }
             } else {
                 let _ = memory.h.mm_out(&memory.terms, &layer.weight);
             }
-            let (terms, h) = (floats(&mut memory.terms), floats(&mut memory.h));
+            let (terms, h) = (values(&mut memory.terms), values(&mut memory.h));
             convolve(block, layer, &memory.counts, terms, h, &mut memory.row);
         }
-        let (h, masked) = (floats(&mut memory.h), floats(&mut memory.masked));
+        let (h, masked) = (values(&mut memory.h), values(&mut memory.masked));
         mask(block, member, options.mask, h, masked, &mut memory.logits, &mut memory.counts);
         let _ = memory.masked.mm_out(&memory.terms, &member.critical.weight);
-        let (terms, h) = (floats(&mut memory.terms), floats(&mut memory.h));
+        let (terms, h) = (values(&mut memory.terms), values(&mut memory.h));
         convolve(block, &member.critical, &memory.counts, terms, h, &mut memory.row);
-        let parts = floats(&mut memory.parts);
+        let parts = values(&mut memory.parts);
         for (graph, part) in parts.chunks_exact_mut(options.readout.len() * hidden).take(block.graphs()).enumerate() {
             let rows = block.starts[graph]..block.starts[graph + 1];
             for (readout, part) in options.readout.iter().zip(part.chunks_exact_mut(hidden)) {
@@ -264,9 +263,16 @@ fn table(embedding: &Tensor, weight: &Tensor, memory: &mut Memory) -> Vec<f32> {
         let count = (operations - start).min(ROWS as i64);
         memory.h.narrow(0, 0, count).copy_(&embedding.narrow(0, start, count));
         let _ = memory.h.mm_out(&memory.terms, weight);
-        found.extend_from_slice(&floats(&mut memory.terms)[..(count * columns) as usize]);
+        found.extend_from_slice(&values(&mut memory.terms)[..(count * columns) as usize]);
     }
     found
+}
+
+/// The memory of a contiguous float tensor that nothing else refers to.
+fn values(tensor: &mut Tensor) -> &mut [f32] {
+    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float);
+    // SAFETY: the tensor owns so many floats on the CPU, and the exclusive borrow keeps LibTorch away from them.
+    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
 }
 
 /// Calls a function in the version that this processor is fastest with. Both compute the same: no multiply-add is contracted.
