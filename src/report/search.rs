@@ -204,7 +204,7 @@ pub fn comparison_rows(strategies: &[(&str, &Summary)], several: bool) -> (&'sta
 
 /// The best cells of a run, the recommended one first.
 pub fn best_rows(run: &RunOutcome, objective: &str) -> (Vec<String>, Vec<Vec<String>>) {
-    let header = ["query", objective, "posterior", "std", "architecture"].map(str::to_string).to_vec();
+    let header = ["query", objective, "worth", "std", "architecture"].map(str::to_string).to_vec();
     let row = |judgement: &crate::search::posterior::Judgement| {
         let query = &run.past[judgement.place];
         let value = query.answer.as_ref().map(|values| values[0]).unwrap_or(f64::NAN);
