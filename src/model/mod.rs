@@ -33,8 +33,6 @@ pub struct Representations {
     pub critical: Tensor,
     /// Redundant parts, [E, B, D].
     pub redundant: Tensor,
-    /// The masks that made them.
-    pub masks: Masks,
 }
 
 /// E models of one shape.
@@ -135,7 +133,6 @@ impl Carl {
         Representations {
             critical: self.extractor.critical(&h, &masks, graphs, &frame, noise),
             redundant: self.extractor.redundant(&h, &masks, graphs, &frame, noise),
-            masks,
         }
     }
 

@@ -31,6 +31,20 @@ impl NoiseBank {
         let masks = Tensor::from_slice(&masks).view([members.len() as i64, length as i64]);
         Some(NoiseBank { masks: masks.to_kind(kind).to_device(device) })
     }
+
+    /// Where a slice of `length` values starts.
+    pub fn draw(&self, length: i64, random: &mut Random) -> i64 {
+        random.below((self.masks.size()[1] - length + 1) as usize) as i64
+    }
+
+    /// `length` values of a member's masks from `start` on; the bank must be floats on the CPU.
+    pub fn slice(&self, member: usize, start: usize, length: usize) -> &[f32] {
+        let columns = self.masks.size()[1] as usize;
+        assert!(self.masks.device() == Device::Cpu && self.masks.kind() == Kind::Float && start + length <= columns);
+        assert!((member as i64) < self.masks.size()[0]);
+        // SAFETY: the tensor is contiguous, has so many floats on the CPU, and nothing writes to it.
+        unsafe { std::slice::from_raw_parts(self.masks.data_ptr().cast::<f32>().add(member * columns + start), length) }
+    }
 }
 
 /// The noise of one forward pass.
@@ -57,7 +71,7 @@ impl<'a> Noise<'a> {
             Noise::On(bank, random) => {
                 let size = x.size();
                 let length: i64 = size[1..].iter().product();
-                let start = random.below((bank.masks.size()[1] - length + 1) as usize) as i64;
+                let start = bank.draw(length, random);
                 x * bank.masks.narrow(1, start, length).view(size.as_slice())
             }
         }

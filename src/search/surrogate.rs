@@ -1,7 +1,6 @@
 //! Surrogate: what a search believes of cells that it has not queried. The Gaussian process on path statistics, the
 //! ensemble of networks, or the mean of both with the process's doubt.
 
-use crate::batch::Padded;
 use crate::config::{Config, SurrogateKind};
 use crate::error::Result;
 use crate::graph::Graph;
@@ -122,7 +121,6 @@ impl<'a> Surrogate<'a> {
                 Tensor::cat(&[&known.features, &others.features.index_select(0, &Tensor::from_slice(&rows))], 0);
             taught.push(teacher.believe(&features).mean);
         }
-        let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
         let member = |index| Member {
             seed: self.seed,
             split: 0,
@@ -131,7 +129,8 @@ impl<'a> Surrogate<'a> {
             labels: labels.to_vec(),
         };
         let set = TrainingSet {
-            graphs: Padded::new(&graphs, nodes, self.vocabulary.len()),
+            graphs: graphs.into_iter().cloned().collect(),
+            vocabulary: self.vocabulary.len(),
             members: (0..config.model.members).map(member).collect(),
             scales: vec![LabelScale { mean: 0.0, scale: 1.0 }],
             taught,

@@ -42,9 +42,10 @@ pub struct LabelScale {
 /// Graphs and members; every member has the same number of rows.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// Every function that some member is trained on or, where a teacher is, may be taught; padded to the largest of the
-    /// data set.
-    pub graphs: Padded,
+    /// Every function that some member is trained on or, where a teacher is, may be taught.
+    pub graphs: Vec<Graph>,
+    /// Number of operations, V.
+    pub vocabulary: usize,
     /// All members of all splits, split by split.
     pub members: Vec<Member>,
     /// Scale of the labels, one a split.
@@ -101,12 +102,23 @@ impl TrainingSet {
             let first: Vec<&Member> = all.iter().step_by(config.model.members).collect();
             taught = teach_all(&graphs, &first, vocabulary)?;
         }
-        let graphs = Padded::new(&graphs, dataset.architectures.nodes(), vocabulary.len());
+        let graphs = graphs.into_iter().cloned().collect();
         let occlusions = match config.loss.counterfactual > 0.0 && config.model.mask == Mask::Attention {
             true => Some(Occlusions::new(&dataset.architectures.functions, config.graph, vocabulary)?),
             false => None,
         };
-        Ok(TrainingSet { graphs, members: all, scales, taught, occlusions })
+        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), members: all, scales, taught, occlusions })
+    }
+
+    /// Nodes of the largest graph.
+    pub fn nodes(&self) -> usize {
+        self.graphs.iter().map(Graph::len).max().unwrap_or(1)
+    }
+
+    /// Its graphs at `places`, padded to the largest of them all.
+    pub fn padded(&self, places: impl IntoIterator<Item = usize>) -> Padded {
+        let graphs: Vec<&Graph> = places.into_iter().map(|place| &self.graphs[place]).collect();
+        Padded::new(&graphs, self.nodes(), self.vocabulary)
     }
 }
 

@@ -7,14 +7,16 @@
 use super::loss::{TERMS, terms};
 use super::optimizer::{AdamW, schedule};
 use super::refine::refine;
-use super::set::TrainingSet;
+use super::set::{Member, TrainingSet};
 use crate::config::Config;
 use crate::device::upload;
 use crate::error::{Error, Result, Stage};
+use crate::graph::Graph;
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
 use crate::model::ensemble::Calibration;
 use crate::model::frame::Graphs;
+use crate::model::fused::trunk::Trunk;
 use crate::model::noise::{Noise, NoiseBank};
 use crate::random::{Purpose, Random};
 use crate::score::Weights;
@@ -68,7 +70,7 @@ impl<'a> Trainer<'a> {
     }
 
     fn vocabulary(&self) -> i64 {
-        self.set.graphs.vocabulary as i64
+        self.set.vocabulary as i64
     }
 
     /// The state before the first step.
@@ -162,15 +164,14 @@ impl<'a> Trainer<'a> {
     fn calibrated(&self, parameters: Tensor) -> Weights {
         let mut weights = Weights {
             options: self.config.model.clone(),
-            vocabulary: self.set.graphs.vocabulary,
+            vocabulary: self.set.vocabulary,
             output: self.output as u16,
             parameters,
             calibration: Calibration::identity(self.set.members.len()),
         };
-        let graphs = self.set.graphs.to_graphs(self.kind, self.device);
         for (index, member) in self.set.members.iter().enumerate() {
-            let rows: Vec<i64> = member.functions.iter().map(|&function| i64::from(function)).collect();
-            let rows = gather(&graphs, &Tensor::from_slice(&rows).unsqueeze(0).to_device(self.device));
+            let rows = self.set.padded(member.functions.iter().map(|&function| function as usize));
+            let rows = rows.to_graphs(self.kind, self.device);
             let scores = tch::no_grad(|| weights.ensemble(index as i64, 1, self.device).model().score(&rows).0);
             let own: Vec<f64> = Vec::try_from(scores.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
                 .expect("a flat tensor of doubles");
@@ -207,35 +208,57 @@ struct Group<'a> {
     epoch: usize,
     model: Carl,
     optimizer: AdamW,
-    graphs: Graphs,
-    bank: Option<NoiseBank>,
+    trunk: Passes,
     log: Vec<EpochLog>,
+}
+
+/// How cells become parts and how their gradient comes back.
+enum Passes {
+    /// Autograd over padded batches, all graphs resident on the device.
+    Padded { graphs: Graphs, bank: Option<NoiseBank> },
+    /// Written out, for the CPU.
+    Fused(Box<Trunk>),
+}
+
+/// Functions of all members in the order in which they are taken, and a value for each.
+struct Rows {
+    functions: Vec<Vec<u32>>, // a list a member
+    indices: Option<Tensor>,  // the same as [E, rows] where batches are gathered on the device
+    values: Tensor,           // [E, rows]
+}
+
+impl Rows {
+    fn part(&self, start: usize, length: usize) -> Rows {
+        let part = |tensor: &Tensor| tensor.narrow(1, start as i64, length as i64);
+        Rows {
+            functions: self.functions.iter().map(|functions| functions[start..start + length].to_vec()).collect(),
+            indices: self.indices.as_ref().map(part),
+            values: part(&self.values),
+        }
+    }
 }
 
 impl<'a> Group<'a> {
     fn new(trainer: &'a Trainer<'a>, members: &'a [usize], state: &State) -> Self {
-        let (config, device) = (trainer.config, trainer.device);
+        let (config, device, set) = (trainer.config, trainer.device, trainer.set);
         let rows: Vec<i64> = members.iter().map(|&member| member as i64).collect();
         let rows = Tensor::from_slice(&rows);
         let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(device);
         let model = Carl::over(&config.model, trainer.vocabulary(), trainer.output, take(&state.parameters), true);
         let mut streams: Vec<Random> = (members.iter())
-            .map(|&member| &trainer.set.members[member])
+            .map(|&member| &set.members[member])
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
             .collect();
-        let (_, size) = batches(trainer.set.members[members[0]].labels.len(), config.train.batch);
-        let size = if trainer.set.taught.is_empty() { size } else { size.max(config.loss.unlabelled) };
-        let largest = (size * trainer.set.graphs.nodes) as i64 * config.model.hidden;
-        Group {
-            trainer,
-            members,
-            epoch: state.epoch,
-            model,
-            optimizer: AdamW::new(take(&state.first), take(&state.second), &config.train),
-            graphs: trainer.set.graphs.to_graphs(trainer.kind, device),
-            bank: NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device),
-            log: Vec::new(),
-        }
+        let (_, size) = batches(set.members[members[0]].labels.len(), config.train.batch);
+        let size = if set.taught.is_empty() { size } else { size.max(config.loss.unlabelled) };
+        let largest = (size * set.nodes()) as i64 * config.model.hidden;
+        let bank = NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device);
+        let trunk = match device {
+            Device::Cpu => Passes::Fused(Box::new(Trunk::new(&model, trainer.output as u16, bank))),
+            _ => Passes::Padded { graphs: set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device), bank },
+        };
+        let optimizer = AdamW::new(take(&state.first), take(&state.second), &config.train);
+        Group { trainer, members, epoch: state.epoch, model, optimizer, trunk, log: Vec::new() }
     }
 
     /// Trains as far as it may.
@@ -255,85 +278,88 @@ impl<'a> Group<'a> {
         let taught = self.taught_rows(steps * config.loss.unlabelled);
         let mut sums: Option<Tensor> = None;
         for step in 0..steps {
-            let (start, length) = ((step * size) as i64, size as i64);
             let number = self.epoch * steps + step;
             let (rate, momentum) = schedule(&config.train, number, config.train.epochs * steps);
-            let part = |rows: &(Tensor, Tensor), start, length| {
-                (rows.0.narrow(1, start, length), rows.1.narrow(1, start, length))
-            };
-            let taught = taught.as_ref().map(|rows| {
-                let length = config.loss.unlabelled as i64;
-                part(rows, step as i64 * length, length)
-            });
-            let terms = self.step(part(&labelled, start, length), taught, number, rate, momentum);
+            let taught = taught.as_ref().map(|rows| rows.part(step * config.loss.unlabelled, config.loss.unlabelled));
+            let (terms, gradients) = self.gradients(&labelled.part(step * size, size), taught.as_ref(), number as u64);
+            tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));
             sums = Some(sums.map_or(terms.shallow_clone(), |sums| sums + terms));
         }
         self.epoch += 1;
         self.write_log(&(sums.expect("an epoch has a step") / steps as f64))
     }
 
-    /// Functions and labels of every member in the order of this epoch, [E, rows].
-    fn epoch_rows(&self, rows: usize) -> (Tensor, Tensor) {
-        let mut functions: Vec<i64> = Vec::with_capacity(self.members.len() * rows);
-        let mut labels: Vec<f64> = Vec::with_capacity(self.members.len() * rows);
-        for &member in self.members {
-            let member = &self.trainer.set.members[member];
+    /// Functions and labels of every member in the order of this epoch.
+    fn epoch_rows(&self, rows: usize) -> Rows {
+        self.collect(|member| {
             let mut random = Random::of(member.seed, Purpose::Order, member.index, self.epoch as u64);
-            for row in random.choose(member.labels.len(), rows) {
-                functions.push(i64::from(member.functions[row]));
-                labels.push(member.labels[row]);
-            }
-        }
-        self.upload(&functions, &labels, rows)
+            let chosen = random.choose(member.labels.len(), rows).into_iter();
+            chosen.map(|row| (member.functions[row], member.labels[row])).unzip()
+        })
     }
 
-    /// Unlabelled functions and the teacher's scores of them, [E, rows]; none where nothing is distilled.
-    fn taught_rows(&self, rows: usize) -> Option<(Tensor, Tensor)> {
+    /// Unlabelled functions and the teacher's scores of them; none where nothing is distilled.
+    fn taught_rows(&self, rows: usize) -> Option<Rows> {
         let set = self.trainer.set;
-        if set.taught.is_empty() {
-            return None;
-        }
-        let (mut functions, mut scores) = (Vec::<i64>::new(), Vec::<f64>::new());
-        for &member in self.members {
-            let member = &set.members[member];
+        let draw = |member: &Member| {
             let mut random = Random::of(member.seed, Purpose::Unlabelled, member.index, self.epoch as u64);
-            for _ in 0..rows {
-                let function = random.below(set.graphs.count);
-                functions.push(function as i64);
-                scores.push(set.taught[member.split][function]);
+            let functions = (0..rows).map(|_| random.below(set.graphs.len()));
+            functions.map(|function| (function as u32, set.taught[member.split][function])).unzip()
+        };
+        (!set.taught.is_empty()).then(|| self.collect(draw))
+    }
+
+    /// What `draw` gives for every member, where it is needed.
+    fn collect(&self, draw: impl Fn(&Member) -> (Vec<u32>, Vec<f64>)) -> Rows {
+        let trainer = self.trainer;
+        let members = self.members.iter().map(|&member| &trainer.set.members[member]);
+        let (functions, values): (Vec<Vec<u32>>, Vec<Vec<f64>>) = members.map(draw).unzip();
+        let shape = [self.members.len() as i64, functions[0].len() as i64];
+        let place = |tensor: Tensor| upload(&tensor.view(shape), trainer.device);
+        let indices = matches!(self.trunk, Passes::Padded { .. }).then(|| {
+            let all: Vec<i64> = functions.iter().flatten().map(|&function| i64::from(function)).collect();
+            place(Tensor::from_slice(&all))
+        });
+        let values = place(Tensor::from_slice(&values.concat()).to_kind(trainer.kind));
+        Rows { functions, indices, values }
+    }
+
+    /// Loss terms [E, 6] and the gradient [E, P] of step `number` on labelled rows and on unlabelled ones with the teacher's
+    /// scores.
+    fn gradients(&mut self, labelled: &Rows, taught: Option<&Rows>, number: u64) -> (Tensor, Tensor) {
+        let (model, options) = (&self.model, &self.trainer.config.loss);
+        match &mut self.trunk {
+            Passes::Padded { graphs, bank } => {
+                let indices = |rows: &Rows| rows.indices.as_ref().expect("was uploaded").shallow_clone();
+                let mut noise = Noise::of_step(bank.as_ref(), number);
+                let parts = model.represent(&gather(graphs, &indices(labelled)), &mut noise);
+                let taught =
+                    taught.map(|rows| (model.score_with(&gather(graphs, &indices(rows)), &mut noise).0, &rows.values));
+                let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
+                let gradients = gradients(model, &terms.total);
+                (terms.stack(), gradients)
+            }
+            Passes::Fused(trunk) => {
+                let all = &self.trainer.set.graphs;
+                let graphs = |rows: &Rows| -> Vec<Vec<&Graph>> {
+                    let list = |functions: &Vec<u32>| functions.iter().map(|&place| &all[place as usize]).collect();
+                    rows.functions.iter().map(list).collect()
+                };
+                trunk.begin();
+                let parts = trunk.forward(0, number, &graphs(labelled));
+                let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), &rows.values));
+                let taught = unlabelled.as_ref().map(|(part, targets)| (model.head.forward(part), *targets));
+                let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
+                let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
+                leaves.extend(unlabelled.as_ref().map(|(part, _)| part));
+                let found = gradients_of(model, &terms.total, &leaves);
+                trunk.backward(0, &found.1[0], Some(&found.1[1]));
+                if let Some(part) = found.1.get(2) {
+                    trunk.backward(1, part, None);
+                }
+                (terms.stack(), found.0 + trunk.gradients())
             }
         }
-        Some(self.upload(&functions, &scores, rows))
-    }
-
-    /// Indices and values as tensors [E, rows].
-    fn upload(&self, indices: &[i64], values: &[f64], rows: usize) -> (Tensor, Tensor) {
-        let shape = [self.members.len() as i64, rows as i64];
-        let place = |tensor: Tensor| upload(&tensor.view(shape), self.trainer.device);
-        (place(Tensor::from_slice(indices)), place(Tensor::from_slice(values).to_kind(self.trainer.kind)))
-    }
-
-    /// One optimiser step on functions and labels [E, B], and on unlabelled functions and the teacher's scores [E, U];
-    /// returns the loss terms [E, 6].
-    fn step(
-        &mut self,
-        (functions, labels): (Tensor, Tensor),
-        taught: Option<(Tensor, Tensor)>,
-        number: usize,
-        rate: f64,
-        momentum: f64,
-    ) -> Tensor {
-        let graphs = gather(&self.graphs, &functions);
-        let mut noise = Noise::of_step(self.bank.as_ref(), number as u64);
-        let parts = self.model.represent(&graphs, &mut noise);
-        let taught = taught.map(|(functions, scores)| {
-            (self.model.score_with(&gather(&self.graphs, &functions), &mut noise).0, scores)
-        });
-        let taught = taught.as_ref().map(|(scores, targets)| (scores, targets));
-        let terms = terms(&self.model, &parts, &labels, taught, &self.trainer.config.loss);
-        let gradients = gradients(&self.model, &terms.total);
-        tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));
-        terms.stack()
     }
 
     /// The only place where the host reads: once an epoch.
@@ -389,13 +415,20 @@ pub fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
 
 /// d sum(loss) / d parameters, [E, P], from loss `[E]`; zero where a parameter has no part in it.
 pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
-    let leaves = model.leaves();
-    let parts = Tensor::run_backward(&[loss.sum(loss.kind())], leaves, false, false);
-    let members = model.members();
-    let rows: Vec<Tensor> = (parts.iter().zip(leaves))
-        .map(|(part, leaf)| if part.defined() { part.shallow_clone() } else { leaf.zeros_like() }.view([members, -1]))
+    gradients_of(model, loss, &[]).0
+}
+
+/// The same, and the gradients of other leaves.
+fn gradients_of(model: &Carl, loss: &Tensor, others: &[&Tensor]) -> (Tensor, Vec<Tensor>) {
+    let leaves: Vec<&Tensor> = model.leaves().iter().chain(others.iter().copied()).collect();
+    let mut parts: Vec<Tensor> = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false)
+        .into_iter()
+        .zip(&leaves)
+        .map(|(part, leaf)| if part.defined() { part } else { leaf.zeros_like() })
         .collect();
-    Tensor::cat(&rows, 1)
+    let others = parts.split_off(model.leaves().len());
+    let rows: Vec<Tensor> = parts.iter().map(|part| part.view([model.members(), -1])).collect();
+    (Tensor::cat(&rows, 1), others)
 }
 
 #[cfg(test)]

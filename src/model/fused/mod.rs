@@ -7,11 +7,18 @@
 //! normalisation, activation and residual are done while a graph is in the first-level cache. The first convolution reads
 //! one of V rows, so its linear map is a table.
 
+mod block;
+mod convolution;
+mod kernels;
+pub mod trunk;
+
 use super::ensemble::Calibration;
 use super::parameters::Slot;
 use super::{Carl, layers::EPSILON};
-use crate::config::{Convolution, Mask, ModelOptions, Readout};
+use crate::config::{Convolution, Mask, ModelOptions};
 use crate::graph::{Graph, MAX_NODES};
+use block::Block;
+use kernels::{dot, read, sigmoid, total, values, vectorised};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
@@ -22,9 +29,6 @@ pub const GRAPHS: usize = 64;
 /// A block holds the largest graph.
 const _: () = assert!(MAX_NODES <= ROWS);
 
-/// Width of the accumulators of a sum, so that compilers can use vectors of this width.
-const LANES: usize = 8;
-
 /// Members and the memory that a forward pass works in.
 pub struct Fused {
     options: ModelOptions,
@@ -32,18 +36,6 @@ pub struct Fused {
     members: Vec<Member>,
     memory: Memory,
     block: Block,
-}
-
-/// Graphs that are scored together.
-#[derive(Default)]
-struct Block {
-    operations: Vec<u16>,
-    /// First row of every graph, and the number of rows.
-    starts: Vec<usize>,
-    /// (row that gives, row that takes, count), graph by graph.
-    edges: Vec<(u32, u32, f32)>,
-    /// First edge of every graph, and the number of edges.
-    edge_starts: Vec<usize>,
 }
 
 /// Activations of one member.
@@ -124,7 +116,8 @@ impl Fused {
         assert_eq!(scores.len(), graphs.len() * members, "a score a graph and member");
         let mut done = 0;
         while done < graphs.len() {
-            let count = self.block.fill(&graphs[done..]);
+            let end = graphs.len().min(done + GRAPHS);
+            let count = self.block.fill(&graphs[done..end], ROWS);
             for index in 0..members {
                 self.forward(index);
                 let member = &self.members[index];
@@ -187,35 +180,6 @@ impl Fused {
     }
 }
 
-impl Block {
-    fn graphs(&self) -> usize {
-        self.starts.len() - 1
-    }
-
-    /// Takes as many of `graphs` as there is room for, at least one; returns how many.
-    fn fill(&mut self, graphs: &[&Graph]) -> usize {
-        self.operations.clear();
-        self.edges.clear();
-        self.starts.clear();
-        self.edge_starts.clear();
-        for graph in graphs.iter().take(GRAPHS) {
-            let start = self.operations.len();
-            if start + graph.len() > ROWS {
-                break;
-            }
-            self.starts.push(start);
-            self.edge_starts.push(self.edges.len());
-            self.operations.extend_from_slice(&graph.operations);
-            let row = |node: u16| start as u32 + u32::from(node);
-            self.edges.extend(graph.edges.iter().map(|edge| (row(edge.from), row(edge.to), edge.count as f32)));
-        }
-        let count = self.starts.len();
-        self.starts.push(self.operations.len());
-        self.edge_starts.push(self.edges.len());
-        count
-    }
-}
-
 impl Member {
     fn new(
         options: &ModelOptions,
@@ -266,36 +230,6 @@ fn table(embedding: &Tensor, weight: &Tensor, memory: &mut Memory) -> Vec<f32> {
         found.extend_from_slice(&values(&mut memory.terms)[..(count * columns) as usize]);
     }
     found
-}
-
-/// The memory of a contiguous float tensor that nothing else refers to.
-fn values(tensor: &mut Tensor) -> &mut [f32] {
-    debug_assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float);
-    // SAFETY: the tensor owns so many floats on the CPU, and the exclusive borrow keeps LibTorch away from them.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr().cast(), tensor.numel()) }
-}
-
-/// Calls a function in the version that this processor is fastest with. Both compute the same: no multiply-add is contracted.
-macro_rules! vectorised {
-    ($(#[$about:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
-        $(#[$about])*
-        fn $name($($argument: $kind),*) {
-            #[inline(always)]
-            fn plain($($argument: $kind),*) $body
-            #[cfg(target_arch = "x86_64")]
-            {
-                #[target_feature(enable = "avx2")]
-                fn wide($($argument: $kind),*) {
-                    plain($($argument),*)
-                }
-                if std::arch::is_x86_feature_detected!("avx2") {
-                    // SAFETY: the processor has what the function needs.
-                    return unsafe { wide($($argument),*) };
-                }
-            }
-            plain($($argument),*)
-        }
-    };
 }
 
 vectorised! {
@@ -378,20 +312,6 @@ vectorised! {
     }
 }
 
-/// One readout of a graph's rows [N, H].
-fn read(readout: Readout, operations: &[u16], output: u16, rows: &[f32], part: &mut [f32]) {
-    part.fill(0.0);
-    for (row, &operation) in rows.chunks_exact(part.len()).zip(operations) {
-        if readout != Readout::Output || operation == output {
-            part.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
-        }
-    }
-    if readout == Readout::Mean {
-        let share = 1.0 / operations.len() as f32;
-        part.iter_mut().for_each(|sum| *sum *= share);
-    }
-}
-
 /// sum += weight (x + bias).
 #[inline(always)]
 fn add(sum: &mut [f32], x: &[f32], bias: &[f32], weight: f32) {
@@ -408,38 +328,4 @@ fn normalise(row: &mut [f32], sum: &[f32], gain: &[f32], shift: &[f32]) {
     for (((row, x), gain), shift) in row.iter_mut().zip(sum).zip(gain).zip(shift) {
         *row += ((x - mean) * rate * gain + shift).max(0.0);
     }
-}
-
-/// The sum of f(x), in [`LANES`] partial sums.
-#[inline(always)]
-fn total(values: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder().iter().map(|&x| f(x)).sum::<f32>();
-    for chunk in chunks {
-        lanes.iter_mut().zip(chunk).for_each(|(lane, &x)| *lane += f(x));
-    }
-    fold(lanes) + rest
-}
-
-/// The product of two vectors, in [`LANES`] partial sums.
-#[inline(always)]
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; LANES];
-    let (a, b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
-    let rest = a.remainder().iter().zip(b.remainder()).map(|(x, y)| x * y).sum::<f32>();
-    for (a, b) in a.zip(b) {
-        lanes.iter_mut().zip(a).zip(b).for_each(|((lane, x), y)| *lane += x * y);
-    }
-    fold(lanes) + rest
-}
-
-#[inline(always)]
-fn fold(lanes: [f32; LANES]) -> f32 {
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
 }

@@ -1,0 +1,150 @@
+//! Gradients of encoder and extractor that are written out, on the CPU, against autograd.
+#![cfg(feature = "torch")]
+
+use carl::batch::Padded;
+use carl::config::{Convolution, Mask, ModelOptions, Readout};
+use carl::graph::{Graph, Reduction, canonicalize};
+use carl::model::Carl;
+use carl::model::ensemble::Calibration;
+use carl::model::fused::trunk::Trunk;
+use carl::model::noise::{Noise, NoiseBank};
+use carl::random::Random;
+use carl::score::Weights;
+use carl::space;
+use carl::train::trainer::gradients;
+use tch::{Device, Kind, Tensor};
+
+/// Canonical graphs drawn from a space, and the space's number of operations and output id.
+fn graphs(name: &str, count: usize) -> (Vec<Graph>, usize, u16) {
+    let space = space::open(name, None).unwrap();
+    let mut random = Random::new(3, 0);
+    let graph = |_| {
+        let raw = space.graph(&space.sample(&mut random).unwrap());
+        canonicalize(&raw, space.vocabulary(), Reduction::default()).unwrap().graph
+    };
+    ((0..count).map(graph).collect(), space.vocabulary().len(), space.vocabulary().output().unwrap())
+}
+
+fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights {
+    let members = options.members;
+    let mut streams: Vec<Random> = (0..members).map(|member| Random::new(1, member as u64)).collect();
+    let model = Carl::fresh(&options, vocabulary as i64, output.into(), &mut streams, Kind::Float, Device::Cpu);
+    // Starting values leave gains at one and shifts at zero: move all.
+    let parameters = model.flat() + model.flat().cos() * 0.1;
+    let calibration = Calibration {
+        reliance: carl::uncertainty::Reliance::default(),
+        center: (0..members).map(|member| 0.1 * member as f64).collect(),
+        scale: (0..members).map(|member| 0.5 + member as f64).collect(),
+    };
+    Weights { options, vocabulary, output, parameters, calibration }
+}
+
+/// Both parts of every member's graphs and the gradient of sum(critical u) + sum(redundant v), by autograd in double
+/// precision.
+fn by_autograd(weights: &Weights, graphs: &[Graph], u: &Tensor, v: Option<&Tensor>) -> [Tensor; 2] {
+    let nodes = graphs.iter().map(Graph::len).max().unwrap();
+    let model = Carl::over(
+        &weights.options,
+        weights.vocabulary as i64,
+        weights.output.into(),
+        weights.parameters.to_kind(Kind::Double),
+        true,
+    );
+    let parts = model.represent(
+        &Padded::new(graphs, nodes, weights.vocabulary).to_graphs(Kind::Double, Device::Cpu),
+        &mut Noise::Off,
+    );
+    let mut loss = (&parts.critical * u).sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
+    if let Some(v) = v {
+        loss += (&parts.redundant * v).sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
+    }
+    [parts.critical.detach(), gradients(&model, &loss)]
+}
+
+#[test]
+fn written_out_gradients_are_autograd_s() {
+    use Readout::{Mean, Output, Sum};
+    let base = ModelOptions { members: 2, layers: 2, hidden: 16, dropout: 0.0, ..ModelOptions::default() };
+    let shapes = [
+        ("nasbench201", ModelOptions { hidden: 64, layers: 3, ..base.clone() }),
+        ("darts", base.clone()),
+        ("nasbench101", ModelOptions { hidden: 13, ..base.clone() }),
+        ("nasbench-macro", ModelOptions { layers: 1, ..base.clone() }),
+        ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Sum], layers: 1, ..base.clone() }),
+        ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output, Sum], ..base.clone() }),
+    ];
+    for (space, options) in shapes {
+        let (graphs, vocabulary, output) = graphs(space, 20);
+        let weights = weights(options, vocabulary, output);
+        let width = weights.options.hidden * weights.options.readout.len() as i64;
+        let wave = |phase: f64| (Tensor::arange(2 * 20 * width, (Kind::Double, Device::Cpu)) + phase).sin();
+        let (u, v) = (wave(0.0).view([2, 20, width]), wave(0.5).view([2, 20, width]));
+        for v in [Some(&v), None] {
+            let [critical, gradient] = by_autograd(&weights, &graphs, &u, v);
+            let model = Carl::over(
+                &weights.options,
+                vocabulary as i64,
+                output.into(),
+                weights.parameters.to_kind(Kind::Float),
+                true,
+            );
+            let mut trunk = Trunk::new(&model, output, None);
+            // The second step has the memory of a larger first one.
+            let many: Vec<&Graph> = graphs.iter().chain(&graphs).collect();
+            trunk.begin();
+            trunk.forward(0, 0, &[many.clone(), many]);
+            trunk.begin();
+            let lists = vec![graphs.iter().collect::<Vec<&Graph>>(); 2];
+            let (u, float) = (u.to_kind(Kind::Float), v.map(|v| v.to_kind(Kind::Float)));
+            let found = match &float {
+                Some(v) => {
+                    let parts = trunk.forward(0, 1, &lists);
+                    trunk.backward(0, &u, Some(v));
+                    parts.critical
+                }
+                None => {
+                    let part = trunk.critical(0, 1, &lists);
+                    trunk.backward(0, &u, None);
+                    part
+                }
+            };
+            let far = |a: &Tensor, b: &Tensor| {
+                let scale = b.abs().max().double_value(&[]);
+                (a.to_kind(Kind::Double) - b).abs().max().double_value(&[]) / scale
+            };
+            let (parts, slopes) = (far(&found.detach(), &critical), far(trunk.gradients(), &gradient));
+            assert!(parts < 1e-5, "{space}: parts differ by {parts}");
+            assert!(slopes < 2e-5, "{space}: gradients differ by {slopes}");
+        }
+    }
+}
+
+/// With dropout the gradient is that of what the forward pass computes: a small step along it changes the parts by as much.
+#[test]
+fn gradients_know_what_was_dropped() {
+    let (graphs, vocabulary, output) = graphs("nasbench201", 20);
+    let options = ModelOptions { members: 1, layers: 2, hidden: 16, dropout: 0.3, ..ModelOptions::default() };
+    let weights = weights(options, vocabulary, output);
+    let lists = vec![graphs.iter().collect::<Vec<&Graph>>()];
+    let trunk = |parameters: Tensor| {
+        let model = Carl::over(&weights.options, vocabulary as i64, output.into(), parameters, true);
+        let bank = NoiseBank::new(0.3, 20 * 8 * 16, &mut [Random::new(4, 0)], Kind::Float, Device::Cpu);
+        assert!(bank.is_some());
+        Trunk::new(&model, output, bank)
+    };
+    let flat = weights.parameters.to_kind(Kind::Float);
+    let mut start = trunk(flat.copy());
+    start.begin();
+    let parts = start.forward(0, 7, &lists);
+    let u = (Tensor::arange(parts.critical.numel() as i64, (Kind::Float, Device::Cpu))).sin().view_as(&parts.critical);
+    start.backward(0, &u, Some(&u));
+    let value = |parameters: Tensor| {
+        let parts = trunk(parameters).forward(0, 7, &lists);
+        (parts.critical.detach() * &u + parts.redundant.detach() * &u).sum(Kind::Double).double_value(&[])
+    };
+    let slope = start.gradients();
+    let length = slope.square().sum(Kind::Double).sqrt().double_value(&[]);
+    let step = slope * (1e-3 / length);
+    let change = (value(&flat + &step) - value(&flat - &step)) / 2e-3;
+    assert!((change / length - 1.0).abs() < 1e-2, "{change} along a gradient of length {length}");
+}
