@@ -211,6 +211,9 @@ pub struct LossOptions {
     pub distillation: f64,
     /// Unlabelled cells a step.
     pub unlabelled: usize,
+    /// Ensembles that are trained one after another, each with what the last one learnt in its teacher, see
+    /// `train::generations`.
+    pub generations: usize,
     /// Distance of the masks from the ensemble's own counterfactuals, once training has ended, see `train::refine`.
     pub counterfactual: f64,
 }
@@ -226,6 +229,7 @@ impl Default for LossOptions {
             partners: Partners::All,
             distillation: 0.0,
             unlabelled: 96,
+            generations: 1,
             counterfactual: 0.0,
         }
     }
@@ -411,6 +415,7 @@ impl Config {
             ("loss.distillation", loss.distillation, 0.0, 1e6),
             ("loss.counterfactual", loss.counterfactual, 0.0, 1e6),
             ("loss.unlabelled", loss.unlabelled as f64, 2.0, 1e5),
+            ("loss.generations", loss.generations as f64, 1.0, 10.0),
             ("train.epochs", train.epochs as f64, 1.0, 1e6),
             ("train.batch", train.batch as f64, 2.0, 1e6),
             ("train.learning_rate", train.learning_rate, 1e-12, 10.0),

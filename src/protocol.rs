@@ -9,7 +9,7 @@ use crate::score::{mean_and_spread, member_scores};
 use crate::source::Observer;
 use crate::space::Space;
 use crate::split::Split;
-use crate::train::{Trainer, TrainingSet};
+use crate::train::{Trainer, TrainingSet, generations};
 use crate::uncertainty::Reliance;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
@@ -72,8 +72,10 @@ impl Protocol<'_> {
     pub fn run(&self, splits: &[Split], stop: &AtomicBool, observer: &dyn Observer) -> Result<Outcome> {
         let Protocol { config, dataset, truth, space, machine, ref start } = *self;
         let started = Instant::now();
-        let set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
-        let trainer = Trainer::new(config, &set, space.vocabulary().output()?, machine.device, machine.threads);
+        let output = space.vocabulary().output()?;
+        let mut set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
+        generations::prepare(&mut set, config, output, machine, stop, observer)?;
+        let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
         let mut state = start.as_ref().map_or_else(|| trainer.start(), |start| trainer.start_from(start));
         observer.begin((config.train.epochs * set.members.len()) as u64);
         trainer.run(&mut state, config.train.epochs, stop, observer)?;

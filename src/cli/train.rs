@@ -17,7 +17,7 @@ use carl::source::Observer;
 use carl::space::Space;
 use carl::split::Split;
 use carl::train::loss::TERMS;
-use carl::train::{EpochLog, State, Trainer, TrainingSet};
+use carl::train::{EpochLog, State, Trainer, TrainingSet, generations};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -65,7 +65,10 @@ impl Train {
         let mut config = common.config(&self.config.config, &self.config.set)?;
         let (space, dataset) = Dataset::open(&mut config)?;
         let split = Split::draw(&dataset.labelled(), config.split.train, config.split.validation, config.split.seed)?;
-        let set = TrainingSet::new(&dataset, std::slice::from_ref(&split), &config, space.vocabulary())?;
+        let output = space.vocabulary().output()?;
+        let mut set = TrainingSet::new(&dataset, std::slice::from_ref(&split), &config, space.vocabulary())?;
+        let started = Instant::now();
+        generations::prepare(&mut set, &config, output, machine, stop_on_interrupt(), &Bar::new("teacher"))?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         let run = Run {
             config: &config,
@@ -76,7 +79,7 @@ impl Train {
             folder,
             machine,
         };
-        let trainer = Trainer::new(&config, &set, space.vocabulary().output()?, machine.device, machine.threads);
+        let trainer = Trainer::new(&config, &set, output, machine.device, machine.threads);
         let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
         let mut state = start.map_or_else(|| trainer.start(), |start| trainer.start_from(&start));
         let mut log = Vec::new();
@@ -85,7 +88,6 @@ impl Train {
             log = read_log(&from.join(LOG), state.epoch)?;
         }
         file::create_folder(&run.folder)?;
-        let started = Instant::now();
         let last = self.stop_after.unwrap_or(usize::MAX).min(config.train.epochs);
         let weights = run.train(&trainer, &mut state, last, &mut log)?;
         if state.epoch < config.train.epochs {

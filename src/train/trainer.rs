@@ -161,7 +161,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Members with `parameters` and the scale of their scores on their training rows.
-    fn calibrated(&self, parameters: Tensor) -> Weights {
+    pub(super) fn calibrated(&self, parameters: Tensor) -> Weights {
         let mut weights = Weights {
             options: self.config.model.clone(),
             vocabulary: self.set.vocabulary,

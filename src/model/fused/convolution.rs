@@ -36,7 +36,7 @@ pub(super) struct Kept {
 
 vectorised! {
     /// to = scale from + dropped ReLU(LayerNorm(sum of terms over edges)), cell by cell; `terms` [R, TH] get their bias.
-    fn convolve(
+    pub(super) fn convolve(
         cells: &Cells,
         scale: f32,
         from: &[f32],
@@ -86,7 +86,7 @@ vectorised! {
 vectorised! {
     /// Gradient of a convolution's output [R, H] -> of its terms [R, TH], without the way through `from`; adds the gradients
     /// of its vectors and, for the terms (with bias) of `edges`, those of edges' weights.
-    fn convolve_back(
+    pub(super) fn convolve_back(
         cells: &Cells,
         kept: &Kept,
         output: &[f32],

@@ -15,9 +15,9 @@ pub(super) fn values(tensor: &mut Tensor) -> &mut [f32] {
 
 /// Calls a function in the version that this processor is fastest with. Both compute the same: no multiply-add is contracted.
 macro_rules! vectorised {
-    ($(#[$about:meta])* fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
+    ($(#[$about:meta])* $reach:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $body:block) => {
         $(#[$about])*
-        pub(super) fn $name($($argument: $kind),*) {
+        $reach fn $name($($argument: $kind),*) {
             #[inline(always)]
             fn plain($($argument: $kind),*) $body
             #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,57 @@
+//! Generations: what an ensemble has learnt goes into the teacher of the next.
+//!
+//! The Gaussian process knows the statistics that it was given, the network finds its own, and their errors differ: the mean
+//! of both ranks unlabelled cells better than either. An ensemble that is taught this mean carries it alone, so that what is
+//! stored and exported stays one ensemble (self-distillation; born-again networks, Furlanello et al., 2018).
+
+use super::{Trainer, TrainingSet};
+use crate::config::Config;
+use crate::error::{Error, Result, Stage};
+use crate::metrics::{mean, standard_deviation};
+use crate::protocol::Machine;
+use crate::score::{mean_and_spread, member_scores};
+use crate::source::{Observer, Silent};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Trains all generations but the last, and leaves in `set` the teacher of the last. Nothing to do where there is no teacher.
+/// `output` is the operation id of output nodes.
+///
+/// # Errors
+/// A loss that is not finite; `stop` was set.
+pub fn prepare(
+    set: &mut TrainingSet,
+    config: &Config,
+    output: u16,
+    machine: Machine,
+    stop: &AtomicBool,
+    observer: &dyn Observer,
+) -> Result<()> {
+    if set.taught.is_empty() {
+        return Ok(());
+    }
+    let process: Vec<Vec<f64>> = set.taught.iter().map(|scores| standardised(scores)).collect();
+    for _ in 1..config.loss.generations {
+        observer.begin((config.train.epochs * set.members.len()) as u64);
+        let trainer = Trainer::new(config, set, output, machine.device, machine.threads);
+        let mut state = trainer.start();
+        trainer.run(&mut state, config.train.epochs, stop, observer)?;
+        if stop.load(Ordering::SeqCst) {
+            let message = "stopped before the last generation; nothing is saved";
+            return Err(Error::new(Stage::Interrupted, message));
+        }
+        let weights = trainer.calibrated(state.parameters);
+        let scores = member_scores(&weights, &set.graphs, machine.device, machine.threads, &Silent);
+        for ((taught, process), members) in set.taught.iter_mut().zip(&process).zip(scores.chunks(config.model.members))
+        {
+            let network = standardised(&mean_and_spread(members).0);
+            *taught = process.iter().zip(&network).map(|(process, network)| (process + network) / 2.0).collect();
+        }
+    }
+    Ok(())
+}
+
+/// Mean 0, standard deviation 1.
+fn standardised(scores: &[f64]) -> Vec<f64> {
+    let (center, scale) = (mean(scores), standard_deviation(scores).max(f64::MIN_POSITIVE));
+    scores.iter().map(|score| (score - center) / scale).collect()
+}
