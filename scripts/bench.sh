@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # carl against the plain PyTorch program of scripts/reference on NAS-Bench-201, in turn: seconds to train MEMBERS members on
 # 156 cells and to score all 15,625 with them, and the ratio of each pair (the reference has no teacher, so carl has none
-# here). Then the rate of scoring beside the machine's rate of matrix products, and with PARTS=1 the times of all parts.
+# here). Then the rate of scoring beside the machine's rate of matrix products, and with PARTS=1 the times of
+# all parts of both.
 # Needs scripts/setup.sh --full and a quiet machine.
 #   scripts/bench.sh TABLE.csv.gz [ROUNDS [MEMBERS]]      TABLE has the columns arch and c10_val
 set -euo pipefail
@@ -31,4 +32,7 @@ for what, (count, unit) in units.items():
 P
 done
 cargo bench --locked --quiet --bench rate | python3 -m json.tool
-if [ "${PARTS:-0}" = 1 ]; then cargo bench --locked --bench parts; fi
+if [ "${PARTS:-0}" = 1 ]; then
+  "$python" scripts/reference/carl_reference.py parts "$table"
+  cargo bench --locked --bench parts
+fi

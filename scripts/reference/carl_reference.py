@@ -2,6 +2,7 @@
 
   python carl_reference.py golden OUTPUT.json                  golden numbers for tests/golden.rs
   python carl_reference.py time TABLE.csv.gz --members 5       seconds to train and to score NAS-Bench-201
+  python carl_reference.py parts TABLE.csv.gz                  what loader, forward pass, step and scoring take
 
 Needs torch and nothing else. Written from the formulas, in the way in which such programs are usually written: one module
 a layer, one loss a batch, PyTorch's own AdamW and OneCycleLR, every row of the table encoded as it comes.
@@ -280,6 +281,33 @@ def timing(arguments):
     print(json.dumps({"train_seconds": trained - started, "score_seconds": scored - trained}))
 
 
+def parts(arguments):
+    """One line a part, in the units of tests/bench/parts.rs: cells, cells and members, steps and members a second."""
+    torch.set_num_threads(arguments.threads)
+
+    def report(what, unit, count, repeats, run):
+        run()
+        times = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            run()
+            times.append(time.perf_counter() - started)
+        middle = sorted(times)[repeats // 2]
+        print(f"reference {what}: {middle / count * 1e6:.2f} microseconds a {unit}", flush=True)
+
+    graphs, values = read_table(arguments.table, arguments.target)
+    count = len(values)
+    report("texts to tensors", "cell", count, 3, lambda: read_table(arguments.table, arguments.target))
+    model = Carl(graphs[0].shape[-1], 1).eval()
+    with torch.no_grad():
+        report("forward", "cell and member", count, 5, lambda: model.head(model.critical_part(*graphs)[0]))
+    report("scoring", "cell and member", count, 5, lambda: score([model], graphs))
+    options = {"ranking": 1.0, "regression": 0.0, "intervention": 0.5, "redundant": 0.1, "variance": 0.0, "partners": 8}
+    labels = (values[:64] - values[:64].mean()) / values[:64].std()
+    chosen = tuple(part[:64] for part in graphs)
+    report("step of 64 cells", "step and member", 20, 5, lambda: train_member(chosen, labels, options, 20, 64, 0))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -293,8 +321,14 @@ if __name__ == "__main__":
     two.add_argument("--epochs", type=int, default=200)
     two.add_argument("--partners", type=int, default=8)
     two.add_argument("--threads", type=int, default=2)
+    three = commands.add_parser("parts")
+    three.add_argument("table")
+    three.add_argument("--target", default="c10_val")
+    three.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     if arguments.command == "golden":
         golden(arguments.output)
+    elif arguments.command == "parts":
+        parts(arguments)
     else:
         timing(arguments)
