@@ -439,6 +439,10 @@ impl Config {
                 "`loss.regression` and `loss.ranking` are both 0: nothing is learned",
             ));
         }
+        if loss.generations > 1 && loss.distillation == 0.0 {
+            let message = format!("`loss.generations` is {}, and there is no teacher", loss.generations);
+            return Err(Error::new(Stage::Config, message).hint("set loss.distillation to 1"));
+        }
         Ok(())
     }
 }

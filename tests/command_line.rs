@@ -82,6 +82,10 @@ fn wrong_configurations() {
         refused(&["train", text(&bad), "--output", text(&folder.path().join("none"))], words);
     }
     refused(&["train", text(&config), "--set", "train.epocs=3"], &["did you mean `epochs`"]);
+    refused(
+        &["train", text(&config), "--set", "loss.generations=2", "--set", "loss.distillation=0"],
+        &["there is no teacher", "loss.distillation"],
+    );
     refused(&["train", text(&config), "--device", "cuda:99"], &["--device cuda:99"]);
     refused(&["train", text(&config), "--device", "gpu"], &["unknown device"]);
     assert!(!folder.path().join("none").exists());
@@ -164,22 +168,26 @@ fn wrong_checkpoints() {
 
 #[test]
 fn equal_weights_whatever_the_threads_and_after_a_break() {
-    let (_one, _, first) = trained(&["--threads", "1"]);
-    let (_two, _, second) = trained(&["--threads", "3"]);
-    let (_three, config, third) = trained(&["--stop-after", "3"]);
     let bytes = |folder: &Path, name: &str| fs::read(folder.join(name)).unwrap();
-    assert_ne!(bytes(&first, "state.safetensors"), bytes(&third, "state.safetensors"));
-    assert!(carl(&["train", text(&config), "--resume", text(&third)]).status.success());
-    for other in [&second, &third] {
-        // Tables lie in other folders, so only what was learned is compared.
-        let tensors = |folder: &Path| {
-            let bytes = bytes(folder, "state.safetensors");
-            let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-            bytes[8 + header..].to_vec()
-        };
-        assert_eq!(tensors(&first), tensors(other));
-        assert_eq!(bytes(&first, "log.jsonl"), bytes(other, "log.jsonl"));
-    }
+    // Tables lie in other folders, so only what was learned is compared.
+    let tensors = |folder: &Path| {
+        let bytes = bytes(folder, "state.safetensors");
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        bytes[8 + header..].to_vec()
+    };
+    let learned = ["loss.generations=1", "loss.generations=2"].map(|set| {
+        let (_one, _, first) = trained(&["--threads", "1", "--set", set]);
+        let (_two, _, second) = trained(&["--threads", "3", "--set", set]);
+        let (_three, config, third) = trained(&["--stop-after", "3", "--set", set]);
+        assert_ne!(bytes(&first, "state.safetensors"), bytes(&third, "state.safetensors"));
+        assert!(carl(&["train", text(&config), "--set", set, "--resume", text(&third)]).status.success());
+        for other in [&second, &third] {
+            assert_eq!(tensors(&first), tensors(other));
+            assert_eq!(bytes(&first, "log.jsonl"), bytes(other, "log.jsonl"));
+        }
+        tensors(&first)
+    });
+    assert_ne!(learned[0], learned[1], "the second generation has another teacher");
 }
 
 #[test]
