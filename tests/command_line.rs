@@ -109,7 +109,9 @@ fn wrong_tables() {
         (String::new(), &["empty"]),
         ("arch,val\n".to_string(), &["no row"]),
     ] {
-        fs::write(&table, content).unwrap();
+        fs::write(&table, &content).unwrap();
+        refused(&["train", text(&config), "--set", &set], words);
+        fs::write(&table, content.replace('\n', "\r\n")).unwrap();
         refused(&["train", text(&config), "--set", &set], words);
     }
     let gzip = folder.path().join("cut.csv.gz");

@@ -138,14 +138,15 @@ impl SearchPage<'_> {
     /// A section a cell; the first says who explains.
     fn drawings(&self) -> impl Iterator<Item = Section> {
         self.explained.iter().enumerate().map(|(place, explanation)| Section {
-            heading: format!("Best cell {}: {}", place + 1, explanation.arch),
-            text: (place == 0).then(|| {
-                format!(
-                    "Colour and number are the critical mass of an ensemble of networks that was trained on {} for the \
+            heading: format!("Best cell {}", place + 1),
+            text: Some(match place {
+                0 => format!(
+                    "{} Colour and number are the critical mass of an ensemble of networks that was trained on {} for the \
                      queries of the first run; its score is not that of the search's posterior. Hover for what the score \
                      loses without an operation.",
-                    self.objectives[0].name
-                )
+                    explanation.arch, self.objectives[0].name
+                ),
+                _ => explanation.arch.clone(),
             }),
             content: Content::Svg(svg(explanation)),
         })

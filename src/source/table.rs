@@ -93,6 +93,7 @@ impl Records {
         let input: Box<dyn Read + Send> = Box::new(Limited { input, since_newline: 0 });
         let mut records = match layout {
             Layout::Csv => {
+                let input: Box<dyn Read + Send> = Box::new(Newlines { input, held: false });
                 let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(input);
                 let header = reader.headers().map_err(|error| csv_error(file, &error))?;
                 let header = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_string()).collect();
@@ -432,6 +433,42 @@ impl<R: Read> Read for Limited<R> {
             ));
         }
         Ok(count)
+    }
+}
+
+/// Reads CR LF as LF: the csv reader counts a record's line before it takes the LF of the record before it.
+struct Newlines<R> {
+    input: R,
+    /// A CR that ended the last read, and may belong to a LF.
+    held: bool,
+}
+
+impl<R: Read> Read for Newlines<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.len() < 2 {
+            return Err(io::Error::other("a buffer of one byte"));
+        }
+        loop {
+            let start = usize::from(self.held);
+            buffer[0] = b'\r';
+            let count = self.input.read(&mut buffer[start..])?;
+            if count == 0 {
+                self.held = false;
+                return Ok(start);
+            }
+            self.held = buffer[start + count - 1] == b'\r';
+            let end = start + count - usize::from(self.held);
+            let mut kept = 0;
+            for place in 0..end {
+                if buffer[place] != b'\r' || buffer[..end].get(place + 1) != Some(&b'\n') {
+                    buffer[kept] = buffer[place];
+                    kept += 1;
+                }
+            }
+            if kept > 0 {
+                return Ok(kept);
+            }
+        }
     }
 }
 
