@@ -33,6 +33,7 @@ pub mod graph;
 pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
+pub mod normal;
 #[cfg(feature = "torch")]
 pub mod protocol;
 pub mod random;

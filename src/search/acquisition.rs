@@ -6,10 +6,10 @@
 //! Expected improvement is that of the next measurement over the best one, noise and all: the best of many labels is high
 //! by noise as well, and over such a bar the function alone promises nothing anywhere.
 
-use super::normal::log_gain;
 use super::surrogate::{Joint, Marginal};
 use crate::config::Acquisition;
 use crate::metrics::descending;
+use crate::normal::{log_gain, quantile};
 use crate::random::Random;
 
 /// Standardised doubt below this is none.
@@ -121,7 +121,7 @@ fn cholesky(belief: &Joint) -> Vec<f64> {
 
 /// A draw from the joint belief.
 fn sample(mean: &[f64], factor: &[f64], random: &mut Random) -> Vec<f64> {
-    let noise: Vec<f64> = (0..mean.len()).map(|_| super::normal::quantile(random.uniform().max(1e-300))).collect();
+    let noise: Vec<f64> = (0..mean.len()).map(|_| quantile(random.uniform().max(1e-300))).collect();
     let row = |(place, mean): (usize, &f64)| {
         let start = place * noise.len();
         mean + factor[start..=start + place].iter().zip(&noise).map(|(a, b)| a * b).sum::<f64>()

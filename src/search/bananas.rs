@@ -3,7 +3,6 @@
 //! the space are kept. All unqueried cells of the catalog compete, where the original mutates the best ones.
 
 use super::catalog::Catalog;
-use super::normal::quantile;
 use super::{Cell, Objective, Query, Strategy, measured};
 use crate::config::TrainOptions;
 use crate::error::Result;
@@ -12,6 +11,7 @@ use crate::graph::{Graph, Reduction};
 use crate::metrics::{descending, mean, standard_deviation};
 use crate::model::layers::Linear;
 use crate::model::parameters::{Builder, initial_values};
+use crate::normal::quantile;
 use crate::random::{Purpose, Random};
 use crate::space::{Role, Space, Vocabulary};
 use crate::train::optimizer::AdamW;

@@ -1,7 +1,6 @@
 //! The predictor's strategy: fit what was measured, score what was not, query what looks most useful.
 
 use super::acquisition::{Doubt, choose, utility};
-use super::normal::scores;
 use super::pareto::Reach;
 use super::surrogate::{Batch, Fitted, Joint, Surrogate};
 use super::{Cell, Objective, Pool, Query, Strategy, draw_new, measured};
@@ -9,6 +8,7 @@ use crate::config::{Config, SearchOptions};
 use crate::error::Result;
 use crate::graph::Key;
 use crate::metrics::descending;
+use crate::normal::scores;
 use crate::protocol::Machine;
 use crate::random::{Purpose, Random};
 use std::borrow::Cow;

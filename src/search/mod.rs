@@ -14,7 +14,6 @@ pub mod comparison;
 pub mod guided;
 pub mod harvest;
 pub mod log;
-pub mod normal;
 pub mod oracle;
 pub mod outcome;
 pub mod pareto;

@@ -36,11 +36,16 @@ pub fn log_gain(z: f64) -> f64 {
     -0.5 * square - 0.5 * (2.0 * PI).ln() - square.ln() + series.ln_1p()
 }
 
-/// Normal scores: the quantiles of the values' ranks, standardised. Only the order of values counts, and differences among
-/// the best ones count more than those in the crowd. None where all values are equal.
-pub fn scores(values: &[f64]) -> Option<Vec<f64>> {
+/// Ranks of `values` as quantiles of the standard normal: only their order counts, and differences among the best ones count
+/// more than those in the crowd.
+pub fn of_ranks(values: &[f64]) -> Vec<f64> {
     let count = values.len() as f64;
-    let raw: Vec<f64> = mean_ranks(values).into_iter().map(|rank| quantile((rank + 0.5) / count)).collect();
+    mean_ranks(values).into_iter().map(|rank| quantile((rank + 0.5) / count)).collect()
+}
+
+/// Normal scores: [`of_ranks`], standardised. None where all values are equal.
+pub fn scores(values: &[f64]) -> Option<Vec<f64>> {
+    let raw = of_ranks(values);
     let deviation = standard_deviation(&raw);
     if deviation < 1e-9 {
         return None;
