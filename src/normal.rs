@@ -36,16 +36,16 @@ pub fn log_gain(z: f64) -> f64 {
     -0.5 * square - 0.5 * (2.0 * PI).ln() - square.ln() + series.ln_1p()
 }
 
-/// Normal scores: the ranks of `values` as quantiles.
-pub fn scores(values: &[f64]) -> Vec<f64> {
+/// Ranks of `values` as quantiles of the standard normal: only their order counts, and differences among the best ones count
+/// more than those in the crowd.
+pub fn of_ranks(values: &[f64]) -> Vec<f64> {
     let count = values.len() as f64;
     mean_ranks(values).into_iter().map(|rank| quantile((rank + 0.5) / count)).collect()
 }
 
-/// Normal scores with mean 0 and standard deviation 1. Only the order of values counts, and differences among the best ones
-/// count more than those in the crowd. None where all values are equal.
-pub fn standard_scores(values: &[f64]) -> Option<Vec<f64>> {
-    let raw = scores(values);
+/// Normal scores: [`of_ranks`], standardised. None where all values are equal.
+pub fn scores(values: &[f64]) -> Option<Vec<f64>> {
+    let raw = of_ranks(values);
     let deviation = standard_deviation(&raw);
     if deviation < 1e-9 {
         return None;
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn scores_see_only_order() {
-        let scored = standard_scores(&[3.0, 1e9, -7.0]).unwrap();
-        assert_eq!(scored, standard_scores(&[0.2, 0.3, 0.1]).unwrap());
+        let scored = scores(&[3.0, 1e9, -7.0]).unwrap();
+        assert_eq!(scored, scores(&[0.2, 0.3, 0.1]).unwrap());
         assert!(scored[2] < scored[0] && scored[0].abs() < 1e-9 && scored[0] < scored[1]);
-        assert!(standard_scores(&[1.0, 1.0]).is_none());
+        assert!(scores(&[1.0, 1.0]).is_none());
     }
 }

@@ -9,7 +9,7 @@
 //! below the p-quantile that is claimed for it - p|; 0 where every claim holds, 0.25 for claims without any doubt.
 
 use crate::metrics::mean;
-use crate::normal::{distribution, scores as normal_scores};
+use crate::normal::{distribution, of_ranks};
 
 /// Fewer validation rows than this do not tell the spread's scale.
 pub const LEAST: usize = 10;
@@ -46,7 +46,7 @@ impl Reliance {
         if scores.len() < LEAST {
             return None;
         }
-        let normal = normal_scores(truth);
+        let normal = of_ranks(truth);
         let (centre, middle) = (mean(scores), mean(&normal));
         let product: f64 = scores.iter().zip(&normal).map(|(score, z)| (score - centre) * (z - middle)).sum();
         let square: f64 = scores.iter().map(|score| (score - centre).powi(2)).sum();
@@ -77,7 +77,7 @@ impl Reliance {
 
     /// Expected calibration error on cells with known truth.
     pub fn calibration_error(&self, scores: &[f64], spreads: &[f64], truth: &[f64]) -> f64 {
-        let normal = normal_scores(truth);
+        let normal = of_ranks(truth);
         let claimed = |((score, &spread), z): ((&f64, &f64), &f64)| {
             let deviation = self.deviation(spread).max(f64::MIN_POSITIVE);
             distribution(((z - self.offset) / self.slope - score) / deviation)

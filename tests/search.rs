@@ -110,6 +110,43 @@ fn several_objectives_give_a_front_within_the_bounds() {
     }
 }
 
+#[test]
+fn an_open_space_is_searched_and_evolved_to_cells_that_can_be_pasted() {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("config.yaml");
+    fs::write(&config, "space: darts\ndata: {table: none.csv, train_target: val}\nsplit: {train: 20}\n").unwrap();
+    let script = folder.path().join("oracle.sh");
+    fs::write(&script, "tr ' ' '\\n' | grep -c sep_conv_5x5 || true\n").unwrap();
+    let oracle = format!("sh {}", script.display());
+    let mut command = carl();
+    command.args(["search", text(&config), "--budget", "20", "--json", "--oracle", &oracle, "--jobs", "4"]);
+    command.args(["--evolve", "4000", "--set", "search.candidates=400"]);
+    let found = json(command.args(["--log", text(&folder.path().join("log.jsonl"))]));
+    let drawn = found["runs"][0]["trajectory"][9].as_f64().unwrap();
+    assert!(found["runs"][0]["best_validation"].as_f64().unwrap() > drawn, "{found}");
+    let evolved = found["evolved"].as_array().unwrap();
+    assert_eq!(evolved.len(), 10);
+    let space = carl::space::open("darts", None).unwrap();
+    let mut cells = Vec::new();
+    for cell in evolved {
+        let pasted = space.parse(cell["genotype"].as_str().unwrap()).unwrap();
+        assert_eq!(space.print(&pasted), cell["arch"].as_str().unwrap());
+        assert!(pasted.edges.chunks(2).all(|pair| pair[0].0 != pair[1].0), "{cell}");
+        cells.push(pasted);
+    }
+    for (place, cell) in cells.iter().enumerate() {
+        for other in &cells[..place] {
+            let choices = |cell: &carl::space::Architecture| -> Vec<_> {
+                cell.operations.iter().copied().zip(cell.edges.iter().copied()).collect()
+            };
+            let differ = choices(cell).iter().zip(choices(other)).filter(|(a, b)| **a != *b).count();
+            assert!(differ > 2, "{cell:?} {other:?}");
+        }
+    }
+    let best = evolved[0]["arch"].as_str().unwrap().matches("sep_conv_5x5").count() as f64;
+    assert!(best > drawn, "{found}");
+}
+
 /// A command that measures: it fails in every way for some cells and never ends for others.
 const ORACLE: &str = r#"read cell
 echo "$cell" >> "$LEDGER"

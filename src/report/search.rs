@@ -137,11 +137,16 @@ impl SearchPage<'_> {
 
     /// A section a cell; the first says who explains.
     fn drawings(&self) -> impl Iterator<Item = Section> {
-        self.explained.iter().enumerate().map(|(place, explanation)| Section {
-            heading: format!("Best cell {}", place + 1),
+        let past = &self.strategies[0].1.runs[0].past;
+        let value = |arch: &str| {
+            let query = past.iter().find(|query| query.cell.text == arch)?;
+            query.answer.as_ref().ok().map(|values| format!(": {}", values[0]))
+        };
+        self.explained.iter().enumerate().map(move |(place, explanation)| Section {
+            heading: format!("Best cell {}{}", place + 1, value(&explanation.arch).unwrap_or_default()),
             text: Some(match place {
                 0 => format!(
-                    "{} Colour and number are the critical mass of an ensemble of networks that was trained on {} for the \
+                    "{}\n\nColour and number are the critical mass of an ensemble of networks that was trained on {} for the \
                      queries of the first run; its score is not that of the search's posterior. Hover for what the score \
                      loses without an operation.",
                     explanation.arch, self.objectives[0].name

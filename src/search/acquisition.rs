@@ -9,7 +9,7 @@
 use super::surrogate::{Joint, Marginal};
 use crate::config::Acquisition;
 use crate::metrics::descending;
-use crate::normal::log_gain;
+use crate::normal::{log_gain, quantile};
 use crate::random::Random;
 
 /// Standardised doubt below this is none.
@@ -121,7 +121,7 @@ fn cholesky(belief: &Joint) -> Vec<f64> {
 
 /// A draw from the joint belief.
 fn sample(mean: &[f64], factor: &[f64], random: &mut Random) -> Vec<f64> {
-    let noise: Vec<f64> = (0..mean.len()).map(|_| crate::normal::quantile(random.uniform().max(1e-300))).collect();
+    let noise: Vec<f64> = (0..mean.len()).map(|_| quantile(random.uniform().max(1e-300))).collect();
     let row = |(place, mean): (usize, &f64)| {
         let start = place * noise.len();
         mean + factor[start..=start + place].iter().zip(&noise).map(|(a, b)| a * b).sum::<f64>()

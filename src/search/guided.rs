@@ -8,7 +8,7 @@ use crate::config::{Config, SearchOptions};
 use crate::error::Result;
 use crate::graph::Key;
 use crate::metrics::descending;
-use crate::normal::standard_scores;
+use crate::normal::scores;
 use crate::protocol::Machine;
 use crate::random::{Purpose, Random};
 use std::borrow::Cow;
@@ -67,7 +67,7 @@ impl<'a> Guided<'a> {
         for (number, objective) in self.objectives.iter().enumerate() {
             let values: Vec<f64> =
                 measured(past, number, objective.sign()).into_iter().map(|(_, value)| value).collect();
-            match standard_scores(&values) {
+            match scores(&values) {
                 Some(scored) if values.len() > 2 => all_scores.push(scored),
                 _ => return Ok(None),
             }

@@ -11,7 +11,8 @@ use std::collections::{BTreeSet, HashSet};
 
 /// Candidates among which different ones are looked for.
 const KEPT: usize = 4096;
-/// Choices in which two named cells differ, at least, as long as there are enough such cells.
+/// Choices in which two named cells differ, at least, as long as there are enough such cells: so many, or of many operations
+/// one in so many.
 const APART: usize = 3;
 
 /// A named cell.
@@ -54,11 +55,12 @@ pub fn harvest(
     Ok(chosen.into_iter().map(named).collect())
 }
 
-/// Places of `top` cells, the best first, each [`APART`] from those before it or, where these run out, less.
+/// Places of `top` cells, the best first, each far from those before it or, where these run out, less far.
 fn different(cells: &[Cell], pool: &Pool, top: usize) -> Result<Vec<usize>> {
     let parsed: Vec<Architecture> = cells.iter().map(|cell| pool.space().parse(&cell.text)).collect::<Result<_>>()?;
     let mut chosen: Vec<usize> = Vec::new();
-    for apart in (0..=APART).rev() {
+    let operations = parsed.iter().map(|cell| cell.operations.len()).max().unwrap_or(0);
+    for apart in (0..=APART.max(operations / APART)).rev() {
         for place in 0..parsed.len() {
             let far = chosen.iter().all(|&other| distance(&parsed[place], &parsed[other]) >= apart);
             if chosen.len() < top && far && !chosen.contains(&place) {

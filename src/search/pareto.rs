@@ -4,6 +4,7 @@
 //! et al., 2012). Gains are estimated for thousands of cells at once: the hypervolume is, up to a constant, the mean over
 //! random directions of how far the front reaches along each (Zhang and Golovin, 2020).
 
+use crate::normal::quantile;
 use crate::random::Random;
 
 /// Directions of an estimate.
@@ -60,7 +61,7 @@ impl Reach {
     pub fn new(points: &[Vec<f64>], reference: Vec<f64>, random: &mut Random) -> Self {
         let count = reference.len();
         let direction = |random: &mut Random| {
-            let normal = |random: &mut Random| crate::normal::quantile(0.5 + 0.5 * random.uniform()).max(1e-6);
+            let normal = |random: &mut Random| quantile(0.5 + 0.5 * random.uniform()).max(1e-6);
             let parts: Vec<f64> = (0..count).map(|_| normal(random)).collect();
             let norm = parts.iter().map(|part| part * part).sum::<f64>().sqrt();
             parts.into_iter().map(|part| norm / part).collect()

@@ -90,10 +90,10 @@ impl Records {
     /// # Errors
     /// No header.
     pub fn read(file: &Path, layout: Layout, input: impl Read + Send + 'static) -> Result<Self> {
-        let input: Box<dyn Read + Send> = Box::new(Limited { input, since_newline: 0 });
+        let input: Box<dyn Read + Send> =
+            Box::new(UnixLines { input: Limited { input, since_newline: 0 }, held: false });
         let mut records = match layout {
             Layout::Csv => {
-                let input: Box<dyn Read + Send> = Box::new(Newlines { input, held: false });
                 let mut reader = csv::ReaderBuilder::new().buffer_capacity(1 << 16).from_reader(input);
                 let header = reader.headers().map_err(|error| csv_error(file, &error))?;
                 let header = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}').to_string()).collect();
@@ -436,40 +436,52 @@ impl<R: Read> Read for Limited<R> {
     }
 }
 
-/// Reads CR LF as LF: the csv reader counts a record's line before it takes the LF of the record before it.
-struct Newlines<R> {
+/// Leaves out every carriage return before a newline: the CSV reader counts a line only at the newline, which it reads after
+/// the record, and would number the records of Windows files one too low.
+struct UnixLines<R> {
     input: R,
-    /// A CR that ended the last read, and may belong to a LF.
+    /// The last byte read was a carriage return, which is not passed on yet.
     held: bool,
 }
 
-impl<R: Read> Read for Newlines<R> {
+impl<R: Read> Read for UnixLines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.len() < 2 {
-            return Err(io::Error::other("a buffer of one byte"));
+            return if buffer.is_empty() { Ok(0) } else { Err(io::ErrorKind::InvalidInput.into()) };
         }
         loop {
             let start = usize::from(self.held);
-            buffer[0] = b'\r';
             let count = self.input.read(&mut buffer[start..])?;
-            if count == 0 {
-                self.held = false;
-                return Ok(start);
+            if count == 0 && !self.held {
+                return Ok(0);
             }
-            self.held = buffer[start + count - 1] == b'\r';
-            let end = start + count - usize::from(self.held);
-            let mut kept = 0;
-            for place in 0..end {
-                if buffer[place] != b'\r' || buffer[..end].get(place + 1) != Some(&b'\n') {
-                    buffer[kept] = buffer[place];
-                    kept += 1;
-                }
+            if self.held {
+                buffer[0] = b'\r';
             }
+            let end = start + count;
+            self.held = count > 0 && buffer[end - 1] == b'\r';
+            let end = end - usize::from(self.held);
+            let kept = match buffer[..end].contains(&b'\r') {
+                true => without_returns(&mut buffer[..end]),
+                false => end,
+            };
             if kept > 0 {
                 return Ok(kept);
             }
         }
     }
+}
+
+/// Moves the bytes of `text` together, but for carriage returns before a newline; how many are left.
+fn without_returns(text: &mut [u8]) -> usize {
+    let mut kept = 0;
+    for place in 0..text.len() {
+        if text[place] != b'\r' || text.get(place + 1) != Some(&b'\n') {
+            text[kept] = text[place];
+            kept += 1;
+        }
+    }
+    kept
 }
 
 /// Writes `benchmark` as a table: `arch` and its number columns, in the layout that the ending of `path` asks for.
@@ -531,5 +543,44 @@ fn write_plain(benchmark: &Benchmark, layout: Layout, mut output: impl Write) ->
             }
             writer.finish(&mut output)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives a byte at a time.
+    struct Slow(std::io::Cursor<Vec<u8>>);
+
+    impl Read for Slow {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let most = buffer.len().min(1);
+            self.0.read(&mut buffer[..most])
+        }
+    }
+
+    #[test]
+    fn lines_are_numbered_alike_whatever_ends_them() {
+        let unix = "arch,val\na,1\nb,2\n\n\"c\nc\",3\nd,x\n";
+        for text in [unix.to_string(), unix.replace('\n', "\r\n")] {
+            for slow in [false, true] {
+                let bytes = std::io::Cursor::new(text.clone().into_bytes());
+                let input: Box<dyn Read + Send> = if slow { Box::new(Slow(bytes)) } else { Box::new(bytes) };
+                let table = Records::read(Path::new("t.csv"), Layout::Csv, input).and_then(Table::collect).unwrap();
+                let lines: Vec<u64> = (0..table.len()).map(|row| table.line(row)).collect();
+                assert_eq!(lines, [2, 3, 5, 7], "{text:?}");
+                let message = table.numbers("val").unwrap_err().to_string();
+                assert!(message.contains('7'), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn returns_that_end_no_line_stay() {
+        let mut read = String::new();
+        let text = "a\rb\r\r\nc\r";
+        UnixLines { input: Slow(std::io::Cursor::new(text.into())), held: false }.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "a\rb\r\nc\r");
     }
 }

@@ -233,6 +233,7 @@ impl Space for Darts {
 
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
         let mut mutant = architecture.clone();
+        publishable(&mut mutant, random);
         let place = random.below(2 * TOKENS);
         let (from, node) = mutant.edges[place];
         // The two operations of a node keep different inputs; node 2 has only two to choose from.
@@ -253,6 +254,20 @@ impl Space for Darts {
 
     fn compose(&self, fields: &[&str]) -> Result<String> {
         Ok(format!("normal:{};reduce:{}", fields[0].trim(), fields[1].trim()))
+    }
+}
+
+/// Tables hold cells that the published space does not: a node that reads one input twice, an operation that is none.
+/// What they turn into by mutation is of the published kind.
+fn publishable(architecture: &mut Architecture, random: &mut Random) {
+    for (edges, operations) in architecture.edges.chunks_mut(2).zip(architecture.operations.chunks_mut(2)) {
+        if edges[0].0 == edges[1].0 {
+            let free = random.below(usize::from(edges[1].1) - 1) as u16;
+            edges[1].0 = free + u16::from(free >= edges[0].0);
+        }
+        for operation in operations.iter_mut().filter(|operation| **operation == NONE) {
+            *operation = SKIP + random.below(OPERATIONS.len() - 1) as u16;
+        }
     }
 }
 
@@ -344,8 +359,12 @@ mod tests {
     fn drawn_cells_are_of_the_published_kind() {
         let space = Darts::default();
         let mut random = Random::new(0, 0);
-        for _ in 0..100 {
-            let mut cell = space.sample(&mut random).unwrap();
+        let doubled = text(&NORMAL.replace("sep_conv_3x3~0 sep_conv_3x3~1", "none~1 sep_conv_3x3~1"), REDUCE);
+        for place in 0..100 {
+            let mut cell = match place % 2 {
+                0 => space.sample(&mut random).unwrap(),
+                _ => space.parse(&doubled).unwrap(),
+            };
             for _ in 0..10 {
                 cell = space.mutate(&cell, &mut random).unwrap();
                 assert!(cell.edges.chunks(2).all(|pair| pair[0].0 != pair[1].0));
