@@ -43,7 +43,7 @@ fn load(name: &str) -> Result<(), String> {
 }
 
 /// Lets a GPU round the factors of matrix products to ten bits (TF32), several times as fast as full floats. Scores keep
-/// their order: tests/scoring.rs holds half precision, which has as many bits, to that. LibTorch reads the variable once,
+/// their order: tests/gradients.rs holds half precision, which has as many bits, to that. LibTorch reads the variable once,
 /// when it is first asked; one that the user has set stays.
 fn allow_short_products() {
     const NAME: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
