@@ -2,7 +2,7 @@
 # carl against the plain PyTorch program of scripts/reference on NAS-Bench-201, in turn: seconds to train MEMBERS members on
 # 156 cells and to score all 15,625 with them, and the ratio of each pair (the reference has no teacher, so carl has none
 # here). Then the rate of scoring beside the machine's rate of matrix products, and with PARTS=1 the times of
-# all parts of both.
+# the parts of both.
 # Needs scripts/setup.sh --full and a quiet machine.
 #   scripts/bench.sh TABLE.csv.gz [ROUNDS [MEMBERS]]      TABLE has the columns arch and c10_val
 set -euo pipefail

@@ -45,15 +45,15 @@ fn load(name: &str) -> Result<(), String> {
 /// Lets a GPU round the factors of matrix products to ten bits (TF32), several times as fast as full floats. Scores keep
 /// their order: tests/gradients.rs holds half precision, which has as many bits, to that. LibTorch reads the variable once,
 /// when it is first asked; one that the user has set stays.
-fn allow_short_products() {
+///
+/// # Safety
+/// No other thread may run yet: it could read the environment.
+pub unsafe fn allow_short_products() {
     const NAME: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        if std::env::var_os(NAME).is_none() {
-            // SAFETY: the device is chosen at the start, before this program has other threads.
-            unsafe { std::env::set_var(NAME, "1") };
-        }
-    });
+    if std::env::var_os(NAME).is_none() {
+        // SAFETY: as the caller says.
+        unsafe { std::env::set_var(NAME, "1") };
+    }
 }
 
 /// Loads CUDA where there is a driver and says what was found.
@@ -62,7 +62,6 @@ pub fn probe() -> Cuda {
     if !driver {
         return Cuda { driver, library: Err("not tried: there is no NVIDIA driver".to_string()), devices: 0 };
     }
-    allow_short_products();
     let library = load("libtorch_cuda.so");
     let devices = if library.is_ok() { tch::Cuda::device_count() } else { 0 };
     Cuda { driver, library, devices }

@@ -74,9 +74,9 @@ impl Protocol<'_> {
         let started = Instant::now();
         let output = space.vocabulary().output()?;
         let mut set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
-        generations::prepare(&mut set, config, output, machine, stop, observer)?;
+        generations::prepare(&mut set, config, output, start.as_ref(), machine, stop, observer)?;
         let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
-        let mut state = start.as_ref().map_or_else(|| trainer.start(), |start| trainer.start_from(start));
+        let mut state = trainer.start(start.as_ref());
         observer.begin((config.train.epochs * set.members.len()) as u64);
         trainer.run(&mut state, config.train.epochs, stop, observer)?;
         let weights = trainer.finish(&state);

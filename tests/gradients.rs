@@ -1,43 +1,20 @@
 //! Gradients of encoder and extractor that are written out, on the CPU, against autograd.
 #![cfg(feature = "torch")]
 
+#[path = "shared/cells.rs"]
+mod cells;
+
 use carl::batch::Padded;
 use carl::config::{Convolution, Mask, ModelOptions, Readout};
-use carl::graph::{Graph, Reduction, canonicalize};
+use carl::graph::Graph;
 use carl::model::Carl;
-use carl::model::ensemble::Calibration;
 use carl::model::fused::trunk::Trunk;
 use carl::model::noise::{Noise, NoiseBank};
 use carl::random::Random;
 use carl::score::Weights;
-use carl::space;
 use carl::train::trainer::gradients;
+use cells::{graphs, weights};
 use tch::{Device, Kind, Tensor};
-
-/// Canonical graphs drawn from a space, and the space's number of operations and output id.
-fn graphs(name: &str, count: usize) -> (Vec<Graph>, usize, u16) {
-    let space = space::open(name, None).unwrap();
-    let mut random = Random::new(3, 0);
-    let graph = |_| {
-        let raw = space.graph(&space.sample(&mut random).unwrap());
-        canonicalize(&raw, space.vocabulary(), Reduction::default()).unwrap().graph
-    };
-    ((0..count).map(graph).collect(), space.vocabulary().len(), space.vocabulary().output().unwrap())
-}
-
-fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights {
-    let members = options.members;
-    let mut streams: Vec<Random> = (0..members).map(|member| Random::new(1, member as u64)).collect();
-    let model = Carl::fresh(&options, vocabulary as i64, output.into(), &mut streams, Kind::Float, Device::Cpu);
-    // Starting values leave gains at one and shifts at zero: move all.
-    let parameters = model.flat() + model.flat().cos() * 0.1;
-    let calibration = Calibration {
-        reliance: carl::uncertainty::Reliance::default(),
-        center: (0..members).map(|member| 0.1 * member as f64).collect(),
-        scale: (0..members).map(|member| 0.5 + member as f64).collect(),
-    };
-    Weights { options, vocabulary, output, parameters, calibration }
-}
 
 /// Both parts of every member's graphs and the gradient of sum(critical u) + sum(redundant v), by autograd in double
 /// precision.
@@ -166,5 +143,4 @@ fn ten_bits_keep_the_order() {
     };
     let tau = carl::metrics::kendall_tau(&mean(Kind::Half), &mean(Kind::Float));
     assert!(tau > 0.99, "tau of half precision with full floats: {tau}");
-    eprintln!("tau of half precision with full floats: {tau}");
 }

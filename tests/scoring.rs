@@ -1,42 +1,18 @@
 //! Fused scores on the CPU against the model's own forward pass, and against themselves in other company.
 #![cfg(feature = "torch")]
 
+#[path = "shared/cells.rs"]
+mod cells;
+
 use carl::batch::Padded;
 use carl::config::{Convolution, Mask, ModelOptions, Readout};
-use carl::graph::{Graph, Reduction, canonicalize};
-use carl::model::Carl;
-use carl::model::ensemble::Calibration;
-use carl::random::Random;
+use carl::graph::Graph;
 use carl::score::{Scorer, Weights};
 use carl::source::Silent;
 use carl::space;
+use cells::{graphs, weights};
 use std::io::Write;
 use tch::{Device, Kind};
-
-/// Canonical graphs drawn from a space, and the space's number of operations and output id.
-fn graphs(name: &str, count: usize) -> (Vec<Graph>, usize, u16) {
-    let space = space::open(name, None).unwrap();
-    let mut random = Random::new(3, 0);
-    let graph = |_| {
-        let raw = space.graph(&space.sample(&mut random).unwrap());
-        canonicalize(&raw, space.vocabulary(), Reduction::default()).unwrap().graph
-    };
-    ((0..count).map(graph).collect(), space.vocabulary().len(), space.vocabulary().output().unwrap())
-}
-
-fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights {
-    let members = options.members;
-    let mut streams: Vec<Random> = (0..members).map(|member| Random::new(1, member as u64)).collect();
-    let model = Carl::fresh(&options, vocabulary as i64, output.into(), &mut streams, Kind::Float, Device::Cpu);
-    // Starting values leave gains at one and shifts at zero: move all.
-    let parameters = model.flat() + model.flat().cos() * 0.1;
-    let calibration = Calibration {
-        reliance: carl::uncertainty::Reliance::default(),
-        center: (0..members).map(|member| 0.1 * member as f64).collect(),
-        scale: (0..members).map(|member| 0.5 + member as f64).collect(),
-    };
-    Weights { options, vocabulary, output, parameters, calibration }
-}
 
 /// [F, E] by the model's own forward pass in double precision.
 fn by_tensors(weights: &Weights, graphs: &[Graph]) -> Vec<f64> {

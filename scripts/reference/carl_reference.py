@@ -282,7 +282,7 @@ def timing(arguments):
 
 
 def parts(arguments):
-    """One line a part, in the units of tests/bench/parts.rs: cells, cells and members, steps and members a second."""
+    """One line a part, the parts of tests/bench/parts.rs that a plain program has; medians."""
     torch.set_num_threads(arguments.threads)
 
     def report(what, unit, count, repeats, run):

@@ -80,6 +80,8 @@ enum Command {
 /// # Errors
 /// Whatever stops the command; the message is for the user.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
+    // SAFETY: worker threads are made below.
+    unsafe { device::allow_short_products() };
     let common = cli.common;
     if let Some(threads) = common.threads {
         rayon::ThreadPoolBuilder::new()

@@ -17,7 +17,7 @@ use carl::source::Observer;
 use carl::space::Space;
 use carl::split::Split;
 use carl::train::loss::TERMS;
-use carl::train::{EpochLog, State, Trainer, TrainingSet, generations};
+use carl::train::{EpochLog, LabelScale, State, Trainer, TrainingSet, generations};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -54,7 +54,7 @@ struct Run<'a> {
     space: &'a dyn Space,
     dataset: &'a Dataset,
     split: &'a Split,
-    set: &'a TrainingSet,
+    scale: LabelScale,
     folder: PathBuf,
     machine: Machine,
 }
@@ -67,26 +67,27 @@ impl Train {
         let split = Split::draw(&dataset.labelled(), config.split.train, config.split.validation, config.split.seed)?;
         let output = space.vocabulary().output()?;
         let mut set = TrainingSet::new(&dataset, std::slice::from_ref(&split), &config, space.vocabulary())?;
-        let started = Instant::now();
-        generations::prepare(&mut set, &config, output, machine, stop_on_interrupt(), &Bar::new("teacher"))?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         let run = Run {
             config: &config,
             space: space.as_ref(),
             dataset: &dataset,
             split: &split,
-            set: &set,
+            scale: set.scales[0],
             folder,
             machine,
         };
-        let trainer = Trainer::new(&config, &set, output, machine.device, machine.threads);
         let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
-        let mut state = start.map_or_else(|| trainer.start(), |start| trainer.start_from(&start));
+        let mut state = Trainer::new(&config, &set, output, machine.device, machine.threads).start(start.as_ref());
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
             state = checkpoint::load_state(from, &state, &run.card(0))?;
             log = read_log(&from.join(LOG), state.epoch)?;
         }
+        let started = Instant::now();
+        let stop = stop_on_interrupt();
+        generations::prepare(&mut set, &config, output, start.as_ref(), machine, stop, &Bar::new("teacher"))?;
+        let trainer = Trainer::new(&config, &set, output, machine.device, machine.threads);
         file::create_folder(&run.folder)?;
         let last = self.stop_after.unwrap_or(usize::MAX).min(config.train.epochs);
         let weights = run.train(&trainer, &mut state, last, &mut log)?;
@@ -111,15 +112,15 @@ impl Train {
 impl Run<'_> {
     fn card(&self, epochs: usize) -> Card {
         let (split, data) = (self.split.hash(), self.dataset.hash.clone());
-        Card::new(self.config, self.space, epochs, self.set.scales[0], split, data)
+        Card::new(self.config, self.space, epochs, self.scale, split, data)
     }
 
     /// Trains up to epoch `last`, saving now and then and at the end.
     fn train(&self, trainer: &Trainer, state: &mut State, last: usize, log: &mut Vec<Value>) -> Result<Weights> {
         let stop = stop_on_interrupt();
         let bar = Bar::new("training");
-        bar.begin((self.config.train.epochs * self.set.members.len()) as u64);
-        bar.advance((state.epoch * self.set.members.len()) as u64);
+        bar.begin((self.config.train.epochs * self.config.model.members) as u64);
+        bar.advance((state.epoch * self.config.model.members) as u64);
         let stride = self.config.train.epochs.div_ceil(20);
         let mut saved = Instant::now();
         while state.epoch < last && !stop.load(Ordering::SeqCst) {

@@ -140,7 +140,7 @@ impl<'a> Surrogate<'a> {
             config.train.epochs = config.search.refresh;
         }
         let trainer = Trainer::new(&config, &set, self.output, self.machine.device, self.machine.threads);
-        let mut state = trainer.start();
+        let mut state = trainer.start(None);
         if let Some(weights) = &self.weights {
             state.parameters = weights.copy();
         }

@@ -12,9 +12,10 @@ use crate::protocol::Machine;
 use crate::score::{mean_and_spread, member_scores};
 use crate::source::{Observer, Silent};
 use std::sync::atomic::{AtomicBool, Ordering};
+use tch::Tensor;
 
 /// Trains all generations but the last, and leaves in `set` the teacher of the last. Nothing to do where there is no teacher.
-/// `output` is the operation id of output nodes.
+/// Every one starts where [`Trainer::start`] says; `output` is the operation id of output nodes.
 ///
 /// # Errors
 /// A loss that is not finite; `stop` was set.
@@ -22,6 +23,7 @@ pub fn prepare(
     set: &mut TrainingSet,
     config: &Config,
     output: u16,
+    start: Option<&Tensor>,
     machine: Machine,
     stop: &AtomicBool,
     observer: &dyn Observer,
@@ -33,7 +35,7 @@ pub fn prepare(
     for _ in 1..config.loss.generations {
         observer.begin((config.train.epochs * set.members.len()) as u64);
         let trainer = Trainer::new(config, set, output, machine.device, machine.threads);
-        let mut state = trainer.start();
+        let mut state = trainer.start(start);
         trainer.run(&mut state, config.train.epochs, stop, observer)?;
         if stop.load(Ordering::SeqCst) {
             let message = "stopped before the last generation; nothing is saved";

@@ -73,21 +73,21 @@ impl<'a> Trainer<'a> {
         self.set.vocabulary as i64
     }
 
-    /// The state before the first step.
-    pub fn start(&self) -> State {
+    /// The state before the first step: fresh members or, for every split, the members `from` [E, P].
+    pub fn start(&self, from: Option<&Tensor>) -> State {
+        let parameters = match from {
+            Some(from) => from.repeat([self.set.members.len() as i64 / from.size()[0], 1]),
+            None => self.fresh(),
+        };
+        State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
+    }
+
+    fn fresh(&self) -> Tensor {
         let mut streams: Vec<Random> =
             (self.set.members.iter()).map(|member| Random::of(member.seed, Purpose::Start, member.index, 0)).collect();
         let model =
             Carl::fresh(&self.config.model, self.vocabulary(), self.output, &mut streams, self.kind, Device::Cpu);
-        let parameters = model.flat().copy();
-        State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
-    }
-
-    /// The state before the first step where every split starts from the members `parameters` [E, P].
-    pub fn start_from(&self, parameters: &Tensor) -> State {
-        let splits = self.set.members.len() as i64 / parameters.size()[0];
-        let parameters = parameters.repeat([splits, 1]);
-        State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
+        model.flat().copy()
     }
 
     /// Trains every member up to epoch `until`. Once `stop` is set, no group goes beyond the epoch that the foremost has
@@ -208,7 +208,7 @@ struct Group<'a> {
     epoch: usize,
     model: Carl,
     optimizer: AdamW,
-    trunk: Passes,
+    passes: Passes,
     log: Vec<EpochLog>,
 }
 
@@ -253,12 +253,12 @@ impl<'a> Group<'a> {
         let size = if set.taught.is_empty() { size } else { size.max(config.loss.unlabelled) };
         let largest = (size * set.nodes()) as i64 * config.model.hidden;
         let bank = NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device);
-        let trunk = match device {
+        let passes = match device {
             Device::Cpu => Passes::Fused(Box::new(Trunk::new(&model, trainer.output as u16, bank))),
             _ => Passes::Padded { graphs: set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device), bank },
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &config.train);
-        Group { trainer, members, epoch: state.epoch, model, optimizer, trunk, log: Vec::new() }
+        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, log: Vec::new() }
     }
 
     /// Trains as far as it may.
@@ -316,7 +316,7 @@ impl<'a> Group<'a> {
         let (functions, values): (Vec<Vec<u32>>, Vec<Vec<f64>>) = members.map(draw).unzip();
         let shape = [self.members.len() as i64, functions[0].len() as i64];
         let place = |tensor: Tensor| upload(&tensor.view(shape), trainer.device);
-        let indices = matches!(self.trunk, Passes::Padded { .. }).then(|| {
+        let indices = matches!(self.passes, Passes::Padded { .. }).then(|| {
             let all: Vec<i64> = functions.iter().flatten().map(|&function| i64::from(function)).collect();
             place(Tensor::from_slice(&all))
         });
@@ -328,7 +328,7 @@ impl<'a> Group<'a> {
     /// scores.
     fn gradients(&mut self, labelled: &Rows, taught: Option<&Rows>, number: u64) -> (Tensor, Tensor) {
         let (model, options) = (&self.model, &self.trainer.config.loss);
-        match &mut self.trunk {
+        match &mut self.passes {
             Passes::Padded { graphs, bank } => {
                 let indices = |rows: &Rows| rows.indices.as_ref().expect("was uploaded").shallow_clone();
                 let mut noise = Noise::of_step(bank.as_ref(), number);
@@ -352,12 +352,12 @@ impl<'a> Group<'a> {
                 let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
                 let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
                 leaves.extend(unlabelled.as_ref().map(|(part, _)| part));
-                let found = gradients_of(model, &terms.total, &leaves);
-                trunk.backward(0, &found.1[0], Some(&found.1[1]));
-                if let Some(part) = found.1.get(2) {
+                let (heads, parts) = gradients_of(model, &terms.total, &leaves);
+                trunk.backward(0, &parts[0], Some(&parts[1]));
+                if let Some(part) = parts.get(2) {
                     trunk.backward(1, part, None);
                 }
-                (terms.stack(), found.0 + trunk.gradients())
+                (terms.stack(), heads + trunk.gradients())
             }
         }
     }

@@ -58,7 +58,7 @@ impl Bench {
     fn weights(&self) -> Weights {
         let set = self.set(&self.config, 156);
         let trainer = Trainer::new(&self.config, &set, self.output(), Device::Cpu, THREADS);
-        trainer.finish(&trainer.start())
+        trainer.finish(&trainer.start(None))
     }
 }
 
@@ -120,7 +120,7 @@ fn training(criterion: &mut Criterion, bench: &Bench) {
         let trainer = Trainer::new(&config, &set, bench.output(), Device::Cpu, THREADS);
         // An epoch of 64 rows is one step; 20 of them, so that the start of a group weighs little.
         bencher.iter_batched(
-            || trainer.start(),
+            || trainer.start(None),
             |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &Silent).expect("finite losses"),
             BatchSize::LargeInput,
         );

@@ -160,6 +160,16 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Adds the rows [R, W] of every operation to its row of `sums` [V, W].
+    pub(super) fn sum_by_operation(operations: &[u16], rows: &[f32], sums: &mut [f32]) {
+        let width = rows.len() / operations.len();
+        for (row, &operation) in rows.chunks_exact(width).zip(operations) {
+            add(&mut sums[operation as usize * width..][..width], row, 1.0);
+        }
+    }
+}
+
 /// sum += weight x.
 #[inline(always)]
 pub(super) fn add(sum: &mut [f32], x: &[f32], weight: f32) {

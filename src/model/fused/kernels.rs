@@ -37,6 +37,13 @@ macro_rules! vectorised {
 }
 pub(super) use vectorised;
 
+/// Writes the row of every operation, of `table` [V, W], to `rows` [R, W].
+pub(super) fn look_up(table: &[f32], operations: &[u16], rows: &mut [f32], width: usize) {
+    for (row, &operation) in rows.chunks_exact_mut(width).zip(operations) {
+        row.copy_from_slice(&table[operation as usize * width..][..width]);
+    }
+}
+
 /// One readout of a graph's rows [N, H].
 pub(super) fn read(readout: Readout, operations: &[u16], output: u16, rows: &[f32], part: &mut [f32]) {
     part.fill(0.0);

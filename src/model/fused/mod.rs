@@ -10,6 +10,9 @@
 mod block;
 mod convolution;
 mod kernels;
+mod masks;
+mod pass;
+mod places;
 pub mod trunk;
 
 use super::ensemble::Calibration;
@@ -18,7 +21,7 @@ use super::{Carl, layers::EPSILON};
 use crate::config::{Convolution, Mask, ModelOptions};
 use crate::graph::{Graph, MAX_NODES};
 use block::Block;
-use kernels::{dot, read, sigmoid, total, values, vectorised};
+use kernels::{dot, look_up, read, sigmoid, total, values, vectorised};
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
@@ -141,17 +144,12 @@ impl Fused {
         let hidden = options.hidden as usize;
         let terms = member.layers.first().map_or(0, |layer| layer.bias.len());
         let h = values(&mut memory.h);
-        for (row, &operation) in h.chunks_exact_mut(hidden).zip(&block.operations) {
-            row.copy_from_slice(&member.embedding[operation as usize * hidden..][..hidden]);
-        }
+        look_up(&member.embedding, &block.operations, h, hidden);
         memory.counts.clear();
         memory.counts.extend(block.edges.iter().map(|edge| edge.2));
         for (place, layer) in member.layers.iter().enumerate() {
             if place == 0 {
-                let rows = values(&mut memory.terms).chunks_exact_mut(terms);
-                for (row, &operation) in rows.zip(&block.operations) {
-                    row.copy_from_slice(&member.first_terms[operation as usize * terms..][..terms]);
-                }
+                look_up(&member.first_terms, &block.operations, values(&mut memory.terms), terms);
             } else {
                 let _ = memory.h.mm_out(&memory.terms, &layer.weight);
             }
