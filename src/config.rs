@@ -145,6 +145,9 @@ pub struct ModelOptions {
     pub mask: Mask,
     /// Vectors read from a part, side by side.
     pub readout: Vec<Readout>,
+    /// Columns of the table that heads read beside a part: parameters, FLOPs, zero-cost scores, early accuracies.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
 }
 
 impl Default for ModelOptions {
@@ -157,6 +160,56 @@ impl Default for ModelOptions {
             convolution: Convolution::Both,
             mask: Mask::Attention,
             readout: vec![Readout::Output, Readout::Mean],
+            attributes: Vec::new(),
+        }
+    }
+}
+
+/// A number of a whole architecture: the name of its column alone, or with its scale.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attribute {
+    /// Column of the table.
+    pub column: String,
+    /// Mean and standard deviation; those of the table where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<(f64, f64)>,
+}
+
+impl Attribute {
+    /// Farthest from the average, in standard deviations, that a value may count.
+    pub const REACH: f64 = 10.0;
+
+    /// Mean and standard deviation.
+    ///
+    /// # Panics
+    /// Where the scale is not known yet: it is once a data set is open.
+    pub fn known_scale(&self) -> (f64, f64) {
+        self.scale.expect("an open data set gives every attribute its scale")
+    }
+
+    /// `value` as heads read it; a missing one (NaN) is average.
+    pub fn standardised(&self, value: f64) -> f32 {
+        let (mean, deviation) = self.known_scale();
+        if value.is_nan() {
+            return 0.0;
+        }
+        ((value - mean) / deviation).clamp(-Attribute::REACH, Attribute::REACH) as f32
+    }
+}
+
+impl<'de> Deserialize<'de> for Attribute {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Known {
+            column: String,
+            scale: Option<(f64, f64)>,
+        }
+        match Value::deserialize(deserializer)? {
+            Value::String(column) => Ok(Attribute { column, scale: None }),
+            other => serde_yaml::from_value(other)
+                .map(|Known { column, scale }| Attribute { column, scale })
+                .map_err(|_| serde::de::Error::custom("an attribute is the name of a column")),
         }
     }
 }
@@ -431,6 +484,19 @@ impl Config {
             if !(least..=most).contains(&value) {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");
                 return Err(Error::new(Stage::Config, message));
+            }
+        }
+        for (place, Attribute { column, scale }) in model.attributes.iter().enumerate() {
+            let wrong =
+                |what: &str| Err(Error::new(Stage::Config, format!("`model.attributes`: column `{column}` {what}")));
+            if [&self.data.train_target, self.data.test_target()].contains(&column.as_str()) {
+                return wrong("is what is to be predicted");
+            }
+            if model.attributes[..place].iter().any(|other| other.column == *column) {
+                return wrong("is there twice");
+            }
+            if scale.is_some_and(|(mean, deviation)| !mean.is_finite() || !deviation.is_finite() || deviation <= 0.0) {
+                return wrong("has a scale that is no mean and standard deviation");
             }
         }
         if loss.regression == 0.0 && loss.ranking == 0.0 {

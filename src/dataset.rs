@@ -1,8 +1,9 @@
 //! Table + graphs + labels: every row knows its function, every function is encoded once.
 
-use crate::config::{Config, DataOptions};
+use crate::config::{Attribute, Config, DataOptions};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize};
+use crate::metrics::{mean, standard_deviation};
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space, Vocabulary};
 use crate::split::hex;
@@ -23,15 +24,22 @@ pub struct Architectures {
 }
 
 impl Architectures {
-    /// Parses and canonicalises `texts` in parallel.
+    /// Parses and canonicalises `texts` in parallel. `attributes` has a list for every text, or none at all.
     ///
     /// # Errors
     /// The first (lowest) row that is not an architecture of `space`, as (row, error).
-    pub fn new(texts: Vec<String>, space: &dyn Space, reduction: Reduction) -> Result<Self, (usize, Error)> {
-        let canonical = |text: &String| -> Result<Canonical> {
-            canonicalize(&space.graph(&space.parse(text)?), space.vocabulary(), reduction)
+    pub fn new(
+        texts: Vec<String>,
+        attributes: &[Vec<f32>],
+        space: &dyn Space,
+        reduction: Reduction,
+    ) -> Result<Self, (usize, Error)> {
+        let canonical = |(row, text): (usize, &String)| -> Result<Canonical> {
+            let mut graph = space.graph(&space.parse(text)?);
+            graph.attributes = attributes.get(row).cloned().unwrap_or_default();
+            canonicalize(&graph, space.vocabulary(), reduction)
         };
-        let graphs: Vec<Result<Canonical>> = texts.par_iter().map(canonical).collect();
+        let graphs: Vec<Result<Canonical>> = texts.par_iter().enumerate().map(canonical).collect();
         let mut known: HashMap<Key, u32> = HashMap::new();
         let mut architectures = Architectures { texts, ..Architectures::default() };
         for (row, result) in graphs.into_iter().enumerate() {
@@ -90,16 +98,17 @@ impl Dataset {
     /// Whatever is wrong with the table, its columns or its architectures, with the line.
     pub fn open(config: &mut Config) -> Result<(Box<dyn Space>, Self)> {
         let (space, table) = open_table(config)?;
-        let dataset = Dataset::new(&table, space.as_ref(), &config.data, config.graph)?;
+        config.model.attributes.iter_mut().try_for_each(|attribute| complete(attribute, &table))?;
+        let dataset = Dataset::new(&table, space.as_ref(), config)?;
         Ok((space, dataset))
     }
 
-    /// Reads the table that `data` names.
+    /// Reads the table that `config` names, whose attributes have their scale.
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn read(space: &dyn Space, data: &DataOptions, reduction: Reduction) -> Result<Self> {
-        Dataset::new(&Table::open(&find(&data.table))?, space, data, reduction)
+    pub fn read(space: &dyn Space, config: &Config) -> Result<Self> {
+        Dataset::new(&Table::open(&find(&config.data.table))?, space, config)
     }
 
     /// Another column of the table that `data` names.
@@ -114,17 +123,20 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::open`].
-    pub fn new(table: &Table, space: &dyn Space, data: &DataOptions, reduction: Reduction) -> Result<Self> {
+    pub fn new(table: &Table, space: &dyn Space, config: &Config) -> Result<Self> {
+        let data = &config.data;
         let train_labels = table.numbers(&data.train_target)?;
         let test_labels = table.numbers(data.test_target())?;
         let texts = table.architectures(space)?;
-        let architectures = Architectures::new(texts, space, reduction).map_err(|(row, error)| table.at(row, error))?;
+        let attributes = attributes(table, &config.model.attributes)?;
+        let architectures =
+            Architectures::new(texts, &attributes, space, config.graph).map_err(|(row, error)| table.at(row, error))?;
         for (name, labels) in [(data.train_target.as_str(), &train_labels), (data.test_target(), &test_labels)] {
             if labels.iter().all(|label| label.is_nan()) {
                 return Err(Error::new(Stage::Dataset, format!("column `{name}` has no value")).file(table.file()));
             }
         }
-        let hash = hash(&architectures, &train_labels, &test_labels);
+        let hash = hash(&architectures, &attributes, &train_labels, &test_labels);
         Ok(Dataset { architectures, train_labels, test_labels, higher_is_better: data.higher_is_better, hash })
     }
 
@@ -181,12 +193,38 @@ pub fn find(path: &Path) -> PathBuf {
     folders().into_iter().map(|folder| folder.join(name)).find(|other| other.exists()).unwrap_or(path.into())
 }
 
-fn hash(architectures: &Architectures, train: &[f64], test: &[f64]) -> String {
+/// Gives `attribute` the scale of its column, where it has none.
+fn complete(attribute: &mut Attribute, table: &Table) -> Result<()> {
+    if attribute.scale.is_none() {
+        let mut values = table.numbers(&attribute.column)?;
+        values.retain(|value| !value.is_nan());
+        let deviation = standard_deviation(&values);
+        if values.is_empty() || deviation <= 1e-12 * mean(&values).abs() {
+            let message = format!("column `{}` is the same everywhere: it says nothing", attribute.column);
+            return Err(Error::new(Stage::Dataset, message).file(table.file()).hint("take it out of model.attributes"));
+        }
+        attribute.scale = Some((mean(&values), deviation));
+    }
+    Ok(())
+}
+
+/// Standardised attributes of every row; empty where there are none.
+fn attributes(table: &Table, known: &[Attribute]) -> Result<Vec<Vec<f32>>> {
+    let mut rows = vec![Vec::with_capacity(known.len()); if known.is_empty() { 0 } else { table.len() }];
+    for attribute in known {
+        let values = table.numbers(&attribute.column)?;
+        rows.iter_mut().zip(values).for_each(|(row, value)| row.push(attribute.standardised(value)));
+    }
+    Ok(rows)
+}
+
+fn hash(architectures: &Architectures, attributes: &[Vec<f32>], train: &[f64], test: &[f64]) -> String {
     let mut digest = Sha256::new();
     for text in &architectures.texts {
         digest.update(text.as_bytes());
         digest.update(b"\n");
     }
+    attributes.iter().flatten().for_each(|value| digest.update(value.to_bits().to_le_bytes()));
     train.iter().chain(test).for_each(|label| digest.update(label.to_bits().to_le_bytes()));
     hex(&digest.finalize()[..8])
 }

@@ -1,10 +1,12 @@
 //! TorchScript: the ensemble as one program for LibTorch and Python.
 //!
-//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N], all float; outputs score `[B]` (mean of the members'
-//! standardised scores), spread `[B]`, node mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
+//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N] and, where the members read attributes, those as the table has
+//! them, [B, K], NaN where missing; all float. Outputs score `[B]` (mean of the members' standardised scores), spread `[B]`, node
+//! mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
 //! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
 
 use crate::batch::Padded;
+use crate::config::Attribute;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::score::Weights;
@@ -27,18 +29,18 @@ pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
     let fail = |error: tch::TchError| Error::new(Stage::Device, format!("TorchScript: {error}")).file(path);
     let _guard = tch::no_grad_guard();
     let ensemble = weights.ensemble(0, weights.members() as i64, Device::Cpu);
-    let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2]);
+    let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2], inputs.get(3));
     // A traced method returns one value: the outputs leave the trace as one list, which `return_tuple` turns into a tuple.
     let mut traced = |inputs: &[Tensor]| vec![Tensor::cat(&forward(inputs).map(|part| part.flatten(0, -1)), 0)];
-    let module = CModule::create_by_tracing("carl", "forward", &inputs(graphs, 2, weights.vocabulary), &mut traced)
-        .map_err(fail)?;
+    let module =
+        CModule::create_by_tracing("carl", "forward", &inputs(graphs, 2, weights), &mut traced).map_err(fail)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
     let checked = module.save(&partial).map_err(fail).and_then(|()| {
         rewrite(&partial).map_err(|error| Error::new(Stage::Io, format!("TorchScript: {error}")).file(path))?;
         let reloaded = CModule::load(&partial).map_err(fail)?;
         CHECKED.iter().try_for_each(|&batch| {
-            let inputs = inputs(graphs, batch, weights.vocabulary);
+            let inputs = inputs(graphs, batch, weights);
             compare(&reloaded, &inputs, &forward(&inputs)).map_err(|error| error.file(path))
         })
     });
@@ -90,11 +92,25 @@ fn return_tuple(text: &str) -> Option<String> {
 }
 
 /// `batch` graphs, the given ones over and over, padded to the largest of them.
-fn inputs(graphs: &[Graph], batch: usize, vocabulary: usize) -> [Tensor; 3] {
+fn inputs(graphs: &[Graph], batch: usize, weights: &Weights) -> Vec<Tensor> {
     let chosen: Vec<&Graph> = graphs.iter().cycle().take(batch).collect();
     let nodes = chosen.iter().map(|graph| graph.len()).max().unwrap_or(1);
-    let padded = Padded::new(&chosen, nodes, vocabulary).to_graphs(Kind::Float, Device::Cpu);
-    [padded.operations.squeeze_dim(0), padded.adjacency.squeeze_dim(0), padded.mask.squeeze_dim(0).squeeze_dim(-1)]
+    let padded = Padded::new(&chosen, nodes, weights.vocabulary).to_graphs(Kind::Float, Device::Cpu);
+    let mut inputs = vec![
+        padded.operations.squeeze_dim(0),
+        padded.adjacency.squeeze_dim(0),
+        padded.mask.squeeze_dim(0).squeeze_dim(-1),
+    ];
+    if !weights.options.attributes.is_empty() {
+        let raw = |attribute: &Attribute| {
+            let (mean, deviation) = attribute.known_scale();
+            (0..batch).map(move |row| (mean + deviation * (row % 3) as f64) as f32).collect::<Vec<f32>>()
+        };
+        let columns: Vec<Tensor> =
+            weights.options.attributes.iter().map(|attribute| Tensor::from_slice(&raw(attribute))).collect();
+        inputs.push(Tensor::stack(&columns, 1));
+    }
+    inputs
 }
 
 fn compare(module: &CModule, inputs: &[Tensor], expected: &[Tensor]) -> Result<()> {

@@ -61,7 +61,7 @@ impl Weights {
         let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
         let Calibration { center, scale, reliance } = &self.calibration;
         let calibration = Calibration { center: part(center), scale: part(scale), reliance: *reliance };
-        Ensemble::new(model, &calibration)
+        Ensemble::new(model, &calibration, &self.options.attributes)
     }
 
     /// All members for fused passes on the CPU.

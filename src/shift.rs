@@ -189,8 +189,7 @@ fn median(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::DataOptions;
-    use crate::graph::Reduction;
+    use crate::config::Config;
     use crate::source::table::{Layout, Records, Table};
     use crate::space;
     use std::io::Cursor;
@@ -207,13 +206,8 @@ mod tests {
         let table =
             Records::read(Path::new("table"), Layout::Csv, Cursor::new(TABLE)).and_then(Table::collect).unwrap();
         let space = space::open("nasbench201", None).unwrap();
-        let data = DataOptions {
-            table: "table".into(),
-            train_target: "val".into(),
-            test_target: None,
-            higher_is_better: true,
-        };
-        let dataset = Dataset::new(&table, space.as_ref(), &data, Reduction::default()).unwrap();
+        let config = Config::parse("space: nasbench201\ndata: {table: table, train_target: val}", &[]).unwrap();
+        let dataset = Dataset::new(&table, space.as_ref(), &config).unwrap();
         shift.parse::<Shift>()?.sides(&dataset, space.as_ref(), |name| table.numbers(name))
     }
 

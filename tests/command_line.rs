@@ -258,3 +258,69 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Cells of a few functions whose label is a number of the row, which their column `early` tells but for a shift.
+fn table_of_rows(folder: &Path) -> PathBuf {
+    let cells = fs::read_to_string(table(folder)).unwrap();
+    let mut text = "arch,val,early,late\n".to_string();
+    for (row, line) in cells.lines().skip(1).enumerate() {
+        let label = (row * 37 % 60) as f64;
+        text += &format!("{},{label},{},\n", line.split(',').next().unwrap(), 3.0 * label - 1000.0);
+    }
+    fs::write(folder.join("rows.csv"), text).unwrap();
+    folder.join("rows.csv")
+}
+
+#[test]
+fn attributes_are_read_beside_the_cell() {
+    let (folder, config) = workshop();
+    let rows = table_of_rows(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let yaml = fs::read_to_string(&config).unwrap().replace("table.csv", "rows.csv").replace("epochs: 6", "epochs: 60");
+    fs::write(&config, yaml).unwrap();
+    let tau = |attributes: &str| {
+        let output = carl(&["train", text(&config), "--json", "--output", text(&at("c")), "--set", attributes]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()["kendall_tau"].as_f64().unwrap()
+    };
+    let (without, with) = (tau("model.attributes=[]"), tau("model.attributes=[early]"));
+    assert!(without < 0.5 && with > 0.9, "{without} {with}");
+
+    // The same cell: as in the table, without its attribute, and with the average one.
+    let cell = fs::read_to_string(&rows).unwrap().lines().nth(1).unwrap().split(',').next().unwrap().to_string();
+    let input = format!("early,arch\n-1000,{cell}\n-823,{cell}\n,{cell}\n-911.5,{cell}\n");
+    fs::write(at("input.csv"), input).unwrap();
+    let output = carl(&["predict", text(&at("c")), "--input", text(&at("input.csv")), "--output", "-"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    let score = |row: usize| table.lines().nth(row).unwrap().split(',').nth(1).unwrap().parse::<f64>().unwrap();
+    assert!(score(1) + 1.0 < score(2) && score(1) < score(3) && score(3) < score(2), "{table}");
+    assert_eq!(score(3), score(4));
+    // The exported program is compared with the model before it is written.
+    assert!(carl(&["export", text(&at("c"))]).status.success());
+    let explained = carl(&["explain", text(&at("c")), "--arch", &cell, "--output", "-"]);
+    assert!(String::from_utf8(explained.stderr).unwrap().contains("`early` count as average"));
+    let value: serde_json::Value = serde_json::from_slice(&explained.stdout).unwrap();
+    assert!((value["score"].as_f64().unwrap() - score(3)).abs() < 1e-6);
+
+    fs::write(at("input.csv"), format!("arch\n{cell}\n")).unwrap();
+    let predict = |rest: &[&str], words: &[&str]| {
+        refused(&[&["predict", text(&at("c")), "--output", text(&at("none"))], rest].concat(), words);
+    };
+    predict(&["--input", text(&at("input.csv"))], &["input.csv", "no column `early`"]);
+    fs::write(at("input.csv"), format!("arch,early\n{cell},x\n")).unwrap();
+    predict(&["--input", text(&at("input.csv"))], &["input.csv", "line 2", "`early` holds `x`"]);
+    predict(&["--all"], &["the checkpoint reads `early`"]);
+    for (attributes, words) in [
+        ("[val]", "what is to be predicted"),
+        ("[early, early]", "there twice"),
+        ("[earyl]", "did you mean `early`"),
+        ("[late]", "the same everywhere"),
+        ("[3]", "name of a column"),
+    ] {
+        let setting = format!("model.attributes={attributes}");
+        refused(&["train", text(&config), "--set", &setting, "--output", text(&at("none"))], &[words]);
+    }
+    refused(&["search", text(&config), "--set", "model.attributes=[early]"], &["model.attributes"]);
+    assert!(!at("none").exists());
+}

@@ -47,6 +47,7 @@ fn case(record: &Value, members: i64, kind: Kind) -> Case {
         &tensor("operations", &[7, 6, vocabulary]),
         &tensor("adjacency", &[7, 6, 6]),
         &tensor("mask", &[7, 6]),
+        None,
     );
     let labels = tensor("labels", &[1, 7]).repeat([members, 1]);
     Case { model: Carl::over(&options, vocabulary, 1, flat, true), graphs, labels }
@@ -153,11 +154,11 @@ fn pairs_equal_a_double_loop() {
     let record = record();
     let Case { model, graphs, .. } = case(&record, 2, Kind::Double);
     let parts = tch::no_grad(|| model.represent(&graphs, &mut Noise::Off));
-    let all = tch::no_grad(|| model.intervention.pairs(&parts.critical, &parts.redundant));
+    let all = tch::no_grad(|| model.intervention.pairs(&parts.critical, None, &parts.redundant));
     for i in 0..7 {
         for j in 0..7 {
             let one = tch::no_grad(|| {
-                model.intervention.pairs(&parts.critical.narrow(1, i, 1), &parts.redundant.narrow(1, j, 1))
+                model.intervention.pairs(&parts.critical.narrow(1, i, 1), None, &parts.redundant.narrow(1, j, 1))
             });
             let difference = (all.narrow(1, j, 1).narrow(2, i, 1) - one).abs().max().double_value(&[]);
             assert!(difference < 1e-12);
@@ -181,6 +182,7 @@ fn node_order_padding_and_batch_leave_the_score() {
         operations: graphs.operations.index_select(2, &order),
         adjacency: graphs.adjacency.index_select(2, &order).index_select(3, &order),
         mask: graphs.mask.index_select(2, &order),
+        attributes: None,
     };
     same("node order", score(&shuffled), &base);
 
@@ -188,6 +190,7 @@ fn node_order_padding_and_batch_leave_the_score() {
         operations: graphs.operations.constant_pad_nd([0, 0, 0, 3]),
         adjacency: graphs.adjacency.constant_pad_nd([0, 3, 0, 3]),
         mask: graphs.mask.constant_pad_nd([0, 0, 0, 3]),
+        attributes: None,
     };
     same("padding", score(&padded), &base);
 
@@ -196,6 +199,7 @@ fn node_order_padding_and_batch_leave_the_score() {
             operations: graphs.operations.narrow(1, row, 1),
             adjacency: graphs.adjacency.narrow(1, row, 1),
             mask: graphs.mask.narrow(1, row, 1),
+            attributes: None,
         };
         same("batch", score(&alone), &base.narrow(1, row, 1));
     }

@@ -5,7 +5,7 @@
 mod cells;
 
 use carl::batch::Padded;
-use carl::config::{Convolution, Mask, ModelOptions, Readout};
+use carl::config::{Attribute, Convolution, Mask, ModelOptions, Readout};
 use carl::graph::Graph;
 use carl::score::{Scorer, Weights};
 use carl::source::Silent;
@@ -24,6 +24,10 @@ fn by_tensors(weights: &Weights, graphs: &[Graph]) -> Vec<f64> {
     Vec::try_from(scores.flatten(0, 1)).unwrap()
 }
 
+fn attribute(column: &str) -> Attribute {
+    Attribute { column: column.to_string(), scale: Some((0.0, 1.0)) }
+}
+
 #[test]
 fn fused_scores_are_the_model_s() {
     use Readout::{Mean, Output, Sum};
@@ -34,10 +38,14 @@ fn fused_scores_are_the_model_s() {
         ("nasbench101", ModelOptions { hidden: 13, ..base.clone() }),
         ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Sum], layers: 1, ..base.clone() }),
         ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output, Sum], ..base.clone() }),
-        ("nasbench-macro", ModelOptions { hidden: 1, convolution: Convolution::Forward, ..base }),
+        ("nasbench-macro", ModelOptions { hidden: 1, convolution: Convolution::Forward, ..base.clone() }),
+        ("nasbench201", ModelOptions { attributes: vec![attribute("flops"), attribute("zen")], ..base }),
     ];
     for (space, options) in shapes {
-        let (graphs, vocabulary, output) = graphs(space, 300);
+        let (mut graphs, vocabulary, output) = graphs(space, 300);
+        for (row, graph) in graphs.iter_mut().enumerate().filter(|(row, _)| row % 3 > 0) {
+            graph.attributes = (0..options.attributes.len()).map(|place| ((row + place) as f32).sin()).collect();
+        }
         let weights = weights(options.clone(), vocabulary, output);
         let expected = by_tensors(&weights, &graphs);
         let found = Scorer::new(&weights, Device::Cpu, 2).scores(&graphs.iter().collect::<Vec<_>>(), &Silent);

@@ -1,7 +1,7 @@
 //! `carl evaluate`: a checkpoint's scores against the truth of a table.
 
 use super::progress::Bar;
-use super::{Common, print, print_json, text_table};
+use super::{Common, print, print_json, tell_attributes, text_table};
 use carl::checkpoint::Checkpoint;
 use carl::dataset::Dataset;
 use carl::error::Result;
@@ -39,21 +39,27 @@ impl Evaluate {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
         let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
-        let mut data = checkpoint.config.data.clone();
+        let mut config = checkpoint.config.clone();
+        let data = &mut config.data;
         if let Some(table) = &self.table {
             data.table = table.clone();
         }
         // Only the column that is compared with needs to be there.
         data.train_target = self.target.clone().unwrap_or_else(|| data.test_target().to_string());
         data.test_target = None;
-        let dataset = Dataset::read(space.as_ref(), &data, checkpoint.config.graph)?;
+        let dataset = Dataset::read(space.as_ref(), &config)?;
         let bar = Bar::new("scoring");
         let functions = &dataset.architectures.functions;
         let scores = member_scores(&checkpoint.weights, functions, machine.device, machine.threads, &bar);
         let scores = dataset.architectures.spread(&mean_and_spread(&scores).0);
         let figures = Truth::new(&dataset).compare(&scores);
         let explanations = match self.explanations {
-            true => Some(self.judge(&checkpoint, space.as_ref(), &dataset, machine)?),
+            true => {
+                tell_attributes(&checkpoint);
+                config.model.attributes.clear();
+                let cells = Dataset::read(space.as_ref(), &config)?;
+                Some(self.judge(&checkpoint, space.as_ref(), &cells, machine)?)
+            }
             false => None,
         };
         if !common.json {

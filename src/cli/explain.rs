@@ -1,7 +1,7 @@
 //! `carl explain`: which parts of a cell its score rests on, as JSON, drawing or page.
 
 use super::progress::Bar;
-use super::{Common, print_json, talk};
+use super::{Common, print_json, talk, tell_attributes};
 use carl::checkpoint::Checkpoint;
 use carl::error::{Error, Position, Result, Stage};
 use carl::explain::Explainer;
@@ -54,6 +54,7 @@ impl Explain {
         }
         let machine = common.machine()?;
         let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
+        tell_attributes(&checkpoint);
         let (texts, place) = self.read(space.as_ref())?;
         let form = Form { space: space.as_ref(), reduction: checkpoint.config.graph };
         let explainer = Explainer { form, weights: &checkpoint.weights, machine };

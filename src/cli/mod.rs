@@ -13,7 +13,7 @@ mod spaces;
 mod train;
 
 use carl::checkpoint::Checkpoint;
-use carl::config::Config;
+use carl::config::{Attribute, Config};
 use carl::device;
 use carl::error::{Error, Result, Stage};
 use carl::space::Space;
@@ -179,6 +179,19 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
 fn talk(text: &str) {
     // Nobody is left to be told where this fails.
     let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Columns for a message.
+fn names(attributes: &[Attribute]) -> String {
+    attributes.iter().map(|attribute| format!("`{}`", attribute.column)).collect::<Vec<String>>().join(", ")
+}
+
+/// Says what explanations leave out, where the checkpoint reads attributes.
+fn tell_attributes(checkpoint: &Checkpoint) {
+    let attributes = &checkpoint.config.model.attributes;
+    if !attributes.is_empty() {
+        talk(&format!("explanations are of the cell alone: {} count as average", names(attributes)));
+    }
 }
 
 /// A table for the terminal; numbers are aligned to the right.

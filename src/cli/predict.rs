@@ -3,8 +3,9 @@
 //! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell.
 
 use super::progress::Bar;
-use super::{Common, print_json, stop_on_interrupt, talk};
+use super::{Common, names, print_json, stop_on_interrupt, talk};
 use carl::checkpoint::Checkpoint;
+use carl::config::Attribute;
 use carl::error::{Error, Result, Stage};
 use carl::file;
 use carl::score::Scorer;
@@ -79,7 +80,7 @@ impl Predict {
             Found::Finished => return self.report(common, None, started),
         };
         let bar = Bar::counting("scoring");
-        let rows = self.rows(space.as_ref(), &bar)?;
+        let rows = self.rows(space.as_ref(), &checkpoint.config.model.attributes, &bar)?;
         let file = self.input_name();
         let scorer = Scorer::new(&checkpoint.weights, machine.device, machine.threads);
         let job = Job {
@@ -135,10 +136,17 @@ impl Predict {
     }
 
     /// The rows of this shard.
-    fn rows<'a>(&self, space: &'a dyn Space, bar: &Bar) -> Result<Rows<'a>> {
+    fn rows<'a>(&self, space: &'a dyn Space, attributes: &'a [Attribute], bar: &Bar) -> Result<Rows<'a>> {
         let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
         let rows: Rows<'a> = match &self.input {
-            Some(input) => table_rows(input, space)?,
+            Some(input) => table_rows(input, space, attributes)?,
+            None if !attributes.is_empty() => {
+                return Err(Error::new(
+                    Stage::Usage,
+                    format!("--all: the checkpoint reads {}, which a listed cell does not have", names(attributes)),
+                )
+                .hint("give architectures with these columns in a table, with --input"));
+            }
             None => {
                 let cells = space.enumerate().ok_or_else(|| {
                     Error::new(Stage::Usage, format!("the space {} cannot be listed", space.name()))
@@ -147,7 +155,11 @@ impl Predict {
                 if let Some(size) = space.size() {
                     bar.begin(size / shard.count);
                 }
-                Box::new((1..).zip(cells).map(|(line, cell)| Ok(Text { line, text: space.print(&cell) })))
+                Box::new(
+                    (1..)
+                        .zip(cells)
+                        .map(|(line, cell)| Ok(Text { line, text: space.print(&cell), attributes: Vec::new() })),
+                )
             }
         };
         Ok(match shard.count {
@@ -178,15 +190,20 @@ impl Predict {
 }
 
 /// The rows of a table, read as they are asked for.
-fn table_rows<'a>(input: &Path, space: &'a dyn Space) -> Result<Rows<'a>> {
+fn table_rows<'a>(input: &Path, space: &'a dyn Space, attributes: &'a [Attribute]) -> Result<Rows<'a>> {
     let mut records = Records::open(input)?;
     let file = records.file().to_path_buf();
     let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
+    let places: Vec<usize> =
+        attributes.iter().map(|attribute| records.column(&attribute.column)).collect::<Result<_>>()?;
     let row = move || -> Result<Option<Text>> {
         let Some(record) = records.next_record()? else { return Ok(None) };
         let text = spelling.text(space, &record);
-        let text = text.map_err(|error| error.file(&file).at(position(&file, record.line)))?;
-        Ok(Some(Text { line: record.line, text }))
+        let locate = |error: Error| error.file(&file).at(position(&file, record.line));
+        let attributes = (attributes.iter().zip(&places))
+            .map(|(known, &place)| Ok(known.standardised(record.number(place, &known.column)?)))
+            .collect::<Result<_>>();
+        Ok(Some(Text { line: record.line, text: text.map_err(locate)?, attributes: attributes.map_err(locate)? }))
     };
     let mut row = row;
     Ok(Box::new(std::iter::from_fn(move || row().transpose())))

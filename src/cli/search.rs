@@ -110,6 +110,10 @@ impl Search {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
         let mut config = common.config(&self.config.config, &self.config.set)?;
+        if !config.model.attributes.is_empty() {
+            return Err(Error::new(Stage::Config, "a search sees cells alone, not their `model.attributes`")
+                .hint("search with --set 'model.attributes=[]'"));
+        }
         let machine = common.machine()?;
         let request = self.request();
         let problem = match &self.oracle {

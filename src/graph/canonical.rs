@@ -10,7 +10,7 @@ use super::{Edge, Graph};
 use crate::error::{Error, Result, Stage};
 use crate::space::Vocabulary;
 
-/// Spells a canonical graph: node count, operations, edges.
+/// Spells a canonical graph: node count, operations, edges, attributes.
 pub type Key = Box<[u16]>;
 
 /// Leaves of the search tree that are looked at before a graph is refused. Cells have a few; it takes a large graph without
@@ -18,7 +18,7 @@ pub type Key = Box<[u16]>;
 const MAX_LEAVES: usize = 10_000;
 
 /// A reduced graph in canonical order, with its way back to the raw graph.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Canonical {
     /// Nodes in canonical order, which is topological.
     pub graph: Graph,
@@ -26,7 +26,7 @@ pub struct Canonical {
     pub nodes: Vec<u16>,
     /// For every edge, the identities (raw nodes) that it runs through.
     pub through: Vec<Vec<u16>>,
-    /// Equal for two graphs exactly when they are isomorphic.
+    /// Equal for two graphs exactly when they are isomorphic and have the same attributes.
     pub key: Key,
 }
 
@@ -46,6 +46,7 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
         operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
         origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
         edges,
+        attributes: graph.attributes,
     };
     Ok(Canonical { graph: ordered, nodes: order.iter().map(|&node| nodes[node as usize]).collect(), through, key })
 }
@@ -284,5 +285,6 @@ pub fn key_of(graph: &Graph) -> Key {
 fn spell(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
     let operations = order.iter().map(|&node| graph.operations[node as usize]);
     let edges = edges.iter().flat_map(|edge| [edge.from, edge.to, edge.count as u16, (edge.count >> 16) as u16]);
-    std::iter::once(order.len() as u16).chain(operations).chain(edges).collect()
+    let attributes = graph.attributes.iter().flat_map(|value| [value.to_bits() as u16, (value.to_bits() >> 16) as u16]);
+    std::iter::once(order.len() as u16).chain(operations).chain(edges).chain(attributes).collect()
 }

@@ -31,7 +31,7 @@ pub struct Edge {
 }
 
 /// A directed acyclic graph with one operation a node.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
     /// Vocabulary id of every node.
     pub operations: Vec<u16>,
@@ -40,6 +40,8 @@ pub struct Graph {
     /// Which operation of the user's cell a node is, in the order of its text; none for inputs and outputs that the text
     /// does not name.
     pub origin: Vec<Option<u16>>,
+    /// Standardised numbers of the whole architecture, which heads read beside the graph; none stands for the average of each.
+    pub attributes: Vec<f32>,
 }
 
 impl Graph {
@@ -50,7 +52,7 @@ impl Graph {
     ) -> Self {
         let (operations, origin) = nodes.into_iter().unzip();
         let edges = edges.into_iter().map(|(from, to)| Edge { from, to, count: 1 }).collect();
-        Graph { operations, edges: merge(edges), origin }
+        Graph { operations, edges: merge(edges), origin, attributes: Vec::new() }
     }
 
     /// Number of nodes, N.

@@ -79,6 +79,7 @@ fn renumbered(graph: &Graph, gone: &[bool]) -> Graph {
         edges: edges
             .map(|edge| Edge { from: place[edge.from as usize], to: place[edge.to as usize], count: edge.count })
             .collect(),
+        attributes: graph.attributes.clone(),
     }
 }
 

@@ -26,7 +26,7 @@ impl Default for Reduction {
 }
 
 /// A reduced graph and its way back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reduced {
     /// What is left, nodes in the order of the raw graph.
     pub graph: Graph,
@@ -74,6 +74,7 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
             operations: nodes.iter().map(|&raw| graph.operations[raw as usize]).collect(),
             edges: edges.collect(),
             origin: nodes.iter().map(|&raw| graph.origin[raw as usize]).collect(),
+            attributes: graph.attributes.clone(),
         },
         through: links.into_values().map(|link| link.through).collect(),
         nodes,

@@ -7,6 +7,7 @@
 use super::Carl;
 use super::extractor::Masks;
 use super::frame::Graphs;
+use crate::config::Attribute;
 use crate::uncertainty::Reliance;
 use tch::{Kind, Tensor};
 
@@ -34,16 +35,22 @@ pub struct Ensemble {
     center: Tensor, // [E, 1]
     scale: Tensor,  // [E, 1]
     reliance: Reliance,
+    /// Mean and standard deviation of the attributes, [2, K].
+    attributes: Option<Tensor>,
 }
 
 impl Ensemble {
-    /// One calibration entry a member.
-    pub fn new(model: Carl, calibration: &Calibration) -> Self {
+    /// One calibration entry a member; `attributes` are those that the models read.
+    pub fn new(model: Carl, calibration: &Calibration, attributes: &[Attribute]) -> Self {
         let column = |values: &[f64]| {
             Tensor::from_slice(values).to_kind(model.flat().kind()).to_device(model.flat().device()).unsqueeze(1)
         };
         let (center, scale) = (column(&calibration.center), column(&calibration.scale));
-        Ensemble { model, center, scale, reliance: calibration.reliance }
+        let attributes = (!attributes.is_empty()).then(|| {
+            let (means, deviations): (Vec<f64>, Vec<f64>) = attributes.iter().map(Attribute::known_scale).unzip();
+            Tensor::stack(&[column(&means), column(&deviations)], 0).squeeze_dim(-1)
+        });
+        Ensemble { model, center, scale, reliance: calibration.reliance, attributes }
     }
 
     /// The models.
@@ -65,9 +72,20 @@ impl Ensemble {
         ((spreads * self.reliance.factor).square() + self.reliance.floor.powi(2)).sqrt()
     }
 
-    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N].
-    pub fn forward(&self, operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> [Tensor; 4] {
-        let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask));
+    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N]. Attributes [B, K]
+    /// are as the table has them, NaN where missing.
+    pub fn forward(
+        &self,
+        operations: &Tensor,
+        adjacency: &Tensor,
+        mask: &Tensor,
+        attributes: Option<&Tensor>,
+    ) -> [Tensor; 4] {
+        let attributes = attributes.zip(self.attributes.as_ref()).map(|(values, scale)| {
+            let values = (values - scale.get(0)) / scale.get(1);
+            values.clamp(-Attribute::REACH, Attribute::REACH).nan_to_num(0.0, None::<f64>, None::<f64>)
+        });
+        let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask, attributes.as_ref()));
         let over_members = [0i64].as_slice();
         [
             scores.mean_dim(over_members, false, None::<Kind>),

@@ -33,6 +33,8 @@ pub struct Representations {
     pub critical: Tensor,
     /// Redundant parts, [E, B, D].
     pub redundant: Tensor,
+    /// Attributes, [E or 1, B, K].
+    pub attributes: Option<Tensor>,
 }
 
 /// E models of one shape.
@@ -89,13 +91,13 @@ impl Carl {
         options: &ModelOptions,
         vocabulary: i64,
     ) -> (Encoder, Extractor, Head, Head, Intervention) {
-        let width = options.readout.len() as i64 * options.hidden;
+        let (width, attributes) = (options.readout.len() as i64 * options.hidden, options.attributes.len());
         (
             Encoder::new(builder, options, vocabulary),
             Extractor::new(builder, options),
-            Head::new(builder, "head", width, options.hidden),
-            Head::new(builder, "redundant_head", width, options.hidden),
-            Intervention::new(builder, width, options.hidden),
+            Head::new(builder, "head", width, attributes, options.hidden),
+            Head::new(builder, "redundant_head", width, 0, options.hidden),
+            Intervention::new(builder, width, attributes, options.hidden),
         )
     }
 
@@ -133,6 +135,7 @@ impl Carl {
         Representations {
             critical: self.extractor.critical(&h, &masks, graphs, &frame, noise),
             redundant: self.extractor.redundant(&h, &masks, graphs, &frame, noise),
+            attributes: graphs.attributes.as_ref().map(Tensor::shallow_clone),
         }
     }
 
@@ -147,6 +150,6 @@ impl Carl {
         let h = self.encoder.forward(graphs, &frame, noise);
         let masks = self.extractor.masks(&h, graphs);
         let critical = self.extractor.critical(&h, &masks, graphs, &frame, noise);
-        (self.head.forward(&critical), masks)
+        (self.head.forward(&critical, graphs.attributes.as_ref()), masks)
     }
 }

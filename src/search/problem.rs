@@ -138,7 +138,7 @@ impl Problem {
         };
         let texts = main.architectures(space.as_ref())?;
         let architectures =
-            Architectures::new(texts, space.as_ref(), config.graph).map_err(|(row, error)| main.at(row, error))?;
+            Architectures::new(texts, &[], space.as_ref(), config.graph).map_err(|(row, error)| main.at(row, error))?;
         let catalog = Catalog::new(architectures, space.as_ref(), &allowed).map_err(|error| error.file(main.file()))?;
         let seeds = catalog.allowed.iter().map(|&row| catalog.architectures.texts[row].clone()).collect();
         Ok(Problem { space, objectives, catalog: Some(catalog), columns: values, tests, seeds })
@@ -163,7 +163,8 @@ impl Problem {
         let all = space.enumerate().filter(|_| listed);
         let all: Option<Vec<String>> = all.map(|cells| cells.map(|cell| space.print(&cell)).collect());
         if let Some(texts) = all {
-            let architectures = Architectures::new(texts, space.as_ref(), config.graph).map_err(|(_, error)| error)?;
+            let architectures =
+                Architectures::new(texts, &[], space.as_ref(), config.graph).map_err(|(_, error)| error)?;
             let allowed = vec![true; architectures.len()];
             let catalog = Catalog::new(architectures, space.as_ref(), &allowed)?;
             let (columns, tests, seeds) = (Vec::new(), Vec::new(), Vec::new());

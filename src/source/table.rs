@@ -51,6 +51,23 @@ pub struct Record {
     pub fields: csv::StringRecord,
 }
 
+impl Record {
+    /// The field at `place` as a number; NaN where it is empty. `name` is its column's, for the message.
+    ///
+    /// # Errors
+    /// No finite number.
+    pub fn number(&self, place: usize, name: &str) -> Result<f64> {
+        let field = self.fields.get(place).unwrap_or("").trim();
+        if field.is_empty() {
+            return Ok(f64::NAN);
+        }
+        field.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
+            let message = format!("column `{name}` holds `{}`, not a finite number", shorten(field));
+            Error::new(Stage::Table, message).hint("leave the field empty where the value is missing")
+        })
+    }
+}
+
 /// A table as a stream of records, in constant memory.
 pub struct Records {
     file: PathBuf,
@@ -305,16 +322,7 @@ impl Table {
     /// A missing column; a field that is no finite number.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
         let place = column(&self.header, name).map_err(|error| error.file(&self.file))?;
-        let parse = |(row, record): (usize, &Record)| {
-            let field = record.fields.get(place).unwrap_or("").trim();
-            if field.is_empty() {
-                return Ok(f64::NAN);
-            }
-            field.parse().ok().filter(|number: &f64| number.is_finite()).ok_or_else(|| {
-                let message = format!("column `{name}` holds `{}`, not a finite number", shorten(field));
-                self.at(row, Error::new(Stage::Table, message).hint("leave the field empty where the value is missing"))
-            })
-        };
+        let parse = |(row, record): (usize, &Record)| record.number(place, name).map_err(|error| self.at(row, error));
         self.records.iter().enumerate().map(parse).collect()
     }
 

@@ -30,6 +30,8 @@ pub struct Text {
     pub line: u64,
     /// The architecture as it is written.
     pub text: String,
+    /// Its standardised attributes.
+    pub attributes: Vec<f32>,
 }
 
 /// What is to be scored with what.
@@ -117,9 +119,11 @@ impl Job<'_> {
     }
 
     fn canonical(&self, texts: Vec<Text>) -> Result<Batch> {
-        let one = |Text { line, text }: &Text| {
+        let one = |Text { line, text, attributes }: &Text| {
             let canonical = self.space.parse(text).and_then(|architecture| {
-                canonicalize(&self.space.graph(&architecture), self.space.vocabulary(), self.reduction)
+                let mut graph = self.space.graph(&architecture);
+                graph.attributes.clone_from(attributes);
+                canonicalize(&graph, self.space.vocabulary(), self.reduction)
             });
             canonical.map(|canonical| (canonical.graph, canonical.key)).map_err(|error| (self.locate)(error, *line))
         };

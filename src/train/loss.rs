@@ -45,10 +45,11 @@ pub fn terms(
     taught: Option<(&Tensor, &Tensor)>,
     options: &LossOptions,
 ) -> Terms {
+    let attributes = parts.attributes.as_ref();
     let labels = labels.unsqueeze(1); // [E, 1, B]
     let better = better(&labels);
     let zero = || labels.zeros_like().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
-    let critical = objective(&model.head.forward(&parts.critical).unsqueeze(1), &labels, &better, options);
+    let critical = objective(&model.head.forward(&parts.critical, attributes).unsqueeze(1), &labels, &better, options);
     let (mut intervention, mut variance) = (zero(), zero());
     if options.intervention > 0.0 || options.variance > 0.0 {
         let batch = labels.size()[2];
@@ -57,7 +58,8 @@ pub fn terms(
             Partners::Some(count) => batch.min(count as i64),
         };
         // Batches are drawn at random, so their first cells are partners drawn at random.
-        let pairs = model.intervention.pairs(&parts.critical, &parts.redundant.narrow(1, 0, count)); // [E, K, B]
+        let partners = parts.redundant.narrow(1, 0, count);
+        let pairs = model.intervention.pairs(&parts.critical, attributes, &partners); // [E, K, B]
         if options.intervention > 0.0 {
             intervention = objective(&pairs, &labels, &better, options);
         }
@@ -66,7 +68,7 @@ pub fn terms(
         }
     }
     let redundant = match options.redundant > 0.0 {
-        true => mean_square(&model.redundant_head.forward(&parts.redundant)),
+        true => mean_square(&model.redundant_head.forward(&parts.redundant, None)),
         false => zero(),
     };
     let distillation = match taught {

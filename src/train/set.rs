@@ -131,7 +131,12 @@ fn unlabelled(count: usize) -> Vec<u32> {
 
 /// The scores that a teacher of each split, given by one of its members, has for all `graphs`.
 fn teach_all(graphs: &[&Graph], members: &[&Member], vocabulary: &Vocabulary) -> Result<Vec<Vec<f64>>> {
-    let rows: Vec<Vec<f64>> = graphs.par_iter().map(|graph| statistics(graph, vocabulary)).collect();
+    let describe = |graph: &&Graph| {
+        let mut row = statistics(graph, vocabulary);
+        row.extend(graph.attributes.iter().map(|&value| f64::from(value)));
+        row
+    };
+    let rows: Vec<Vec<f64>> = graphs.par_iter().map(describe).collect();
     let teach_one = |member: &&Member| {
         tch::set_num_threads(1);
         let known: Vec<usize> = member.functions.iter().map(|&place| place as usize).collect();

@@ -348,10 +348,12 @@ impl<'a> Group<'a> {
                 trunk.begin();
                 let parts = trunk.forward(0, number, &graphs(labelled));
                 let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), &rows.values));
-                let taught = unlabelled.as_ref().map(|(part, targets)| (model.head.forward(part), *targets));
+                let taught = unlabelled
+                    .as_ref()
+                    .map(|((part, attributes), targets)| (model.head.forward(part, attributes.as_ref()), *targets));
                 let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
                 let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
-                leaves.extend(unlabelled.as_ref().map(|(part, _)| part));
+                leaves.extend(unlabelled.as_ref().map(|((part, _), _)| part));
                 let (heads, parts) = gradients_of(model, &terms.total, &leaves);
                 trunk.backward(0, &parts[0], Some(&parts[1]));
                 if let Some(part) = parts.get(2) {
@@ -410,7 +412,12 @@ pub fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
         let shape: Vec<i64> = functions.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();
         tensor.squeeze_dim(0).index_select(0, &flat).view(shape.as_slice())
     };
-    Graphs { operations: take(&graphs.operations), adjacency: take(&graphs.adjacency), mask: take(&graphs.mask) }
+    Graphs {
+        operations: take(&graphs.operations),
+        adjacency: take(&graphs.adjacency),
+        mask: take(&graphs.mask),
+        attributes: graphs.attributes.as_ref().map(take),
+    }
 }
 
 /// d sum(loss) / d parameters, [E, P], from loss `[E]`; zero where a parameter has no part in it.

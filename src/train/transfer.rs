@@ -48,8 +48,11 @@ pub fn transfer(
 /// All that decides the shapes of parameters.
 fn same_shape(there: &ModelOptions, here: &ModelOptions) -> Result<()> {
     let shape = |options: &ModelOptions| {
-        let ModelOptions { hidden, layers, convolution, readout, .. } = options;
-        format!("hidden: {hidden}, layers: {layers}, convolution: {convolution:?}, readout: {readout:?}")
+        let ModelOptions { hidden, layers, convolution, readout, attributes, .. } = options;
+        let attributes: Vec<&str> = attributes.iter().map(|attribute| attribute.column.as_str()).collect();
+        format!(
+            "hidden: {hidden}, layers: {layers}, convolution: {convolution:?}, readout: {readout:?}, attributes: {attributes:?}"
+        )
     };
     if shape(there) == shape(here) {
         return Ok(());

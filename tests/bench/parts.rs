@@ -79,7 +79,7 @@ fn loader(criterion: &mut Criterion, bench: &Bench) {
     group.bench_function("texts to functions", |bencher| {
         bencher.iter_batched(
             || architectures.texts.clone(),
-            |texts| Architectures::new(texts, bench.space.as_ref(), bench.config.graph).expect("cells"),
+            |texts| Architectures::new(texts, &[], bench.space.as_ref(), bench.config.graph).expect("cells"),
             BatchSize::LargeInput,
         );
     });

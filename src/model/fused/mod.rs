@@ -70,6 +70,7 @@ struct Member {
     critical: Layer,
     head: Tensor, // [D, H]
     head_bias: Vec<f32>,
+    head_attributes: Vec<f32>, // [K, H]
     head_output: Vec<f32>,
     head_shift: f32,
     center: f32,
@@ -125,8 +126,9 @@ impl Fused {
                 self.forward(index);
                 let member = &self.members[index];
                 for (graph, hidden) in
-                    values(&mut self.memory.hidden).chunks_exact(member.head_output.len()).enumerate().take(count)
+                    values(&mut self.memory.hidden).chunks_exact_mut(member.head_output.len()).enumerate().take(count)
                 {
+                    member.read_attributes(graphs[done + graph], hidden);
                     let sum: f32 = (hidden.iter().zip(&member.head_bias).zip(&member.head_output))
                         .map(|((x, bias), weight)| (x + bias).max(0.0) * weight)
                         .sum();
@@ -209,10 +211,20 @@ impl Member {
             critical: layer("extractor.critical"),
             head: tensor("head.hidden.weight"),
             head_bias: numbers("head.hidden.bias"),
+            head_attributes: if options.attributes.is_empty() { Vec::new() } else { numbers("head.attributes") },
             head_output: numbers("head.output.weight"),
             head_shift: numbers("head.output.bias")[0],
             center,
             scale,
+        }
+    }
+}
+
+impl Member {
+    /// Adds what the head reads of a graph's attributes to its hidden layer.
+    fn read_attributes(&self, graph: &Graph, hidden: &mut [f32]) {
+        for (value, weights) in graph.attributes.iter().zip(self.head_attributes.chunks_exact(hidden.len())) {
+            hidden.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
         }
     }
 }
