@@ -2,6 +2,10 @@
 
 mod cli;
 
+/// LibTorch aligns every tensor, and glibc before 2.38 hardly uses such memory again once it is freed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use carl::error::Stage;
 use clap::Parser;
 use std::panic::{AssertUnwindSafe, catch_unwind};
