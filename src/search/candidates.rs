@@ -1,10 +1,9 @@
 //! Where cells come from: all functions of a catalog, or an open space from which candidates are drawn and evolved.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, described};
 use super::surrogate::Batch;
 use super::{Cell, Query};
 use crate::error::{Error, Result, Stage};
-use crate::graph::statistics::with_order;
 use crate::graph::{Key, Reduction, canonicalize};
 use crate::metrics::descending;
 use crate::random::Random;
@@ -90,9 +89,9 @@ impl<'a> Pool<'a> {
         }
     }
 
-    /// Path statistics of a cell, with the order of operations.
+    /// What a process is told of a cell.
     pub fn statistics(&self, cell: &Cell) -> Vec<f64> {
-        with_order(&cell.graph, self.space.vocabulary())
+        described(&cell.graph, self.space.vocabulary())
     }
 
     /// The cell spelled `text`.

@@ -3,16 +3,23 @@
 use super::Cell;
 use crate::dataset::Architectures;
 use crate::error::{Error, Result, Stage};
-use crate::graph::Key;
 use crate::graph::canonical::key_of;
 use crate::graph::statistics::with_order;
+use crate::graph::{Graph, Key};
 use crate::random::Random;
-use crate::space::Space;
+use crate::space::{Space, Vocabulary};
 use crate::train::process::Scaler;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use tch::Tensor;
+
+/// What a process is told of a cell: path statistics and attributes.
+pub fn described(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
+    let mut values = with_order(graph, vocabulary);
+    values.extend(graph.attributes.iter().map(|&value| f64::from(value)));
+    values
+}
 
 /// Cells by row, functions by number.
 pub struct Catalog {
@@ -37,7 +44,7 @@ impl Catalog {
     /// No row is allowed.
     pub fn new(architectures: Architectures, space: &dyn Space, allowed: &[bool]) -> Result<Self> {
         let statistics: Vec<Vec<f64>> =
-            architectures.functions.par_iter().map(|graph| with_order(graph, space.vocabulary())).collect();
+            architectures.functions.par_iter().map(|graph| described(graph, space.vocabulary())).collect();
         let scaler = Scaler::new(&statistics);
         let features = Mutex::new(scaler.apply(&statistics));
         let mut rows = vec![Vec::new(); architectures.functions.len()];

@@ -7,7 +7,7 @@ use super::{Cell, Objective, Pool, Query, Strategy, draw_new, measured};
 use crate::config::{Config, SearchOptions};
 use crate::error::Result;
 use crate::graph::Key;
-use crate::metrics::descending;
+use crate::metrics::{descending, mean, standard_deviation};
 use crate::normal::scores;
 use crate::protocol::Machine;
 use crate::random::{Purpose, Random};
@@ -67,7 +67,7 @@ impl<'a> Guided<'a> {
         for (number, objective) in self.objectives.iter().enumerate() {
             let values: Vec<f64> =
                 measured(past, number, objective.sign()).into_iter().map(|(_, value)| value).collect();
-            match scores(&values) {
+            match if self.objectives.len() > 1 { standardised(&values) } else { scores(&values) } {
                 Some(scored) if values.len() > 2 => all_scores.push(scored),
                 _ => return Ok(None),
             }
@@ -137,6 +137,12 @@ impl Strategy for Guided<'_> {
         let chosen = view.choose(&batch, count, &mut random);
         Ok(chosen.into_iter().map(|place| cells[place].clone()).collect())
     }
+}
+
+/// Mean 0, standard deviation 1; none where all values are equal.
+fn standardised(values: &[f64]) -> Option<Vec<f64>> {
+    let (centre, deviation) = (mean(values), standard_deviation(values));
+    (deviation > 0.0).then(|| values.iter().map(|value| (value - centre) / deviation).collect())
 }
 
 /// How candidates are valued: by the one objective, or by the hypervolume that they may add.

@@ -6,9 +6,11 @@ use super::{Objective, Pool};
 use crate::config::Config;
 use crate::dataset::{Architectures, find, open_table};
 use crate::error::{Error, Result, Stage, suggest};
+use crate::graph::Reduction;
 use crate::random::Random;
 use crate::source::table::Table;
 use crate::space::{self, Space};
+use rayon::prelude::*;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -137,8 +139,8 @@ impl Problem {
             _ => Vec::new(),
         };
         let texts = main.architectures(space.as_ref())?;
-        let architectures =
-            Architectures::new(texts, &[], space.as_ref(), config.graph).map_err(|(row, error)| main.at(row, error))?;
+        let architectures = architectures(texts, space.as_ref(), config.graph, objectives.len())
+            .map_err(|(row, error)| main.at(row, error))?;
         let catalog = Catalog::new(architectures, space.as_ref(), &allowed).map_err(|error| error.file(main.file()))?;
         let seeds = catalog.allowed.iter().map(|&row| catalog.architectures.texts[row].clone()).collect();
         Ok(Problem { space, objectives, catalog: Some(catalog), columns: values, tests, seeds })
@@ -164,7 +166,7 @@ impl Problem {
         let all: Option<Vec<String>> = all.map(|cells| cells.map(|cell| space.print(&cell)).collect());
         if let Some(texts) = all {
             let architectures =
-                Architectures::new(texts, &[], space.as_ref(), config.graph).map_err(|(_, error)| error)?;
+                architectures(texts, space.as_ref(), config.graph, objectives.len()).map_err(|(_, error)| error)?;
             let allowed = vec![true; architectures.len()];
             let catalog = Catalog::new(architectures, space.as_ref(), &allowed)?;
             let (columns, tests, seeds) = (Vec::new(), Vec::new(), Vec::new());
@@ -221,6 +223,29 @@ impl Problem {
     }
 }
 
+/// The cells of a search for so many objectives. An accuracy is the function's, a latency the cell's as it is written: with several
+/// objectives, how often each operation is written is an attribute, which tells cells of one function apart.
+fn architectures(
+    texts: Vec<String>,
+    space: &dyn Space,
+    reduction: Reduction,
+    objectives: usize,
+) -> Result<Architectures, (usize, Error)> {
+    let written: Vec<Result<Vec<f32>>> = match objectives {
+        1 => Vec::new(),
+        _ => texts.par_iter().map(|text| written(text, space)).collect(),
+    };
+    let written = written.into_iter().enumerate().map(|(row, counts)| counts.map_err(|error| (row, error)));
+    Architectures::new(texts, &written.collect::<Result<Vec<_>, _>>()?, space, reduction)
+}
+
+/// How often each operation is in the cell as it is written.
+fn written(text: &str, space: &dyn Space) -> Result<Vec<f32>> {
+    let mut counts = vec![0.0; space.vocabulary().len()];
+    space.graph(&space.parse(text)?).operations.iter().for_each(|&operation| counts[operation as usize] += 1.0);
+    Ok(counts)
+}
+
 fn objectives(config: &Config, request: &Request) -> Vec<Objective> {
     if request.objectives.is_empty() {
         let (name, higher_is_better) = (config.data.train_target.clone(), config.data.higher_is_better);
@@ -231,4 +256,24 @@ fn objectives(config: &Config, request: &Request) -> Vec<Objective> {
         None => Objective { name: text.clone(), higher_is_better: true },
     };
     request.objectives.iter().map(objective).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
+        let space = space::open("nasbench201", None).unwrap();
+        let cell = |dead: &str| format!("|nor_conv_3x3~0|+|none~0|{dead}~1|+|nor_conv_3x3~0|none~1|none~2|");
+        let functions = |objectives: usize| {
+            let texts = vec![cell("none"), cell("nor_conv_1x1"), cell("none")];
+            architectures(texts, space.as_ref(), Reduction::default(), objectives).unwrap().function
+        };
+        assert_eq!((functions(1), functions(2)), (vec![0, 0, 0], vec![0, 1, 0]));
+        assert_eq!(
+            architectures(vec![cell("none"), "?".to_string()], space.as_ref(), Reduction::default(), 2).unwrap_err().0,
+            1
+        );
+    }
 }
