@@ -262,6 +262,8 @@ pub struct LossOptions {
     pub partners: Partners,
     /// Pairwise logistic ranking of unlabelled cells in the order of a teacher, see `train::teacher`.
     pub distillation: f64,
+    /// Share of the members that learn from the teacher; the others know the labels alone. Their errors differ.
+    pub taught: f64,
     /// Unlabelled cells a step.
     pub unlabelled: usize,
     /// Ensembles that are trained one after another, each with what the last one learnt in its teacher, see
@@ -269,6 +271,13 @@ pub struct LossOptions {
     pub generations: usize,
     /// Distance of the masks from the ensemble's own counterfactuals, once training has ended, see `train::refine`.
     pub counterfactual: f64,
+}
+
+impl LossOptions {
+    /// Whether member `index` of `members` learns from the teacher.
+    pub fn teaches(&self, index: usize, members: usize) -> bool {
+        self.distillation > 0.0 && (index as f64 + 0.5) < self.taught * members as f64
+    }
 }
 
 impl Default for LossOptions {
@@ -281,6 +290,7 @@ impl Default for LossOptions {
             variance: 0.0,
             partners: Partners::All,
             distillation: 0.0,
+            taught: 1.0,
             unlabelled: 96,
             generations: 1,
             counterfactual: 0.0,
@@ -466,6 +476,7 @@ impl Config {
             ("loss.redundant", loss.redundant, 0.0, 1e6),
             ("loss.variance", loss.variance, 0.0, 1e6),
             ("loss.distillation", loss.distillation, 0.0, 1e6),
+            ("loss.taught", loss.taught, 0.0, 1.0),
             ("loss.counterfactual", loss.counterfactual, 0.0, 1e6),
             ("loss.unlabelled", loss.unlabelled as f64, 2.0, 1e5),
             ("loss.generations", loss.generations as f64, 1.0, 10.0),

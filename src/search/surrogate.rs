@@ -127,6 +127,7 @@ impl<'a> Surrogate<'a> {
             index,
             functions: (0..labels.len() as u32).collect(),
             labels: labels.to_vec(),
+            taught: config.loss.teaches(index, config.model.members),
         };
         let set = TrainingSet {
             graphs: graphs.into_iter().cloned().collect(),

@@ -24,7 +24,7 @@ pub struct Terms {
     pub redundant: Tensor,
     /// Mean over cells of the variance over partners.
     pub variance: Tensor,
-    /// Ranking of unlabelled cells in the order of the teacher.
+    /// Ranking of unlabelled cells in the order of the teacher, times its weight.
     pub distillation: Tensor,
 }
 
@@ -37,12 +37,22 @@ impl Terms {
     }
 }
 
-/// All terms for standardised `labels` [E, B]; `taught` are scores and the teacher's targets of unlabelled cells, [E, U].
+/// Unlabelled cells in the order of a teacher.
+pub struct Lesson<'a> {
+    /// Scores, [E, U].
+    pub scores: Tensor,
+    /// The teacher's, [E, U].
+    pub targets: &'a Tensor,
+    /// What the lesson counts for each member, `[E]`.
+    pub weights: &'a Tensor,
+}
+
+/// All terms for standardised `labels` [E, B].
 pub fn terms(
     model: &Carl,
     parts: &Representations,
     labels: &Tensor,
-    taught: Option<(&Tensor, &Tensor)>,
+    lesson: Option<&Lesson>,
     options: &LossOptions,
 ) -> Terms {
     let attributes = parts.attributes.as_ref();
@@ -71,12 +81,14 @@ pub fn terms(
         true => mean_square(&model.redundant_head.forward(&parts.redundant, None)),
         false => zero(),
     };
-    let distillation = match taught {
-        Some((scores, targets)) => ranking(&scores.unsqueeze(1), &self::better(&targets.unsqueeze(1))),
+    let distillation = match lesson {
+        Some(lesson) => {
+            ranking(&lesson.scores.unsqueeze(1), &self::better(&lesson.targets.unsqueeze(1))) * lesson.weights
+        }
         None => zero(),
     };
     let total = &critical
-        + &distillation * options.distillation
+        + &distillation
         + &intervention * options.intervention
         + &redundant * options.redundant
         + &variance * options.variance;

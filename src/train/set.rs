@@ -28,6 +28,8 @@ pub struct Member {
     pub functions: Vec<u32>,
     /// Standardised labels, more is better, one a training row.
     pub labels: Vec<f64>,
+    /// Whether it learns from the teacher too.
+    pub taught: bool,
 }
 
 /// Mean and standard deviation of the training labels of a split, in the unit of the table.
@@ -92,6 +94,7 @@ impl TrainingSet {
                 index,
                 functions: functions.clone(),
                 labels: labels.clone(),
+                taught: config.loss.teaches(index, config.model.members),
             }));
         }
         let mut taught = Vec::new();

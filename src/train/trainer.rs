@@ -4,7 +4,7 @@
 //! Groups do not depend on the number of threads and read nothing of each other, so neither do results. Random numbers
 //! come from streams named by (seed, member, epoch): a resumed run repeats them without any saved generator.
 
-use super::loss::{TERMS, terms};
+use super::loss::{Lesson, TERMS, terms};
 use super::optimizer::{AdamW, schedule};
 use super::refine::refine;
 use super::set::{Member, TrainingSet};
@@ -209,6 +209,7 @@ struct Group<'a> {
     model: Carl,
     optimizer: AdamW,
     passes: Passes,
+    lessons: Option<Tensor>, // weight of the teacher's for each member, [E]
     log: Vec<EpochLog>,
 }
 
@@ -236,6 +237,11 @@ impl Rows {
             values: part(&self.values),
         }
     }
+
+    /// These rows with their `scores` as a lesson.
+    fn lesson<'b>(&'b self, scores: Tensor, weights: Option<&'b Tensor>) -> Lesson<'b> {
+        Lesson { scores, targets: &self.values, weights: weights.expect("rows are taught where somebody learns") }
+    }
 }
 
 impl<'a> Group<'a> {
@@ -250,7 +256,11 @@ impl<'a> Group<'a> {
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
             .collect();
         let (_, size) = batches(set.members[members[0]].labels.len(), config.train.batch);
-        let size = if set.taught.is_empty() { size } else { size.max(config.loss.unlabelled) };
+        let lessons = members.iter().map(|&member| set.members[member].taught);
+        let lessons: Vec<f64> = lessons.map(|taught| if taught { config.loss.distillation } else { 0.0 }).collect();
+        let taught = !set.taught.is_empty() && lessons.iter().any(|&weight| weight > 0.0);
+        let lessons = taught.then(|| Tensor::from_slice(&lessons).to_kind(trainer.kind).to_device(device));
+        let size = if taught { size.max(config.loss.unlabelled) } else { size };
         let largest = (size * set.nodes()) as i64 * config.model.hidden;
         let bank = NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device);
         let passes = match device {
@@ -258,7 +268,7 @@ impl<'a> Group<'a> {
             _ => Passes::Padded { graphs: set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device), bank },
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &config.train);
-        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, log: Vec::new() }
+        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, lessons, log: Vec::new() }
     }
 
     /// Trains as far as it may.
@@ -298,7 +308,7 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// Unlabelled functions and the teacher's scores of them; none where nothing is distilled.
+    /// Unlabelled functions and the teacher's scores of them; none where nobody is taught.
     fn taught_rows(&self, rows: usize) -> Option<Rows> {
         let set = self.trainer.set;
         let draw = |member: &Member| {
@@ -306,7 +316,7 @@ impl<'a> Group<'a> {
             let functions = (0..rows).map(|_| random.below(set.graphs.len()));
             functions.map(|function| (function as u32, set.taught[member.split][function])).unzip()
         };
-        (!set.taught.is_empty()).then(|| self.collect(draw))
+        self.lessons.is_some().then(|| self.collect(draw))
     }
 
     /// What `draw` gives for every member, where it is needed.
@@ -328,14 +338,15 @@ impl<'a> Group<'a> {
     /// scores.
     fn gradients(&mut self, labelled: &Rows, taught: Option<&Rows>, number: u64) -> (Tensor, Tensor) {
         let (model, options) = (&self.model, &self.trainer.config.loss);
+        let weights = self.lessons.as_ref();
         match &mut self.passes {
             Passes::Padded { graphs, bank } => {
                 let indices = |rows: &Rows| rows.indices.as_ref().expect("was uploaded").shallow_clone();
                 let mut noise = Noise::of_step(bank.as_ref(), number);
                 let parts = model.represent(&gather(graphs, &indices(labelled)), &mut noise);
-                let taught =
-                    taught.map(|rows| (model.score_with(&gather(graphs, &indices(rows)), &mut noise).0, &rows.values));
-                let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
+                let lesson = taught
+                    .map(|rows| rows.lesson(model.score_with(&gather(graphs, &indices(rows)), &mut noise).0, weights));
+                let terms = terms(model, &parts, &labelled.values, lesson.as_ref(), options);
                 let gradients = gradients(model, &terms.total);
                 (terms.stack(), gradients)
             }
@@ -347,11 +358,11 @@ impl<'a> Group<'a> {
                 };
                 trunk.begin();
                 let parts = trunk.forward(0, number, &graphs(labelled));
-                let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), &rows.values));
-                let taught = unlabelled
-                    .as_ref()
-                    .map(|((part, attributes), targets)| (model.head.forward(part, attributes.as_ref()), *targets));
-                let terms = terms(model, &parts, &labelled.values, taught.as_ref().map(|(s, t)| (s, *t)), options);
+                let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), rows));
+                let lesson = unlabelled.as_ref().map(|((part, attributes), rows)| {
+                    rows.lesson(model.head.forward(part, attributes.as_ref()), weights)
+                });
+                let terms = terms(model, &parts, &labelled.values, lesson.as_ref(), options);
                 let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
                 leaves.extend(unlabelled.as_ref().map(|((part, _), _)| part));
                 let (heads, parts) = gradients_of(model, &terms.total, &leaves);
