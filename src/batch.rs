@@ -21,8 +21,8 @@ pub struct Padded {
     pub adjacency: Vec<f32>,
     /// 1 for a node, 0 for padding, [B, N].
     pub mask: Vec<f32>,
-    /// Attributes of the architectures, [B, K]; K is 0 where no graph has any.
-    pub attributes: Vec<f32>,
+    /// Attributes and statistics, [B, K], see [`beside`].
+    pub beside: Vec<f32>,
 }
 
 impl Padded {
@@ -48,8 +48,8 @@ impl Padded {
                     adjacency[edge.from as usize * nodes + edge.to as usize] = edge.count as f32;
                 }
             });
-        let attributes = attributes(graphs);
-        Padded { count, nodes, vocabulary, operations, adjacency, mask, attributes }
+        let beside = beside(graphs);
+        Padded { count, nodes, vocabulary, operations, adjacency, mask, beside }
     }
 
     /// As tensors, shared by all members.
@@ -57,22 +57,26 @@ impl Padded {
         let (b, n, v) = (self.count as i64, self.nodes as i64, self.vocabulary as i64);
         let tensor =
             |values: &[f32], shape: &[i64]| upload(&Tensor::from_slice(values).view(shape).to_kind(kind), device);
-        let attributes = self.attributes.len() / self.count.max(1);
+        let width = self.beside.len() / self.count.max(1);
         Graphs::shared(
             &tensor(&self.operations, &[b, n, v]),
             &tensor(&self.adjacency, &[b, n, n]),
             &tensor(&self.mask, &[b, n]),
-            (attributes > 0).then(|| tensor(&self.attributes, &[b, attributes as i64])).as_ref(),
+            (width > 0).then(|| tensor(&self.beside, &[b, width as i64])).as_ref(),
         )
     }
 }
 
-/// Attributes [B, K] of `graphs`; where one of them has none, the average of each. K is 0 where no graph has any.
-pub fn attributes<G: std::borrow::Borrow<Graph>>(graphs: &[G]) -> Vec<f32> {
-    let width = graphs.iter().map(|graph| graph.borrow().attributes.len()).max().unwrap_or(0);
-    let mut values = vec![0.0; graphs.len() * width];
-    for (row, graph) in values.chunks_exact_mut(width.max(1)).zip(graphs) {
-        row[..graph.borrow().attributes.len()].copy_from_slice(&graph.borrow().attributes);
+/// Attributes and statistics [B, K] of `graphs`; where one of them has no attributes, the average of each. Columns that no
+/// graph has are left out.
+pub fn beside<G: std::borrow::Borrow<Graph>>(graphs: &[G]) -> Vec<f32> {
+    let widest = |length: fn(&Graph) -> usize| graphs.iter().map(|graph| length(graph.borrow())).max().unwrap_or(0);
+    let (attributes, statistics) = (widest(|graph| graph.attributes.len()), widest(|graph| graph.statistics.len()));
+    let mut values = vec![0.0; graphs.len() * (attributes + statistics)];
+    for (row, graph) in values.chunks_exact_mut((attributes + statistics).max(1)).zip(graphs) {
+        let Graph { attributes: own, statistics, .. } = graph.borrow();
+        row[..own.len()].copy_from_slice(own);
+        row[attributes..][..statistics.len()].copy_from_slice(statistics);
     }
     values
 }

@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::Reduction;
+use crate::graph::statistics::width;
 use crate::space::{Role, Vocabulary};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_yaml::Value;
@@ -148,6 +149,20 @@ pub struct ModelOptions {
     /// Columns of the table that heads read beside a part: parameters, FLOPs, zero-cost scores, early accuracies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<Attribute>,
+    /// Path statistics that heads read too: as many as the space has where `graph.statistics` is on, else none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub statistics: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl ModelOptions {
+    /// Number of values that heads read beside a part, K: attributes, then statistics.
+    pub fn beside(&self) -> usize {
+        self.attributes.len() + self.statistics
+    }
 }
 
 impl Default for ModelOptions {
@@ -161,6 +176,7 @@ impl Default for ModelOptions {
             mask: Mask::Attention,
             readout: vec![Readout::Output, Readout::Mean],
             attributes: Vec::new(),
+            statistics: 0,
         }
     }
 }
@@ -449,6 +465,11 @@ impl Config {
     pub fn vocabulary(&self) -> Option<Vocabulary> {
         let named = self.vocabulary.as_ref()?;
         Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+    }
+
+    /// Takes from the `vocabulary` of the space what the config leaves to it.
+    pub fn settle(&mut self, vocabulary: &Vocabulary) {
+        self.model.statistics = if self.graph.statistics { width(vocabulary) } else { 0 };
     }
 
     /// Writes `vocabulary` into the config.

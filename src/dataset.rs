@@ -169,12 +169,14 @@ pub fn open_table(config: &mut Config) -> Result<(Box<dyn Space>, Table)> {
     if config.space != space::USER_SPACE || config.vocabulary.is_some() {
         // A wrong name of a space is told before a long table is read.
         let space = space::open(&config.space, config.vocabulary())?;
+        config.settle(space.vocabulary());
         return Ok((space, Table::open(&find(&config.data.table))?));
     }
     let table = Table::open(&find(&config.data.table))?;
     let texts = table.architectures(space::open(space::USER_SPACE, Some(Vocabulary::default()))?.as_ref())?;
     let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
     config.set_vocabulary(&vocabulary);
+    config.settle(&vocabulary);
     Ok((space::open(&config.space, config.vocabulary())?, table))
 }
 

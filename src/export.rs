@@ -1,7 +1,7 @@
 //! TorchScript: the ensemble as one program for LibTorch and Python.
 //!
 //! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N] and, where the members read attributes, those as the table has
-//! them, [B, K], NaN where missing; all float. Outputs score `[B]` (mean of the members' standardised scores), spread `[B]`, node
+//! them, [B, A], NaN where missing, then path statistics where they read those; all float. Outputs score `[B]` (mean of the members' standardised scores), spread `[B]`, node
 //! mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
 //! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
 
@@ -101,14 +101,17 @@ fn inputs(graphs: &[Graph], batch: usize, weights: &Weights) -> Vec<Tensor> {
         padded.adjacency.squeeze_dim(0),
         padded.mask.squeeze_dim(0).squeeze_dim(-1),
     ];
-    if !weights.options.attributes.is_empty() {
-        let raw = |attribute: &Attribute| {
-            let (mean, deviation) = attribute.known_scale();
-            (0..batch).map(move |row| (mean + deviation * (row % 3) as f64) as f32).collect::<Vec<f32>>()
-        };
-        let columns: Vec<Tensor> =
-            weights.options.attributes.iter().map(|attribute| Tensor::from_slice(&raw(attribute))).collect();
-        inputs.push(Tensor::stack(&columns, 1));
+    let mean_and_more = |attribute: &Attribute| {
+        let (mean, deviation) = attribute.known_scale();
+        let values: Vec<f32> = (0..batch).map(|row| (mean + deviation * (row % 3) as f64) as f32).collect();
+        Tensor::from_slice(&values).unsqueeze(1)
+    };
+    let mut beside: Vec<Tensor> = weights.options.attributes.iter().map(mean_and_more).collect();
+    if weights.options.statistics > 0 {
+        beside.push(Tensor::from_slice(&crate::batch::beside(&chosen)).view([batch as i64, -1]));
+    }
+    if !beside.is_empty() {
+        inputs.push(Tensor::cat(&beside, 1));
     }
     inputs
 }

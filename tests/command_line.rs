@@ -324,3 +324,36 @@ fn attributes_are_read_beside_the_cell() {
     refused(&["search", text(&config), "--set", "model.attributes=[early]"], &["model.attributes"]);
     assert!(!at("none").exists());
 }
+
+#[test]
+fn statistics_are_read_beside_the_cell() {
+    let settings = ["--set", "graph.statistics=true", "--set", "loss.taught=0.5", "--set", "loss.generations=2"];
+    let (folder, config, checkpoint) = trained(&settings);
+    let at = |name: &str| folder.path().join(name);
+    let kept = fs::read_to_string(checkpoint.join("config.yaml")).unwrap();
+    assert!(kept.contains("statistics: true") && kept.contains("statistics: 105"), "{kept}");
+    // The exported program is compared with the model before it is written.
+    for arguments in [&["export"][..], &["evaluate"], &["evaluate", "--explanations", "--cells", "40"]] {
+        let checkpoint = [text(&checkpoint)];
+        let output = carl(&[&arguments[..1], &checkpoint, &arguments[1..]].concat());
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    // A start from its own members, and from where it was: scores stay what they were.
+    let scores = |folder: &Path| {
+        let table = at("table.csv");
+        let output = carl(&["predict", text(folder), "--input", text(&table), "--output", "-"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let still = ["--set", "train.learning_rate=1e-12", "--set", "train.epochs=1", "--set", "loss.generations=1"];
+    let folder = at("again");
+    let arguments = ["train", text(&config), "--init", text(&checkpoint), "--output", text(&folder)];
+    let output = carl(&[&arguments, &settings[..4], &still].concat());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let (first, again) = (scores(&checkpoint), scores(&folder));
+    let numbers = |text: &str| -> Vec<f64> {
+        text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect()
+    };
+    let far = numbers(&first).iter().zip(numbers(&again)).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(far < 1e-3, "{far}");
+}

@@ -182,7 +182,7 @@ fn node_order_padding_and_batch_leave_the_score() {
         operations: graphs.operations.index_select(2, &order),
         adjacency: graphs.adjacency.index_select(2, &order).index_select(3, &order),
         mask: graphs.mask.index_select(2, &order),
-        attributes: None,
+        beside: None,
     };
     same("node order", score(&shuffled), &base);
 
@@ -190,7 +190,7 @@ fn node_order_padding_and_batch_leave_the_score() {
         operations: graphs.operations.constant_pad_nd([0, 0, 0, 3]),
         adjacency: graphs.adjacency.constant_pad_nd([0, 3, 0, 3]),
         mask: graphs.mask.constant_pad_nd([0, 0, 0, 3]),
-        attributes: None,
+        beside: None,
     };
     same("padding", score(&padded), &base);
 
@@ -199,7 +199,7 @@ fn node_order_padding_and_batch_leave_the_score() {
             operations: graphs.operations.narrow(1, row, 1),
             adjacency: graphs.adjacency.narrow(1, row, 1),
             mask: graphs.mask.narrow(1, row, 1),
-            attributes: None,
+            beside: None,
         };
         same("batch", score(&alone), &base.narrow(1, row, 1));
     }

@@ -80,7 +80,7 @@ fn written_out_gradients_are_autograd_s() {
                     parts.critical
                 }
                 None => {
-                    let (part, _) = trunk.critical(0, 1, &lists);
+                    let part = trunk.critical(0, 1, &lists);
                     trunk.backward(0, &u, None);
                     part
                 }

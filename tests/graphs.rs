@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
-const WHOLE: Reduction = Reduction { prune: false, contract: false };
+const WHOLE: Reduction = Reduction { prune: false, contract: false, statistics: false };
 
 /// Input, output, three operations that compute, an identity, an absent one.
 fn vocabulary() -> Vocabulary {
@@ -185,7 +185,7 @@ proptest! {
 
     #[test]
     fn the_way_back_is_right(cell in any_cell(), prune: bool, contract: bool) {
-        let Canonical { graph, nodes, through, .. } = canonical(&cell, Reduction { prune, contract });
+        let Canonical { graph, nodes, through, .. } = canonical(&cell, Reduction { prune, contract, statistics: false });
         let live = if prune { on_a_path(&cell) } else { vec![true; cell.len()] };
         let gone = |node: usize| !live[node] || contract && cell.operations[node] == SKIP;
         let mut kept = nodes.clone();

@@ -39,12 +39,16 @@ fn fused_scores_are_the_model_s() {
         ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Sum], layers: 1, ..base.clone() }),
         ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output, Sum], ..base.clone() }),
         ("nasbench-macro", ModelOptions { hidden: 1, convolution: Convolution::Forward, ..base.clone() }),
-        ("nasbench201", ModelOptions { attributes: vec![attribute("flops"), attribute("zen")], ..base }),
+        ("nasbench201", ModelOptions { attributes: vec![attribute("flops"), attribute("zen")], ..base.clone() }),
+        ("nasbench201", ModelOptions { statistics: 3, attributes: vec![attribute("flops")], ..base }),
     ];
     for (space, options) in shapes {
         let (mut graphs, vocabulary, output) = graphs(space, 300);
         for (row, graph) in graphs.iter_mut().enumerate().filter(|(row, _)| row % 3 > 0) {
             graph.attributes = (0..options.attributes.len()).map(|place| ((row + place) as f32).sin()).collect();
+        }
+        for (row, graph) in graphs.iter_mut().enumerate() {
+            graph.statistics = (0..options.statistics).map(|place| ((row * 2 + place) as f32).cos()).collect();
         }
         let weights = weights(options.clone(), vocabulary, output);
         let expected = by_tensors(&weights, &graphs);

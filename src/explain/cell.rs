@@ -59,7 +59,7 @@ impl Cell {
         let architecture = space.parse(text)?;
         let raw = space.graph(&architecture);
         let canonical = form.canonical(&raw)?;
-        let pruned = reduce(&raw, space.vocabulary(), Reduction { prune: true, contract: false })?;
+        let pruned = reduce(&raw, space.vocabulary(), Reduction { prune: true, contract: false, statistics: false })?;
         let mut live = vec![false; raw.len()];
         pruned.nodes.iter().for_each(|&node| live[node as usize] = true);
         let mut places = vec![0; architecture.operations.len()];
@@ -110,7 +110,8 @@ impl Cell {
     pub fn live_without(&self, gone: &[usize], form: Form) -> Result<Vec<usize>> {
         let vocabulary = form.space.vocabulary();
         let left = without(&self.raw, vocabulary, &self.parts(gone));
-        let live = reduce(&left, vocabulary, Reduction { prune: true, contract: false })?.graph.origin;
+        let live =
+            reduce(&left, vocabulary, Reduction { prune: true, contract: false, statistics: false })?.graph.origin;
         let operations = self.live_operations(form.space).into_iter();
         Ok(operations.filter(|&place| live.contains(&Some(place as u16)) && !gone.contains(&place)).collect())
     }

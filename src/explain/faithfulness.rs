@@ -215,7 +215,7 @@ impl Truth {
             let (sum, count) = &mut sums[architectures.function[row] as usize];
             (*sum, *count) = (*sum + label, *count + 1);
         }
-        let as_it_is = Reduction { prune: false, contract: false };
+        let as_it_is = Reduction { prune: false, contract: false, statistics: false };
         let mut by_function = vec![None; pool.graphs.len()];
         for (graph, (sum, count)) in architectures.functions.iter().zip(sums).filter(|(_, (_, count))| *count > 0) {
             let key = canonicalize(graph, explainer.form.space.vocabulary(), as_it_is)?.key;

@@ -101,7 +101,7 @@ fn gradient_times_input(graphs: &Graphs, score: impl Fn(&Graphs) -> Tensor) -> (
         operations: leaf(&graphs.operations),
         adjacency: leaf(&graphs.adjacency),
         mask: graphs.mask.shallow_clone(),
-        attributes: graphs.attributes.as_ref().map(Tensor::shallow_clone),
+        beside: graphs.beside.as_ref().map(Tensor::shallow_clone),
     };
     let scores = score(&inputs);
     let mean = scores.sum(Kind::Float) / scores.size()[0] as f64;

@@ -6,6 +6,7 @@
 //! operation-labelled multigraphs.
 
 use super::reduce::{Reduced, Reduction, reduce};
+use super::statistics::statistics;
 use super::{Edge, Graph};
 use crate::error::{Error, Result, Stage};
 use crate::space::Vocabulary;
@@ -42,12 +43,16 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
     edges.sort_unstable_by_key(|(edge, _)| *edge);
     let (edges, through): (Vec<Edge>, Vec<Vec<u16>>) = edges.into_iter().unzip();
     let key = spell(&graph, &order, &edges);
-    let ordered = Graph {
+    let mut ordered = Graph {
         operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
         origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
         edges,
         attributes: graph.attributes,
+        statistics: Vec::new(),
     };
+    if reduction.statistics {
+        ordered.statistics = statistics(&ordered, vocabulary).into_iter().map(|value| value as f32).collect();
+    }
     Ok(Canonical { graph: ordered, nodes: order.iter().map(|&node| nodes[node as usize]).collect(), through, key })
 }
 

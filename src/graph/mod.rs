@@ -42,6 +42,8 @@ pub struct Graph {
     pub origin: Vec<Option<u16>>,
     /// Standardised numbers of the whole architecture, which heads read beside the graph; none stands for the average of each.
     pub attributes: Vec<f32>,
+    /// Its path statistics, see [`mod@statistics`], where they are asked for.
+    pub statistics: Vec<f32>,
 }
 
 impl Graph {
@@ -52,7 +54,7 @@ impl Graph {
     ) -> Self {
         let (operations, origin) = nodes.into_iter().unzip();
         let edges = edges.into_iter().map(|(from, to)| Edge { from, to, count: 1 }).collect();
-        Graph { operations, edges: merge(edges), origin, attributes: Vec::new() }
+        Graph { operations, edges: merge(edges), origin, attributes: Vec::new(), statistics: Vec::new() }
     }
 
     /// Number of nodes, N.

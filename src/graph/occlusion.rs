@@ -80,6 +80,7 @@ fn renumbered(graph: &Graph, gone: &[bool]) -> Graph {
             .map(|edge| Edge { from: place[edge.from as usize], to: place[edge.to as usize], count: edge.count })
             .collect(),
         attributes: graph.attributes.clone(),
+        statistics: Vec::new(),
     }
 }
 

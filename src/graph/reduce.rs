@@ -9,7 +9,7 @@ use crate::space::{Role, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which steps to take.
+/// Which steps to take, and whether the result is described too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reduction {
@@ -17,11 +17,14 @@ pub struct Reduction {
     pub prune: bool,
     /// Replace identities by edges.
     pub contract: bool,
+    /// Compute path statistics, which heads then read beside the graph.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub statistics: bool,
 }
 
 impl Default for Reduction {
     fn default() -> Self {
-        Reduction { prune: true, contract: true }
+        Reduction { prune: true, contract: true, statistics: false }
     }
 }
 
@@ -75,6 +78,7 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
             edges: edges.collect(),
             origin: nodes.iter().map(|&raw| graph.origin[raw as usize]).collect(),
             attributes: graph.attributes.clone(),
+            statistics: Vec::new(),
         },
         through: links.into_values().map(|link| link.through).collect(),
         nodes,

@@ -35,7 +35,7 @@ pub struct Ensemble {
     center: Tensor, // [E, 1]
     scale: Tensor,  // [E, 1]
     reliance: Reliance,
-    /// Mean and standard deviation of the attributes, [2, K].
+    /// Mean and standard deviation of the attributes, [2, A].
     attributes: Option<Tensor>,
 }
 
@@ -64,6 +64,15 @@ impl Ensemble {
         ((scores - &self.center) / &self.scale, masks)
     }
 
+    /// Attributes, the first columns of `values`, with mean and standard deviation `scale` [2, A].
+    fn standardised(&self, values: &Tensor, scale: &Tensor) -> Tensor {
+        let (count, all) = (scale.size()[1], values.size()[1]);
+        let attributes = (values.narrow(1, 0, count) - scale.get(0)) / scale.get(1);
+        let attributes = attributes.clamp(-Attribute::REACH, Attribute::REACH);
+        let attributes = attributes.nan_to_num(0.0, None::<f64>, None::<f64>);
+        Tensor::cat(&[attributes, values.narrow(1, count, all - count)], 1)
+    }
+
     /// Standard deviations from spreads over members.
     fn deviation(&self, spreads: Tensor) -> Tensor {
         if self.reliance == Reliance::default() {
@@ -72,20 +81,20 @@ impl Ensemble {
         ((spreads * self.reliance.factor).square() + self.reliance.floor.powi(2)).sqrt()
     }
 
-    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N]. Attributes [B, K]
-    /// are as the table has them, NaN where missing.
+    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N]. What is read beside,
+    /// [B, K], are attributes as the table has them, NaN where missing, then statistics.
     pub fn forward(
         &self,
         operations: &Tensor,
         adjacency: &Tensor,
         mask: &Tensor,
-        attributes: Option<&Tensor>,
+        beside: Option<&Tensor>,
     ) -> [Tensor; 4] {
-        let attributes = attributes.zip(self.attributes.as_ref()).map(|(values, scale)| {
-            let values = (values - scale.get(0)) / scale.get(1);
-            values.clamp(-Attribute::REACH, Attribute::REACH).nan_to_num(0.0, None::<f64>, None::<f64>)
+        let beside = beside.map(|values| match &self.attributes {
+            Some(scale) => self.standardised(values, scale),
+            None => values.shallow_clone(),
         });
-        let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask, attributes.as_ref()));
+        let (scores, masks) = self.member_scores(&Graphs::shared(operations, adjacency, mask, beside.as_ref()));
         let over_members = [0i64].as_slice();
         [
             scores.mean_dim(over_members, false, None::<Kind>),

@@ -14,18 +14,19 @@ pub struct Graphs {
     pub adjacency: Tensor,
     /// 1 for a node, 0 for padding, [E or 1, B, N, 1].
     pub mask: Tensor,
-    /// Attributes of the architectures, [E or 1, B, K]; none stands for the average of each.
-    pub attributes: Option<Tensor>,
+    /// Attributes and statistics, [E or 1, B, K]; without attributes, which come first, it is narrower.
+    pub beside: Option<Tensor>,
 }
 
 impl Graphs {
-    /// From operations [B, N, V], adjacency [B, N, N], mask [B, N] and attributes [B, K], shared by all members.
-    pub fn shared(operations: &Tensor, adjacency: &Tensor, mask: &Tensor, attributes: Option<&Tensor>) -> Self {
+    /// From operations [B, N, V], adjacency [B, N, N], mask [B, N] and what is read beside, [B, K], shared by all
+    /// members.
+    pub fn shared(operations: &Tensor, adjacency: &Tensor, mask: &Tensor, beside: Option<&Tensor>) -> Self {
         Graphs {
             operations: operations.unsqueeze(0),
             adjacency: adjacency.unsqueeze(0),
             mask: mask.unsqueeze(0).unsqueeze(-1),
-            attributes: attributes.map(|attributes| attributes.unsqueeze(0)),
+            beside: beside.map(|beside| beside.unsqueeze(0)),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Head: a representation, and attributes beside it -> one score, W_2 ReLU(W_1 c + W_x x + b_1) + b_2.
+//! Head: a representation, and what is read beside it -> one score, W_2 ReLU(W_1 c + W_x x + b_1) + b_2.
 
 use super::layers::Linear;
 use super::parameters::{Builder, Init};
@@ -7,44 +7,44 @@ use tch::Tensor;
 /// Two linear layers.
 pub struct Head {
     hidden: Linear,
-    attributes: Option<Beside>,
+    beside: Option<Beside>,
     output: Linear,
 }
 
 impl Head {
-    /// For representations of width D = `width` and so many `attributes`, K.
-    pub fn new(builder: &mut Builder, name: &str, width: i64, attributes: usize, hidden: i64) -> Self {
+    /// For representations of width D = `width` and K = `beside` values beside them.
+    pub fn new(builder: &mut Builder, name: &str, width: i64, beside: usize, hidden: i64) -> Self {
         builder.scope(name, |builder| Head {
             hidden: Linear::new(builder, "hidden", width, hidden),
-            attributes: Beside::new(builder, attributes, hidden),
+            beside: Beside::new(builder, beside, hidden),
             output: Linear::new(builder, "output", hidden, 1),
         })
     }
 
-    /// [E, B, D], attributes [E or 1, B, K] -> [E, B].
-    pub fn forward(&self, representation: &Tensor, attributes: Option<&Tensor>) -> Tensor {
-        let hidden = beside(self.hidden.forward(representation), self.attributes.as_ref(), attributes);
+    /// [E, B, D], beside [E or 1, B, K] -> [E, B].
+    pub fn forward(&self, representation: &Tensor, beside: Option<&Tensor>) -> Tensor {
+        let hidden = add_beside(self.hidden.forward(representation), self.beside.as_ref(), beside);
         self.output.forward(&hidden.relu()).squeeze_dim(-1)
     }
 }
 
-/// W_x: what a hidden layer reads of the attributes. They are standardised, so that leaving them out is the average cell.
+/// W_x: what a hidden layer reads of attributes and statistics.
 pub(super) struct Beside {
     weight: Tensor, // [E, K, H]
 }
 
 impl Beside {
-    /// None for no attributes. Uniform start with bound 1 / sqrt(K).
-    pub fn new(builder: &mut Builder, attributes: usize, hidden: i64) -> Option<Self> {
-        let init = Init::Uniform(1.0 / (attributes.max(1) as f64).sqrt());
-        (attributes > 0).then(|| Beside { weight: builder.parameter("attributes", &[attributes as i64, hidden], init) })
+    /// None where nothing is read. Uniform start with bound 1 / sqrt(K).
+    pub fn new(builder: &mut Builder, beside: usize, hidden: i64) -> Option<Self> {
+        let init = Init::Uniform(1.0 / (beside.max(1) as f64).sqrt());
+        (beside > 0).then(|| Beside { weight: builder.parameter("beside", &[beside as i64, hidden], init) })
     }
 }
 
-/// A hidden layer [E, B, H] with what it reads of the attributes [E or 1, B, K], where it reads them and they are known.
-pub(super) fn beside(hidden: Tensor, layer: Option<&Beside>, attributes: Option<&Tensor>) -> Tensor {
-    match layer.zip(attributes) {
-        Some((layer, attributes)) => hidden + attributes.matmul(&layer.weight),
-        None => hidden,
-    }
+/// A hidden layer [E, B, H] with what it reads of `beside` [E or 1, B, K]. Attributes come first and are standardised: where
+/// they are left out, they are average.
+pub(super) fn add_beside(hidden: Tensor, layer: Option<&Beside>, beside: Option<&Tensor>) -> Tensor {
+    let Some((Beside { weight }, beside)) = layer.zip(beside) else { return hidden };
+    let (all, known) = (weight.size()[1], beside.size()[2]);
+    hidden + beside.matmul(&weight.narrow(1, all - known, known))
 }

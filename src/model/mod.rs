@@ -33,8 +33,8 @@ pub struct Representations {
     pub critical: Tensor,
     /// Redundant parts, [E, B, D].
     pub redundant: Tensor,
-    /// Attributes, [E or 1, B, K].
-    pub attributes: Option<Tensor>,
+    /// Attributes and statistics, [E or 1, B, K].
+    pub beside: Option<Tensor>,
 }
 
 /// E models of one shape.
@@ -91,13 +91,13 @@ impl Carl {
         options: &ModelOptions,
         vocabulary: i64,
     ) -> (Encoder, Extractor, Head, Head, Intervention) {
-        let (width, attributes) = (options.readout.len() as i64 * options.hidden, options.attributes.len());
+        let (width, beside) = (options.readout.len() as i64 * options.hidden, options.beside());
         (
             Encoder::new(builder, options, vocabulary),
             Extractor::new(builder, options),
-            Head::new(builder, "head", width, attributes, options.hidden),
+            Head::new(builder, "head", width, beside, options.hidden),
             Head::new(builder, "redundant_head", width, 0, options.hidden),
-            Intervention::new(builder, width, attributes, options.hidden),
+            Intervention::new(builder, width, beside, options.hidden),
         )
     }
 
@@ -135,7 +135,7 @@ impl Carl {
         Representations {
             critical: self.extractor.critical(&h, &masks, graphs, &frame, noise),
             redundant: self.extractor.redundant(&h, &masks, graphs, &frame, noise),
-            attributes: graphs.attributes.as_ref().map(Tensor::shallow_clone),
+            beside: graphs.beside.as_ref().map(Tensor::shallow_clone),
         }
     }
 
@@ -150,6 +150,6 @@ impl Carl {
         let h = self.encoder.forward(graphs, &frame, noise);
         let masks = self.extractor.masks(&h, graphs);
         let critical = self.extractor.critical(&h, &masks, graphs, &frame, noise);
-        (self.head.forward(&critical, graphs.attributes.as_ref()), masks)
+        (self.head.forward(&critical, graphs.beside.as_ref()), masks)
     }
 }

@@ -43,7 +43,7 @@ impl Encoding {
     /// # Errors
     /// A row that is not a cell of `space`.
     pub fn new(catalog: &Catalog, space: &dyn Space) -> Result<Self> {
-        let pruned = Reduction { prune: true, contract: false };
+        let pruned = Reduction { prune: true, contract: false, statistics: false };
         let encode = |text: &String| -> Result<BTreeSet<Vec<u16>>> {
             let graph = space.graph(&space.parse(text)?);
             Ok(paths(&reduce(&graph, space.vocabulary(), pruned)?.graph, space.vocabulary()))

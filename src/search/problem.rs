@@ -160,6 +160,7 @@ impl Problem {
             true => open_table(config).map(|(space, table)| (space, Some(table)))?,
             false => (space::open(&config.space, config.vocabulary())?, None),
         };
+        config.settle(space.vocabulary());
         let objectives = objectives(config, request);
         let listed = space.size().is_some_and(|size| size <= LISTED);
         let all = space.enumerate().filter(|_| listed);

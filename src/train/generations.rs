@@ -41,7 +41,7 @@ pub fn prepare(
             let message = "stopped before the last generation; nothing is saved";
             return Err(Error::new(Stage::Interrupted, message));
         }
-        let weights = trainer.calibrated(state.parameters);
+        let weights = trainer.weights(&state);
         let scores = member_scores(&weights, &set.graphs, machine.device, machine.threads, &Silent);
         for ((taught, process), members) in set.taught.iter_mut().zip(&process).zip(scores.chunks(config.model.members))
         {

@@ -55,11 +55,11 @@ pub fn terms(
     lesson: Option<&Lesson>,
     options: &LossOptions,
 ) -> Terms {
-    let attributes = parts.attributes.as_ref();
+    let beside = parts.beside.as_ref();
     let labels = labels.unsqueeze(1); // [E, 1, B]
     let better = better(&labels);
     let zero = || labels.zeros_like().sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
-    let critical = objective(&model.head.forward(&parts.critical, attributes).unsqueeze(1), &labels, &better, options);
+    let critical = objective(&model.head.forward(&parts.critical, beside).unsqueeze(1), &labels, &better, options);
     let (mut intervention, mut variance) = (zero(), zero());
     if options.intervention > 0.0 || options.variance > 0.0 {
         let batch = labels.size()[2];
@@ -69,7 +69,7 @@ pub fn terms(
         };
         // Batches are drawn at random, so their first cells are partners drawn at random.
         let partners = parts.redundant.narrow(1, 0, count);
-        let pairs = model.intervention.pairs(&parts.critical, attributes, &partners); // [E, K, B]
+        let pairs = model.intervention.pairs(&parts.critical, beside, &partners); // [E, K, B]
         if options.intervention > 0.0 {
             intervention = objective(&pairs, &labels, &better, options);
         }

@@ -5,6 +5,7 @@ pub mod loss;
 pub mod optimizer;
 pub mod process;
 pub mod refine;
+pub mod scale;
 pub mod set;
 pub mod teacher;
 pub mod trainer;

@@ -7,7 +7,9 @@
 use super::loss::{Lesson, TERMS, terms};
 use super::optimizer::{AdamW, schedule};
 use super::refine::refine;
+use super::scale::Scale;
 use super::set::{Member, TrainingSet};
+use crate::batch::beside;
 use crate::config::Config;
 use crate::device::upload;
 use crate::error::{Error, Result, Stage};
@@ -18,6 +20,7 @@ use crate::model::ensemble::Calibration;
 use crate::model::frame::Graphs;
 use crate::model::fused::trunk::Trunk;
 use crate::model::noise::{Noise, NoiseBank};
+use crate::model::parameters::Slot;
 use crate::random::{Purpose, Random};
 use crate::score::Weights;
 use crate::source::Observer;
@@ -61,12 +64,19 @@ pub struct Trainer<'a> {
     device: Device,
     threads: usize,
     kind: Kind,
+    scale: Option<Scale>,
+    beside: Vec<f32>, // attributes and standardised statistics of all graphs, [F, K]
 }
 
 impl<'a> Trainer<'a> {
     /// `output` is the operation id of output nodes.
     pub fn new(config: &'a Config, set: &'a TrainingSet, output: u16, device: Device, threads: usize) -> Self {
-        Trainer { config, set, output: i64::from(output), device, threads, kind: Kind::Float }
+        let scale = Scale::new(&set.graphs);
+        let mut beside = beside(&set.graphs);
+        if let Some(scale) = &scale {
+            scale.standardise(&mut beside, config.model.beside());
+        }
+        Trainer { config, set, output: i64::from(output), device, threads, kind: Kind::Float, scale, beside }
     }
 
     fn vocabulary(&self) -> i64 {
@@ -76,7 +86,10 @@ impl<'a> Trainer<'a> {
     /// The state before the first step: fresh members or, for every split, the members `from` [E, P].
     pub fn start(&self, from: Option<&Tensor>) -> State {
         let parameters = match from {
-            Some(from) => from.repeat([self.set.members.len() as i64 / from.size()[0], 1]),
+            Some(from) => {
+                let from = from.repeat([self.set.members.len() as i64 / from.size()[0], 1]);
+                self.scale.as_ref().map_or(from.shallow_clone(), |scale| scale.unfold(&from, &self.slots()))
+            }
             None => self.fresh(),
         };
         State { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
@@ -138,6 +151,16 @@ impl<'a> Trainer<'a> {
         Ok(log)
     }
 
+    /// What heads read beside `rows`, [E, B, K].
+    fn beside(&self, rows: &Rows) -> Option<Tensor> {
+        let width = self.config.model.beside();
+        let functions = rows.functions.iter().flatten().map(|&function| function as usize);
+        let values: Vec<f32> =
+            functions.flat_map(|function| &self.beside[function * width..][..width]).copied().collect();
+        let shape = [rows.functions.len() as i64, -1, width as i64];
+        (width > 0).then(|| Tensor::from_slice(&values).view(shape))
+    }
+
     /// Members in groups for the worker threads.
     fn groups(&self, members: usize) -> Vec<Vec<usize>> {
         let size = match self.device {
@@ -150,7 +173,7 @@ impl<'a> Trainer<'a> {
     /// Trained members of `state`, with the scale of their scores on their training rows. After the last epoch, masks are
     /// refined.
     pub fn finish(&self, state: &State) -> Weights {
-        let mut weights = self.calibrated(state.parameters.shallow_clone());
+        let mut weights = self.weights(state);
         let Some(occlusions) = self.set.occlusions.as_ref().filter(|_| state.epoch >= self.config.train.epochs) else {
             return weights;
         };
@@ -160,8 +183,18 @@ impl<'a> Trainer<'a> {
         weights
     }
 
-    /// Members with `parameters` and the scale of their scores on their training rows.
-    pub(super) fn calibrated(&self, parameters: Tensor) -> Weights {
+    /// Trained members of `state`, with the scale of their scores on their training rows.
+    pub(super) fn weights(&self, state: &State) -> Weights {
+        let plain = || state.parameters.shallow_clone();
+        self.calibrated(self.scale.as_ref().map_or_else(plain, |scale| scale.fold(&state.parameters, &self.slots())))
+    }
+
+    fn slots(&self) -> Vec<Slot> {
+        Carl::slots(&self.config.model, self.vocabulary())
+    }
+
+    /// Members with `parameters`, which read statistics as they are, and the scale of their scores on their training rows.
+    fn calibrated(&self, parameters: Tensor) -> Weights {
         let mut weights = Weights {
             options: self.config.model.clone(),
             vocabulary: self.set.vocabulary,
@@ -265,7 +298,13 @@ impl<'a> Group<'a> {
         let bank = NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device);
         let passes = match device {
             Device::Cpu => Passes::Fused(Box::new(Trunk::new(&model, trainer.output as u16, bank))),
-            _ => Passes::Padded { graphs: set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device), bank },
+            _ => {
+                let mut graphs = set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device);
+                let width = config.model.beside() as i64;
+                graphs.beside =
+                    (width > 0).then(|| upload(&Tensor::from_slice(&trainer.beside).view([1, -1, width]), device));
+                Passes::Padded { graphs, bank }
+            }
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &config.train);
         Group { trainer, members, epoch: state.epoch, model, optimizer, passes, lessons, log: Vec::new() }
@@ -357,14 +396,15 @@ impl<'a> Group<'a> {
                     rows.functions.iter().map(list).collect()
                 };
                 trunk.begin();
-                let parts = trunk.forward(0, number, &graphs(labelled));
+                let mut parts = trunk.forward(0, number, &graphs(labelled));
+                parts.beside = self.trainer.beside(labelled);
                 let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), rows));
-                let lesson = unlabelled.as_ref().map(|((part, attributes), rows)| {
-                    rows.lesson(model.head.forward(part, attributes.as_ref()), weights)
+                let lesson = unlabelled.as_ref().map(|(part, rows)| {
+                    rows.lesson(model.head.forward(part, self.trainer.beside(rows).as_ref()), weights)
                 });
                 let terms = terms(model, &parts, &labelled.values, lesson.as_ref(), options);
                 let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
-                leaves.extend(unlabelled.as_ref().map(|((part, _), _)| part));
+                leaves.extend(unlabelled.as_ref().map(|(part, _)| part));
                 let (heads, parts) = gradients_of(model, &terms.total, &leaves);
                 trunk.backward(0, &parts[0], Some(&parts[1]));
                 if let Some(part) = parts.get(2) {
@@ -427,7 +467,7 @@ pub fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
         operations: take(&graphs.operations),
         adjacency: take(&graphs.adjacency),
         mask: take(&graphs.mask),
-        attributes: graphs.attributes.as_ref().map(take),
+        beside: graphs.beside.as_ref().map(take),
     }
 }
 

@@ -23,6 +23,11 @@ pub fn transfer(
     vocabulary: &Vocabulary,
 ) -> Result<Tensor> {
     same_shape(&weights.options, options)?;
+    let own: Vec<&String> = vocabulary.operations().iter().map(|operation| &operation.name).collect();
+    if options.statistics > 0 && own != names.iter().collect::<Vec<_>>() {
+        let message = "statistics of the weights are of other operations than those of this space";
+        return Err(Error::new(Stage::Checkpoint, message).hint("train both with --set graph.statistics=false"));
+    }
     let row = |name: &String| {
         let place = names.iter().position(|known| known == name).ok_or_else(|| {
             let message = format!("operation `{name}` is not among those of the weights, {}", names.join(" "));
@@ -48,10 +53,11 @@ pub fn transfer(
 /// All that decides the shapes of parameters.
 fn same_shape(there: &ModelOptions, here: &ModelOptions) -> Result<()> {
     let shape = |options: &ModelOptions| {
-        let ModelOptions { hidden, layers, convolution, readout, attributes, .. } = options;
+        let ModelOptions { hidden, layers, convolution, readout, attributes, statistics, .. } = options;
         let attributes: Vec<&str> = attributes.iter().map(|attribute| attribute.column.as_str()).collect();
         format!(
-            "hidden: {hidden}, layers: {layers}, convolution: {convolution:?}, readout: {readout:?}, attributes: {attributes:?}"
+            "hidden: {hidden}, layers: {layers}, convolution: {convolution:?}, readout: {readout:?}, attributes: {attributes:?}, \
+             statistics: {statistics}"
         )
     };
     if shape(there) == shape(here) {

@@ -70,7 +70,7 @@ struct Member {
     critical: Layer,
     head: Tensor, // [D, H]
     head_bias: Vec<f32>,
-    head_attributes: Vec<f32>, // [K, H]
+    head_beside: Vec<f32>, // [K, H]
     head_output: Vec<f32>,
     head_shift: f32,
     center: f32,
@@ -128,7 +128,7 @@ impl Fused {
                 for (graph, hidden) in
                     values(&mut self.memory.hidden).chunks_exact_mut(member.head_output.len()).enumerate().take(count)
                 {
-                    member.read_attributes(graphs[done + graph], hidden);
+                    member.read_beside(graphs[done + graph], hidden);
                     let sum: f32 = (hidden.iter().zip(&member.head_bias).zip(&member.head_output))
                         .map(|((x, bias), weight)| (x + bias).max(0.0) * weight)
                         .sum();
@@ -211,7 +211,7 @@ impl Member {
             critical: layer("extractor.critical"),
             head: tensor("head.hidden.weight"),
             head_bias: numbers("head.hidden.bias"),
-            head_attributes: if options.attributes.is_empty() { Vec::new() } else { numbers("head.attributes") },
+            head_beside: if options.beside() == 0 { Vec::new() } else { numbers("head.beside") },
             head_output: numbers("head.output.weight"),
             head_shift: numbers("head.output.bias")[0],
             center,
@@ -221,11 +221,17 @@ impl Member {
 }
 
 impl Member {
-    /// Adds what the head reads of a graph's attributes to its hidden layer.
-    fn read_attributes(&self, graph: &Graph, hidden: &mut [f32]) {
-        for (value, weights) in graph.attributes.iter().zip(self.head_attributes.chunks_exact(hidden.len())) {
-            hidden.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
-        }
+    /// Adds what the head reads of a graph's attributes and statistics to its hidden layer.
+    fn read_beside(&self, graph: &Graph, hidden: &mut [f32]) {
+        let width = hidden.len();
+        let mut add = |values: &[f32], weights: &[f32]| {
+            for (value, weights) in values.iter().zip(weights.chunks_exact(width)) {
+                hidden.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
+            }
+        };
+        let statistics = self.head_beside.len().saturating_sub(graph.statistics.len() * width);
+        add(&graph.attributes, &self.head_beside[..statistics]);
+        add(&graph.statistics, &self.head_beside[statistics..]);
     }
 }
 

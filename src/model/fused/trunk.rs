@@ -11,7 +11,6 @@ use super::kernels::{look_up, read, sigmoid, values};
 use super::masks::{logits, unlogits, unmask, unread};
 use super::pass::{Pass, Rows, Scratch, clear};
 use super::places::{MemberWeights, Places, numbers, numbers_mut};
-use crate::batch::attributes;
 use crate::config::{Mask, ModelOptions};
 use crate::graph::{Graph, MAX_NODES};
 use crate::model::noise::NoiseBank;
@@ -73,23 +72,17 @@ impl Trunk {
         &self.gradients
     }
 
-    /// Both parts of `graphs`, a list a member, all of one length, [E, B, D], as leaves of autograd, and their attributes. A step
-    /// may have several batches, numbered from 0.
+    /// Both parts of `graphs`, a list a member, all of one length, [E, B, D], as leaves of autograd. A step may have several
+    /// batches, numbered from 0.
     pub fn forward(&mut self, batch: usize, step: u64, graphs: &[Vec<&Graph>]) -> Representations {
         let [critical, redundant] = self.parts(batch, step, graphs);
-        Representations { critical, redundant, attributes: self.attributes(graphs) }
+        Representations { critical, redundant, beside: None }
     }
 
-    /// The critical parts alone, [E, B, D], and their attributes.
-    pub fn critical(&mut self, batch: usize, step: u64, graphs: &[Vec<&Graph>]) -> (Tensor, Option<Tensor>) {
+    /// The critical parts alone, [E, B, D].
+    pub fn critical(&mut self, batch: usize, step: u64, graphs: &[Vec<&Graph>]) -> Tensor {
         let [critical] = self.parts(batch, step, graphs);
-        (critical, self.attributes(graphs))
-    }
-
-    /// Attributes [E, B, K], where the heads read any.
-    fn attributes(&self, graphs: &[Vec<&Graph>]) -> Option<Tensor> {
-        let shape = [graphs.len() as i64, graphs[0].len() as i64, self.options.attributes.len() as i64];
-        (shape[2] > 0).then(|| Tensor::from_slice(&attributes(&graphs.concat())).view(shape))
+        critical
     }
 
     /// The first S parts.
