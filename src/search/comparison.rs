@@ -100,7 +100,7 @@ impl Comparison<'_> {
         let plan = self.plan(self.config.search.batch, seed);
         let past = run(&mut guided, self.pool, self.oracle, plan, log, stop)?;
         let judged = match objectives.as_slice() {
-            [only] => recommend(&mut guided, self.pool, &past, only)?,
+            [only] => recommend(self.pool, &past, only)?,
             _ => Vec::new(),
         };
         let seconds = started.elapsed().as_secs_f64();
