@@ -15,6 +15,8 @@ import json
 import re
 import sys
 
+import carl_statistics
+
 COMPUTE, INPUT, OUTPUT, IDENTITY, ABSENT = range(5)
 EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
 OPERATIONS_201 = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"]
@@ -283,8 +285,9 @@ def key(text, space):
     return [len(operations), *operations, *(x for a, b, n in edges for x in (a, b, n & 0xFFFF, n >> 16))]
 
 
-def load(texts, space):
-    """Input tensors of the architectures: operations [B, N, V], adjacency [B, N, N], mask [B, N], float32."""
+def load(texts, space, statistics=False):
+    """Input tensors of the architectures: operations [B, N, V], adjacency [B, N, N], mask [B, N], and path statistics [B, S]
+    where asked for, as programs of checkpoints with `graph.statistics` need them; float32."""
     import numpy as np
 
     graphs = [graph(text, space) for text in texts]
@@ -297,7 +300,15 @@ def load(texts, space):
         mask[row, : len(operations)] = 1
         for a, b, n in edges:
             adjacency[row, a, b] = n
-    return one_hot, adjacency, mask
+    if not statistics:
+        return one_hot, adjacency, mask
+    described = [carl_statistics.statistics(tuple(ids), tuple(edges), tuple(ROLES[space])) for ids, edges in graphs]
+    return one_hot, adjacency, mask, np.array(described, np.float32)
+
+
+def reads_statistics(program):
+    """Whether an exported program, of a checkpoint without attributes, takes path statistics too."""
+    return len(program.forward.schema.arguments) > 4
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class CarlPredictor:
         texts, found = [self.encode(arch) for arch in architectures], []
         with torch.inference_mode():
             for k in range(0, len(texts), self.batch):
-                inputs = carl_loader.load(texts[k : k + self.batch], self.space)
+                inputs = carl_loader.load(texts[k : k + self.batch], self.space, carl_loader.reads_statistics(self.program))
                 outputs = self.program(*(torch.from_numpy(part).to(self.device) for part in inputs))
                 found.append(torch.stack(outputs[:2]).cpu().numpy())
         return np.concatenate(found, 1) if found else np.zeros((2, 0), np.float32)

@@ -22,6 +22,7 @@ import pyarrow
 import pyarrow.parquet
 
 import carl_ids
+import carl_loader
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
@@ -58,6 +59,8 @@ class Scorer:
         self.torch, self.job = torch, job
         self.device = "cuda" if job["gpus"] else "cpu"
         self.program = torch.jit.load(job["model"], map_location=self.device).eval()
+        if carl_loader.reads_statistics(self.program):
+            raise ValueError(f"{job['model']} reads path statistics, which ids do not have: train with graph.statistics=false")
 
     def score(self, ids):
         """Mean and standard deviation over members, [B] each."""

@@ -3,11 +3,14 @@
   python scripts/study.py ablation --train-sizes 78,156 --seeds 10 [--set model.hidden=32 ...]
   python scripts/study.py shifts --train-sizes 156 --seeds 10
   python scripts/study.py targets --train-sizes 78,156 --seeds 10
+  python scripts/study.py attributes --train-sizes 78,156 --seeds 10
+  python scripts/study.py transfer --train-sizes 20,78 --seeds 10
 """
 import argparse
 import json
 import pathlib
 import subprocess
+import tempfile
 
 NO_MASK = ["model.mask=none", "loss.intervention=0", "loss.redundant=0"]
 NO_INTERVENTION = ["loss.intervention=0", "loss.redundant=0"]
@@ -44,6 +47,17 @@ FORMS = {
 }
 
 TARGETS = {"CIFAR-10": "c10", "CIFAR-100": "c100", "ImageNet16-120": "in16"}
+
+
+ATTRIBUTES = {
+    "the cell alone": "[]",
+    "parameters, FLOPs": "[params_m_c10, flops_m_c100]",
+    "Zen score": "[zen_c10]",
+    "accuracy after 12 epochs": "[c10_val_e12]",
+}
+
+# Its split is none of those that are reported.
+DONOR = ["data.train_target=c10_val", "data.test_target=c10_test", "split.train=156", "split.seed=900"]
 
 
 def benchmark(arguments, settings, *more):
@@ -85,9 +99,28 @@ def targets(arguments):
         print(f"| {name} | {cells(benchmark(arguments, settings))} |", flush=True)
 
 
+def attributes(arguments):
+    header(arguments, "read beside the cell")
+    for name, columns in ATTRIBUTES.items():
+        print(f"| {name} | {cells(benchmark(arguments, [f'model.attributes={columns}']))} |", flush=True)
+
+
+def transfer(arguments):
+    header(arguments, "target", "members start")
+    with tempfile.TemporaryDirectory() as folder:
+        command = [arguments.carl, "train", str(arguments.config), "--output", folder]
+        for item in [*arguments.set, *DONOR]:
+            command += ["--set", item]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for name in ("CIFAR-100", "ImageNet16-120"):
+            settings = [f"data.train_target={TARGETS[name]}_val", f"data.test_target={TARGETS[name]}_test"]
+            print(f"| {name} | afresh | {cells(benchmark(arguments, settings))} |", flush=True)
+            print(f"| {name} | trained on CIFAR-10 | {cells(benchmark(arguments, settings, '--init', folder))} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["ablation", "shifts", "targets"])
+    parser.add_argument("study", choices=["ablation", "shifts", "targets", "attributes", "transfer"])
     parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
     parser.add_argument("--train-sizes", default="78,156")
     parser.add_argument("--seeds", type=int, default=10)

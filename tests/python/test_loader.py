@@ -26,7 +26,8 @@ def by_program(program, texts, space):
     found = []
     with torch.inference_mode():
         for k in range(0, len(texts), 2048):
-            inputs = [torch.from_numpy(part) for part in carl_loader.load(texts[k : k + 2048], space)]
+            parts = carl_loader.load(texts[k : k + 2048], space, carl_loader.reads_statistics(program))
+            inputs = [torch.from_numpy(part) for part in parts]
             found.append(torch.stack(program(*inputs)[:2]))
     return torch.cat(found, 1).numpy()
 
@@ -54,6 +55,17 @@ class Loader(unittest.TestCase):
                 continue
             with self.subTest(space), tempfile.TemporaryDirectory() as folder:
                 settings = [part for setting in SMALL for part in ("--set", setting)]
+                config = ROOT / f"configs/{space}.yaml"
+                carl("train", config, "--output", folder + "/c", "--set", f"data.table={table}", *settings)
+                self.compare(folder + "/c", space, "--input", table)
+
+    def test_statistics(self):
+        for space in ("nasbench101", "darts"):
+            table = data(TABLES[space])
+            if table is None:
+                continue
+            with self.subTest(space), tempfile.TemporaryDirectory() as folder:
+                settings = [part for setting in [*SMALL, "graph.statistics=true"] for part in ("--set", setting)]
                 config = ROOT / f"configs/{space}.yaml"
                 carl("train", config, "--output", folder + "/c", "--set", f"data.table={table}", *settings)
                 self.compare(folder + "/c", space, "--input", table)
