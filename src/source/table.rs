@@ -175,7 +175,7 @@ impl Records {
                 let mut fields = csv::StringRecord::new();
                 match reader.read_record(&mut fields) {
                     Ok(false) => Ok(None),
-                    Ok(true) => Ok(Some(Record { line: fields.position().map_or(0, csv::Position::line), fields })),
+                    Ok(true) => Ok(Some(Record { line: line_of(&fields, reader.position()), fields })),
                     Err(error) => Err(csv_error(&self.file, &error)),
                 }
             }
@@ -379,6 +379,13 @@ impl Spelling {
     }
 }
 
+/// Line on which a record starts that ends before `end`. The reader's own start is before any blank lines.
+fn line_of(fields: &csv::StringRecord, end: &csv::Position) -> u64 {
+    let within: usize = fields.iter().map(|field| field.matches('\n').count()).sum();
+    let start = fields.position().map_or(0, csv::Position::line);
+    start.max(end.line().saturating_sub(1 + within as u64))
+}
+
 fn column(header: &[String], name: &str) -> Result<usize> {
     header.iter().position(|column| column == name).ok_or_else(|| {
         let message = format!("there is no column {}", suggest(name, header.iter().map(String::as_str)));
@@ -570,16 +577,16 @@ mod tests {
 
     #[test]
     fn lines_are_numbered_alike_whatever_ends_them() {
-        let unix = "arch,val\na,1\nb,2\n\"c\nc\",3\nd,x\n";
+        let unix = "arch,val\na,1\n\n\nb,2\n\"c\nc\",3\n\nd,x\n";
         for text in [unix.to_string(), unix.replace('\n', "\r\n")] {
             for slow in [false, true] {
                 let bytes = std::io::Cursor::new(text.clone().into_bytes());
                 let input: Box<dyn Read + Send> = if slow { Box::new(Slow(bytes)) } else { Box::new(bytes) };
                 let table = Records::read(Path::new("t.csv"), Layout::Csv, input).and_then(Table::collect).unwrap();
                 let lines: Vec<u64> = (0..table.len()).map(|row| table.line(row)).collect();
-                assert_eq!(lines, [2, 3, 4, 6], "{text:?}");
+                assert_eq!(lines, [2, 5, 6, 9], "{text:?}");
                 let message = table.numbers("val").unwrap_err().to_string();
-                assert!(message.contains('6'), "{message}");
+                assert!(message.contains("line 9"), "{message}");
             }
         }
     }
