@@ -99,14 +99,21 @@ fn the_report_draws_why_the_best_cells_are_good() {
 fn several_objectives_give_a_front_within_the_bounds() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());
-    let mut command = carl();
-    let command = command.args(["search", &config, "--budget", "40", "--json", "--baselines", "none"]);
-    let found = json(command.args(["--objective", "val", "--objective", "-cost", "--max", "cost=3"]));
-    let front = found["runs"][0]["front"].as_array().or(found["front"].as_array()).expect("a front");
-    assert!(!front.is_empty());
-    for cell in front {
-        let arch = cell["arch"].as_str().unwrap();
-        assert!(arch.matches("nor_conv_3x3").count() <= 3, "{arch}");
+    let networks =
+        ["search.surrogate=both", "graph.statistics=true", "model.hidden=8", "model.members=2", "train.epochs=5"];
+    for settings in [&[][..], &networks] {
+        let mut command = carl();
+        let command = command.args(["search", &config, "--budget", "30", "--json", "--baselines", "none"]);
+        for setting in settings {
+            command.args(["--set", setting]);
+        }
+        let found = json(command.args(["--objective", "val", "--objective", "-cost", "--max", "cost=3"]));
+        let front = found["runs"][0]["front"].as_array().or(found["front"].as_array()).expect("a front");
+        assert!(!front.is_empty());
+        for cell in front {
+            let arch = cell["arch"].as_str().unwrap();
+            assert!(arch.matches("nor_conv_3x3").count() <= 3, "{arch}");
+        }
     }
 }
 

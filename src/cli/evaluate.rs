@@ -56,9 +56,10 @@ impl Evaluate {
         let explanations = match self.explanations {
             true => {
                 tell_attributes(&checkpoint);
+                let read = !config.model.attributes.is_empty();
                 config.model.attributes.clear();
-                let cells = Dataset::read(space.as_ref(), &config)?;
-                Some(self.judge(&checkpoint, space.as_ref(), &cells, machine)?)
+                let cells = read.then(|| Dataset::read(space.as_ref(), &config)).transpose()?;
+                Some(self.judge(&checkpoint, space.as_ref(), cells.as_ref().unwrap_or(&dataset), machine)?)
             }
             false => None,
         };

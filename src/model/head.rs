@@ -42,9 +42,10 @@ impl Beside {
 }
 
 /// A hidden layer [E, B, H] with what it reads of `beside` [E or 1, B, K]. Attributes come first and are standardised: where
-/// they are left out, they are average.
+/// they are left out, they are average; where the model does not read them, they are passed over.
 pub(super) fn add_beside(hidden: Tensor, layer: Option<&Beside>, beside: Option<&Tensor>) -> Tensor {
     let Some((Beside { weight }, beside)) = layer.zip(beside) else { return hidden };
-    let (all, known) = (weight.size()[1], beside.size()[2]);
-    hidden + beside.matmul(&weight.narrow(1, all - known, known))
+    let (read, given) = (weight.size()[1], beside.size()[2]);
+    let both = read.min(given);
+    hidden + beside.narrow(2, given - both, both).matmul(&weight.narrow(1, read - both, both))
 }

@@ -130,7 +130,8 @@ impl<'a> Surrogate<'a> {
             taught: config.loss.teaches(index, config.model.members),
         };
         let set = TrainingSet {
-            graphs: graphs.into_iter().cloned().collect(),
+            // What is written of a cell is for the process.
+            graphs: graphs.into_iter().map(|graph| Graph { attributes: Vec::new(), ..graph.clone() }).collect(),
             vocabulary: self.vocabulary.len(),
             members: (0..config.model.members).map(member).collect(),
             scales: vec![LabelScale { mean: 0.0, scale: 1.0 }],
