@@ -155,8 +155,13 @@ impl Checkpoint {
         }
         let written = folder.join(CONFIG);
         let text = std::fs::read_to_string(&written).map_err(|error| Error::io(&written, "read", &error))?;
-        let config = Config::parse(&text, &[]).map_err(|error| error.file(&written))?;
+        let mut config = Config::parse(&text, &[]).map_err(|error| error.file(&written))?;
         let space = crate::space::open(&config.space, config.vocabulary()).map_err(|error| error.file(&path))?;
+        config.settle(space.vocabulary());
+        if let Some(attribute) = config.model.attributes.iter().find(|attribute| attribute.scale.is_none()) {
+            let message = format!("attribute `{}` has no scale", attribute.column);
+            return Err(Error::new(Stage::Checkpoint, message).file(&written).hint("train again, or restore it"));
+        }
         let (mut tensors, card): (_, Card) = read_tensors(&path)?;
         let refuse = |what: &str, here: &str, there: &str| {
             Err(Error::new(Stage::Checkpoint, format!("{what} of the weights is {there}, but here it is {here}"))

@@ -2,7 +2,7 @@
 
 use crate::config::{Attribute, Config, DataOptions};
 use crate::error::{Error, Result, Stage};
-use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize};
+use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize, describe};
 use crate::metrics::{mean, standard_deviation};
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space, Vocabulary};
@@ -37,7 +37,7 @@ impl Architectures {
         let canonical = |(row, text): (usize, &String)| -> Result<Canonical> {
             let mut graph = space.graph(&space.parse(text)?);
             graph.attributes = attributes.get(row).cloned().unwrap_or_default();
-            canonicalize(&graph, space.vocabulary(), reduction)
+            canonicalize(&graph, space.vocabulary(), reduction.undescribed())
         };
         let graphs: Vec<Result<Canonical>> = texts.par_iter().enumerate().map(canonical).collect();
         let mut known: HashMap<Key, u32> = HashMap::new();
@@ -50,6 +50,9 @@ impl Architectures {
                 architectures.functions.push(graph);
             }
             architectures.function.push(function);
+        }
+        if reduction.statistics {
+            architectures.functions.par_iter_mut().for_each(|graph| describe(graph, space.vocabulary()));
         }
         Ok(architectures)
     }

@@ -133,6 +133,12 @@ pub fn standard_deviation(values: &[f64]) -> f64 {
     (values.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / (values.len() - 1) as f64).sqrt()
 }
 
+/// Values with mean 0 and standard deviation 1; none where all are equal.
+pub fn standardised(values: &[f64]) -> Option<Vec<f64>> {
+    let (centre, deviation) = (mean(values), standard_deviation(values));
+    (deviation > 0.0).then(|| values.iter().map(|value| (value - centre) / deviation).collect())
+}
+
 /// Several values of one figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spread {

@@ -322,6 +322,11 @@ fn attributes_are_read_beside_the_cell() {
         refused(&["train", text(&config), "--set", &setting, "--output", text(&at("none"))], &[words]);
     }
     refused(&["search", text(&config), "--set", "model.attributes=[early]"], &["model.attributes"]);
+    let kept = at("c").join("config.yaml");
+    let mut damaged = carl::config::Config::load(&kept, &[]).unwrap();
+    damaged.model.attributes[0].scale = None;
+    fs::write(&kept, damaged.to_yaml()).unwrap();
+    predict(&["--input", text(&at("input.csv"))], &["config.yaml", "`early` has no scale"]);
     assert!(!at("none").exists());
 }
 

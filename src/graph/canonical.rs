@@ -43,17 +43,24 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
     edges.sort_unstable_by_key(|(edge, _)| *edge);
     let (edges, through): (Vec<Edge>, Vec<Vec<u16>>) = edges.into_iter().unzip();
     let key = spell(&graph, &order, &edges);
-    let mut ordered = Graph {
+    let ordered = Graph {
         operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
         origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
         edges,
         attributes: graph.attributes,
         statistics: Vec::new(),
     };
+    let mut canonical =
+        Canonical { graph: ordered, nodes: order.iter().map(|&node| nodes[node as usize]).collect(), through, key };
     if reduction.statistics {
-        ordered.statistics = statistics(&ordered, vocabulary).into_iter().map(|value| value as f32).collect();
+        describe(&mut canonical.graph, vocabulary);
     }
-    Ok(Canonical { graph: ordered, nodes: order.iter().map(|&node| nodes[node as usize]).collect(), through, key })
+    Ok(canonical)
+}
+
+/// Computes the path statistics of a graph in canonical order.
+pub fn describe(graph: &mut Graph, vocabulary: &Vocabulary) {
+    graph.statistics = statistics(graph, vocabulary).into_iter().map(|value| value as f32).collect();
 }
 
 /// The nodes of `graph` in canonical order.

@@ -10,7 +10,7 @@ pub mod occlusion;
 pub mod reduce;
 pub mod statistics;
 
-pub use canonical::{Canonical, Key, canonicalize};
+pub use canonical::{Canonical, Key, canonicalize, describe};
 pub use line::line_graph;
 pub use reduce::Reduction;
 
@@ -40,7 +40,8 @@ pub struct Graph {
     /// Which operation of the user's cell a node is, in the order of its text; none for inputs and outputs that the text
     /// does not name.
     pub origin: Vec<Option<u16>>,
-    /// Standardised numbers of the whole architecture, which heads read beside the graph; none stands for the average of each.
+    /// Numbers of the whole architecture: standardised columns, which heads read beside the graph (none stands for the average of
+    /// each), or what a search tells its process of a cell.
     pub attributes: Vec<f32>,
     /// Its path statistics, see [`mod@statistics`], where they are asked for.
     pub statistics: Vec<f32>,

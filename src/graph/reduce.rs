@@ -22,6 +22,13 @@ pub struct Reduction {
     pub statistics: bool,
 }
 
+impl Reduction {
+    /// The same steps without a description: for rows of which many are one function, which is described once.
+    pub fn undescribed(self) -> Self {
+        Reduction { statistics: false, ..self }
+    }
+}
+
 impl Default for Reduction {
     fn default() -> Self {
         Reduction { prune: true, contract: true, statistics: false }

@@ -7,7 +7,7 @@ use super::{Cell, Objective, Pool, Query, Strategy, draw_new, measured};
 use crate::config::{Config, SearchOptions};
 use crate::error::Result;
 use crate::graph::Key;
-use crate::metrics::{descending, mean, standard_deviation};
+use crate::metrics::{descending, standardised};
 use crate::normal::scores;
 use crate::protocol::Machine;
 use crate::random::{Purpose, Random};
@@ -137,12 +137,6 @@ impl Strategy for Guided<'_> {
         let chosen = view.choose(&batch, count, &mut random);
         Ok(chosen.into_iter().map(|place| cells[place].clone()).collect())
     }
-}
-
-/// Mean 0, standard deviation 1; none where all values are equal.
-fn standardised(values: &[f64]) -> Option<Vec<f64>> {
-    let (centre, deviation) = (mean(values), standard_deviation(values));
-    (deviation > 0.0).then(|| values.iter().map(|value| (value - centre) / deviation).collect())
 }
 
 /// How candidates are valued: by the one objective, or by the hypervolume that they may add.

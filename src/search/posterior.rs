@@ -10,7 +10,7 @@
 
 use super::{Objective, Pool, Query, measured};
 use crate::error::Result;
-use crate::metrics::{descending, mean, standard_deviation};
+use crate::metrics::{descending, standardised};
 use crate::train::process::Process;
 
 /// Share of the unexplained part of a label that counts as the cell's own: the weight that it gets, over that of the posterior
@@ -40,7 +40,7 @@ pub struct Judgement {
 /// A process that cannot be fitted.
 pub fn recommend(pool: &Pool, past: &[Query], objective: &Objective) -> Result<Vec<Judgement>> {
     let values = measured(past, 0, objective.sign());
-    let Some(labels) = standardised(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>()) else {
+    let Some(labels) = bounded(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>()) else {
         return Ok(by_value(&values));
     };
     let cells: Vec<_> = values.iter().map(|(place, _)| past[*place].cell.clone()).collect();
@@ -57,17 +57,15 @@ pub fn recommend(pool: &Pool, past: &[Query], objective: &Objective) -> Result<V
     Ok(order.into_iter().map(|index| judged[index].clone()).collect())
 }
 
-/// Mean 0 and standard deviation 1, once no label is far below the others; none where there are too few, or all are equal.
-fn standardised(values: &[f64]) -> Option<Vec<f64>> {
+/// Values in standard deviations, once none is far below the others; none where there are too few, or all are equal.
+fn bounded(values: &[f64]) -> Option<Vec<f64>> {
     if values.len() < 3 {
         return None;
     }
     let middle = median(values);
     let apart = median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<f64>>());
     let lowest = if apart > 0.0 { middle - FAR * apart } else { f64::NEG_INFINITY };
-    let near: Vec<f64> = values.iter().map(|value| value.max(lowest)).collect();
-    let (centre, deviation) = (mean(&near), standard_deviation(&near));
-    (deviation > 0.0).then(|| near.iter().map(|value| (value - centre) / deviation).collect())
+    standardised(&values.iter().map(|value| value.max(lowest)).collect::<Vec<f64>>())
 }
 
 /// The middle value, or the mean of the two in the middle.
@@ -92,9 +90,9 @@ mod tests {
     #[test]
     fn a_label_far_below_the_others_does_not_set_the_scale() {
         let near: Vec<f64> = (0..20).map(f64::from).collect();
-        let with = |lowest: f64| standardised(&[&[lowest], near.as_slice()].concat()).unwrap();
+        let with = |lowest: f64| bounded(&[&[lowest], near.as_slice()].concat()).unwrap();
         assert_eq!(with(-1e6), with(-100.0));
         assert!(with(-1e6).is_sorted() && with(-1e6)[0] > -4.0);
-        assert!(standardised(&[1.0, 1.0, 1.0]).is_none() && standardised(&[1.0, 2.0]).is_none());
+        assert!(bounded(&[1.0, 1.0, 1.0]).is_none() && bounded(&[1.0, 2.0]).is_none());
     }
 }

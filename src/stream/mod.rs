@@ -5,7 +5,7 @@ pub mod parts;
 
 use crate::cache::Cache;
 use crate::error::{Error, Result, Stage};
-use crate::graph::{Graph, Key, Reduction, canonicalize};
+use crate::graph::{Graph, Key, Reduction, canonicalize, describe};
 use crate::score::Scorer;
 use crate::sort::{Sorter, descending_key};
 use crate::source::Observer;
@@ -123,7 +123,7 @@ impl Job<'_> {
             let canonical = self.space.parse(text).and_then(|architecture| {
                 let mut graph = self.space.graph(&architecture);
                 graph.attributes.clone_from(attributes);
-                canonicalize(&graph, self.space.vocabulary(), self.reduction)
+                canonicalize(&graph, self.space.vocabulary(), self.reduction.undescribed())
             });
             canonical.map(|canonical| (canonical.graph, canonical.key)).map_err(|error| (self.locate)(error, *line))
         };
@@ -187,6 +187,9 @@ impl Job<'_> {
                 })),
             })
             .collect();
+        if self.reduction.statistics {
+            unknown.par_iter_mut().for_each(|graph| describe(graph, self.space.vocabulary()));
+        }
         let scores = self.scorer.scores(&unknown.iter().collect::<Vec<_>>(), &crate::source::Silent);
         let members = self.scorer.members();
         let scores: Vec<(f64, f64)> = scores.chunks_exact(members).map(|scores| self.scorer.summary(scores)).collect();

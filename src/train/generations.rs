@@ -4,10 +4,10 @@
 //! of both ranks unlabelled cells better than either. An ensemble that is taught this mean carries it alone, so that what is
 //! stored and exported stays one ensemble (self-distillation; born-again networks, Furlanello et al., 2018).
 
+use super::teacher::on_scale;
 use super::{Trainer, TrainingSet};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
-use crate::metrics::{mean, standard_deviation};
 use crate::protocol::Machine;
 use crate::score::{mean_and_spread, member_scores};
 use crate::source::{Observer, Silent};
@@ -31,7 +31,7 @@ pub fn prepare(
     if set.taught.is_empty() {
         return Ok(());
     }
-    let process: Vec<Vec<f64>> = set.taught.iter().map(|scores| standardised(scores)).collect();
+    let process: Vec<Vec<f64>> = set.taught.iter().map(|scores| on_scale(scores)).collect();
     for _ in 1..config.loss.generations {
         observer.begin((config.train.epochs * set.members.len()) as u64);
         let trainer = Trainer::new(config, set, output, machine.device, machine.threads);
@@ -45,15 +45,9 @@ pub fn prepare(
         let scores = member_scores(&weights, &set.graphs, machine.device, machine.threads, &Silent);
         for ((taught, process), members) in set.taught.iter_mut().zip(&process).zip(scores.chunks(config.model.members))
         {
-            let network = standardised(&mean_and_spread(members).0);
+            let network = on_scale(&mean_and_spread(members).0);
             *taught = process.iter().zip(&network).map(|(process, network)| (process + network) / 2.0).collect();
         }
     }
     Ok(())
-}
-
-/// Mean 0, standard deviation 1.
-fn standardised(scores: &[f64]) -> Vec<f64> {
-    let (center, scale) = (mean(scores), standard_deviation(scores).max(f64::MIN_POSITIVE));
-    scores.iter().map(|score| (score - center) / scale).collect()
 }

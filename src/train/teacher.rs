@@ -6,7 +6,7 @@
 
 use super::process::{Process, Scaler};
 use crate::error::Result;
-use crate::metrics::{mean, mean_ranks, standard_deviation};
+use crate::metrics::{mean_ranks, standardised};
 use tch::Tensor;
 
 const STEPS: usize = 60;
@@ -22,15 +22,15 @@ pub fn teach(statistics: &[Vec<f64>], known: &[usize], labels: &[f64]) -> Result
     let count = known.len().min(MOST_SOLVED);
     let x = Scaler::new(statistics).apply(statistics);
     let rows: Vec<i64> = known[..count].iter().map(|&row| row as i64).collect();
-    let target = normalised(&mean_ranks(&labels[..count]));
+    let target = on_scale(&mean_ranks(&labels[..count]));
     let process = Process::fit(&x.index_select(0, &Tensor::from_slice(&rows)), &target, None, STEPS)
         .map_err(|error| error.hint("train without a teacher: --set loss.distillation=0"))?;
-    Ok(normalised(&process.mean(&x)))
+    Ok(on_scale(&process.mean(&x)))
 }
 
-fn normalised(values: &[f64]) -> Vec<f64> {
-    let (centre, deviation) = (mean(values), standard_deviation(values));
-    values.iter().map(|value| (value - centre) / deviation.max(f64::MIN_POSITIVE)).collect()
+/// Scores as all teachers give them: mean 0, standard deviation 1; zeros where all are equal.
+pub(super) fn on_scale(scores: &[f64]) -> Vec<f64> {
+    standardised(scores).unwrap_or_else(|| vec![0.0; scores.len()])
 }
 
 #[cfg(test)]
