@@ -6,9 +6,9 @@ use carl::config::{LossOptions, ModelOptions, Partners, TrainOptions};
 use carl::model::Carl;
 use carl::model::frame::Graphs;
 use carl::model::noise::Noise;
+use carl::train::group::gradients;
 use carl::train::loss::terms;
 use carl::train::optimizer::AdamW;
-use carl::train::trainer::gradients;
 use serde_json::Value;
 use tch::{Kind, Tensor};
 

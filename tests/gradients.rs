@@ -12,7 +12,7 @@ use carl::model::fused::trunk::Trunk;
 use carl::model::noise::{Noise, NoiseBank};
 use carl::random::Random;
 use carl::score::Weights;
-use carl::train::trainer::gradients;
+use carl::train::group::gradients;
 use cells::{graphs, weights};
 use tch::{Device, Kind, Tensor};
 

@@ -1,6 +1,7 @@
 //! Training: loss terms, optimiser, and the loop that trains all members of all splits in one pass.
 
 pub mod generations;
+pub mod group;
 pub mod loss;
 pub mod optimizer;
 pub mod process;

@@ -5,8 +5,8 @@
 //! the share of all losses that are smaller than its own, and the masks of a cell to have the order of its losses, while
 //! scores are held where they were. No label is used.
 
+use super::group::{gather, gradients};
 use super::optimizer::{AdamW, schedule};
-use super::trainer::{gather, gradients};
 use crate::batch::Padded;
 use crate::config::{LossOptions, Schedule, TrainOptions};
 use crate::error::Result;
