@@ -306,8 +306,8 @@ def load(texts, space, statistics=False):
     return one_hot, adjacency, mask, np.array(described, np.float32)
 
 
-def reads_statistics(program):
-    """Whether an exported program, of a checkpoint without attributes, takes path statistics too."""
+def reads_beside(program):
+    """Whether an exported program takes attributes or path statistics beside the graph."""
     return len(program.forward.schema.arguments) > 4
 
 

@@ -73,9 +73,11 @@ class CarlPredictor:
     def scores(self, architectures):
         """Standardised score and its standard deviation over members, [B] each."""
         texts, found = [self.encode(arch) for arch in architectures], []
+        # Without a table there are no attributes: what is read beside the graph are statistics.
+        statistics = carl_loader.reads_beside(self.program)
         with torch.inference_mode():
             for k in range(0, len(texts), self.batch):
-                inputs = carl_loader.load(texts[k : k + self.batch], self.space, carl_loader.reads_statistics(self.program))
+                inputs = carl_loader.load(texts[k : k + self.batch], self.space, statistics)
                 outputs = self.program(*(torch.from_numpy(part).to(self.device) for part in inputs))
                 found.append(torch.stack(outputs[:2]).cpu().numpy())
         return np.concatenate(found, 1) if found else np.zeros((2, 0), np.float32)

@@ -59,8 +59,6 @@ class Scorer:
         self.torch, self.job = torch, job
         self.device = "cuda" if job["gpus"] else "cpu"
         self.program = torch.jit.load(job["model"], map_location=self.device).eval()
-        if carl_loader.reads_statistics(self.program):
-            raise ValueError(f"{job['model']} reads path statistics, which ids do not have: train with graph.statistics=false")
 
     def score(self, ids):
         """Mean and standard deviation over members, [B] each."""
@@ -165,8 +163,12 @@ def main():
         parser.error(f"ids go from 0 to {total}, part, batch and workers from 1")
     folder, address = job["folder"].absolute(), job.pop("address")
     job.update(folder=str(folder), model=str(pathlib.Path(job["model"]).absolute()))
-    claim(folder, job)
     import ray
+    import torch
+
+    if carl_loader.reads_beside(torch.jit.load(job["model"], map_location="cpu")):
+        raise SystemExit(f"ray_score: {job['model']} reads attributes or path statistics, which ids do not have")
+    claim(folder, job)
 
     if address == "local":
         ray.init(address="local", num_cpus=job["workers"], include_dashboard=False, log_to_driver=False)

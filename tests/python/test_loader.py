@@ -26,7 +26,7 @@ def by_program(program, texts, space):
     found = []
     with torch.inference_mode():
         for k in range(0, len(texts), 2048):
-            parts = carl_loader.load(texts[k : k + 2048], space, carl_loader.reads_statistics(program))
+            parts = carl_loader.load(texts[k : k + 2048], space, carl_loader.reads_beside(program))
             inputs = [torch.from_numpy(part) for part in parts]
             found.append(torch.stack(program(*inputs)[:2]))
     return torch.cat(found, 1).numpy()
