@@ -6,10 +6,11 @@
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
 use crate::file;
+use crate::graph::Vocabulary;
 use crate::model::Carl;
 use crate::model::ensemble::Calibration;
 use crate::score::Weights;
-use crate::space::{Space, Vocabulary};
+use crate::space::Space;
 use crate::split::hex;
 use crate::train::{LabelScale, State};
 use crate::uncertainty::Reliance;

@@ -4,7 +4,7 @@
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::Reduction;
 use crate::graph::statistics::width;
-use crate::space::{Role, Vocabulary};
+use crate::graph::{Role, Vocabulary};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_yaml::Value;
 use std::collections::BTreeMap;

@@ -2,10 +2,11 @@
 
 use crate::config::{Attribute, Config, DataOptions};
 use crate::error::{Error, Result, Stage};
+use crate::graph::Vocabulary;
 use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize, describe};
 use crate::metrics::{mean, standard_deviation};
 use crate::source::table::Table;
-use crate::space::{self, Dag, Space, Vocabulary};
+use crate::space::{self, Dag, Space};
 use crate::split::hex;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};

@@ -179,3 +179,12 @@ pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Stri
         None => format!("`{name}`"),
     }
 }
+
+/// At most 80 characters of a text, for messages.
+pub fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(80).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}

@@ -34,6 +34,7 @@ pub mod metrics;
 #[cfg(feature = "torch")]
 pub mod model;
 pub mod normal;
+pub mod progress;
 #[cfg(feature = "torch")]
 pub mod protocol;
 pub mod random;

@@ -5,8 +5,8 @@ use crate::dataset::Dataset;
 use crate::error::Result;
 use crate::evaluation::Truth;
 use crate::metrics::Spread;
+use crate::progress::Progress;
 use crate::score::{mean_and_spread, member_scores};
-use crate::source::Observer;
 use crate::space::Space;
 use crate::split::Split;
 use crate::train::{Trainer, TrainingSet, generations};
@@ -69,20 +69,20 @@ impl Protocol<'_> {
     ///
     /// # Errors
     /// A split that cannot be drawn or trained on.
-    pub fn run(&self, splits: &[Split], stop: &AtomicBool, observer: &dyn Observer) -> Result<Outcome> {
+    pub fn run(&self, splits: &[Split], stop: &AtomicBool, progress: &dyn Progress) -> Result<Outcome> {
         let Protocol { config, dataset, truth, space, machine, ref start } = *self;
         let started = Instant::now();
         let output = space.vocabulary().output()?;
         let mut set = TrainingSet::new(dataset, splits, config, space.vocabulary())?;
-        generations::prepare(&mut set, config, output, start.as_ref(), machine, stop, observer)?;
+        generations::prepare(&mut set, config, output, start.as_ref(), machine, stop, progress)?;
         let trainer = Trainer::new(config, &set, output, machine.device, machine.threads);
         let mut state = trainer.start(start.as_ref());
-        observer.begin((config.train.epochs * set.members.len()) as u64);
-        trainer.run(&mut state, config.train.epochs, stop, observer)?;
+        progress.start((config.train.epochs * set.members.len()) as u64);
+        trainer.run(&mut state, config.train.epochs, stop, progress)?;
         let weights = trainer.finish(&state);
         let trained = Instant::now();
         let functions = &dataset.architectures.functions;
-        let scores = member_scores(&weights, functions, machine.device, machine.threads, observer);
+        let scores = member_scores(&weights, functions, machine.device, machine.threads, progress);
         let scored = Instant::now();
         let judge = |(members, split): (&[Vec<f32>], &Split)| {
             let (means, spreads) = mean_and_spread(members);

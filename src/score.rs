@@ -8,7 +8,7 @@ use crate::graph::Graph;
 use crate::model::Carl;
 use crate::model::ensemble::{Calibration, Ensemble};
 use crate::model::fused::Fused;
-use crate::source::Observer;
+use crate::progress::Progress;
 use crate::uncertainty::Reliance;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -110,7 +110,7 @@ impl Scorer {
     }
 
     /// Standardised scores of every graph by every member, [F, E] row by row.
-    pub fn scores(&self, graphs: &[&Graph], observer: &dyn Observer) -> Vec<f32> {
+    pub fn scores(&self, graphs: &[&Graph], progress: &dyn Progress) -> Vec<f32> {
         let mut order: Vec<usize> = (0..graphs.len()).collect();
         let chunk = match self.device {
             Device::Cpu => CPU_CHUNK,
@@ -137,7 +137,7 @@ impl Scorer {
                         for (&index, row) in chunk.iter().zip(found.chunks_exact(self.members)) {
                             scores[index * self.members..][..self.members].copy_from_slice(row);
                         }
-                        observer.advance(chunk.len() as u64);
+                        progress.inc(chunk.len() as u64);
                     }
                 });
             }
@@ -171,11 +171,11 @@ pub fn member_scores(
     graphs: &[Graph],
     device: Device,
     threads: usize,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Vec<Vec<f32>> {
-    observer.begin(graphs.len() as u64);
+    progress.start(graphs.len() as u64);
     let graphs: Vec<&Graph> = graphs.iter().collect();
-    let scores = Scorer::new(weights, device, threads).scores(&graphs, observer);
+    let scores = Scorer::new(weights, device, threads).scores(&graphs, progress);
     let members = weights.members();
     (0..members).map(|member| scores.iter().skip(member).step_by(members).copied().collect()).collect()
 }

@@ -1,8 +1,9 @@
 //! Canonical graphs against brute force, on random graphs and on whole search spaces.
 
 use carl::graph::{Canonical, Graph, Key, Reduction, canonicalize};
+use carl::graph::{Role, Vocabulary};
 use carl::random::Random;
-use carl::space::{self, Architecture, Role, Vocabulary};
+use carl::space::{self, Architecture};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;

@@ -7,8 +7,8 @@ mod cells;
 use carl::batch::Padded;
 use carl::config::{Attribute, Convolution, Mask, ModelOptions, Readout};
 use carl::graph::Graph;
+use carl::progress::NoProgress;
 use carl::score::{Scorer, Weights};
-use carl::source::Silent;
 use carl::space;
 use cells::{graphs, weights};
 use std::io::Write;
@@ -52,7 +52,7 @@ fn fused_scores_are_the_model_s() {
         }
         let weights = weights(options.clone(), vocabulary, output);
         let expected = by_tensors(&weights, &graphs);
-        let found = Scorer::new(&weights, Device::Cpu, 2).scores(&graphs.iter().collect::<Vec<_>>(), &Silent);
+        let found = Scorer::new(&weights, Device::Cpu, 2).scores(&graphs.iter().collect::<Vec<_>>(), &NoProgress);
         let spread = expected.iter().fold(0.0f64, |most, x| most.max(x.abs()));
         for (expected, found) in expected.iter().zip(&found) {
             assert!(
@@ -68,14 +68,14 @@ fn a_score_does_not_depend_on_its_company_or_on_threads() {
     let (graphs, vocabulary, output) = graphs("nasbench101", 2_000);
     let weights = weights(ModelOptions { members: 2, ..ModelOptions::default() }, vocabulary, output);
     let all: Vec<&Graph> = graphs.iter().collect();
-    let base = Scorer::new(&weights, Device::Cpu, 1).scores(&all, &Silent);
-    assert_eq!(base, Scorer::new(&weights, Device::Cpu, 3).scores(&all, &Silent));
+    let base = Scorer::new(&weights, Device::Cpu, 1).scores(&all, &NoProgress);
+    assert_eq!(base, Scorer::new(&weights, Device::Cpu, 3).scores(&all, &NoProgress));
     let turned: Vec<&Graph> = all.iter().rev().copied().collect();
     let scorer = Scorer::new(&weights, Device::Cpu, 2);
-    let back: Vec<f32> = scorer.scores(&turned, &Silent).chunks_exact(2).rev().flatten().copied().collect();
+    let back: Vec<f32> = scorer.scores(&turned, &NoProgress).chunks_exact(2).rev().flatten().copied().collect();
     assert_eq!(base, back);
     for row in [0, 1, 777, 1_999] {
-        assert_eq!(base[2 * row..2 * row + 2], scorer.scores(&all[row..=row], &Silent));
+        assert_eq!(base[2 * row..2 * row + 2], scorer.scores(&all[row..=row], &NoProgress));
     }
 }
 

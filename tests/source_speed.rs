@@ -2,8 +2,9 @@
 //!
 //! `cargo test --release --no-default-features --test source_speed -- --ignored --nocapture --test-threads 1`
 
+use carl::progress::NoProgress;
+use carl::source::read;
 use carl::source::tfrecord::mask;
-use carl::source::{Silent, read};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ fn report(space: &str, path: &Path) -> carl::source::Benchmark {
     };
     let bytes: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
     let start = Instant::now();
-    let benchmark = read(space, path, &Silent).unwrap();
+    let benchmark = read(space, path, &NoProgress).unwrap();
     let seconds = start.elapsed().as_secs_f64();
     let megabytes = bytes as f64 / 1e6;
     println!(

@@ -8,8 +8,8 @@ use carl::checkpoint::Checkpoint;
 use carl::config::Attribute;
 use carl::error::{Error, Result, Stage};
 use carl::file;
+use carl::progress::Progress;
 use carl::score::Scorer;
-use carl::source::Observer;
 use carl::source::parquet::{self, Column};
 use carl::source::table::{Layout, Records, Spelling, io_error, layout_of, position};
 use carl::space::Space;
@@ -153,7 +153,7 @@ impl Predict {
                         .hint("give the architectures in a table, with --input")
                 })?;
                 if let Some(size) = space.size() {
-                    bar.begin(size / shard.count);
+                    bar.start(size / shard.count);
                 }
                 Box::new(
                     (1..)

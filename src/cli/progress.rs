@@ -1,6 +1,6 @@
 //! Progress bars on standard error; hidden where it is no terminal.
 
-use carl::source::Observer;
+use carl::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for one piece of work.
@@ -22,13 +22,13 @@ impl Bar {
     }
 }
 
-impl Observer for Bar {
-    fn begin(&self, total: u64) {
+impl Progress for Bar {
+    fn start(&self, total: u64) {
         self.0.set_position(0);
         self.0.set_length(total);
     }
 
-    fn advance(&self, done: u64) {
+    fn inc(&self, done: u64) {
         self.0.inc(done);
     }
 }

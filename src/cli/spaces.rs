@@ -2,7 +2,8 @@
 
 use super::{Common, print, print_json, text_table};
 use carl::error::Result;
-use carl::space::{self, Vocabulary};
+use carl::graph::Vocabulary;
+use carl::space;
 use clap::Args;
 use serde_json::json;
 

@@ -10,10 +10,10 @@ use carl::error::{Error, Position, Result, Stage};
 use carl::evaluation::{Figures, Truth};
 use carl::file;
 use carl::metrics::{descending, kendall_tau};
+use carl::progress::Progress;
 use carl::protocol::{Machine, validate};
 use carl::report::{Column, Content, Lines, Page, Scatter, Section, Series, Table, render};
 use carl::score::{Weights, mean_and_spread, member_scores};
-use carl::source::Observer;
 use carl::space::Space;
 use carl::split::Split;
 use carl::train::loss::TERMS;
@@ -119,8 +119,8 @@ impl Run<'_> {
     fn train(&self, trainer: &Trainer, state: &mut State, last: usize, log: &mut Vec<Value>) -> Result<Weights> {
         let stop = stop_on_interrupt();
         let bar = Bar::new("training");
-        bar.begin((self.config.train.epochs * self.config.model.members) as u64);
-        bar.advance((state.epoch * self.config.model.members) as u64);
+        bar.start((self.config.train.epochs * self.config.model.members) as u64);
+        bar.inc((state.epoch * self.config.model.members) as u64);
         let stride = self.config.train.epochs.div_ceil(20);
         let mut saved = Instant::now();
         while state.epoch < last && !stop.load(Ordering::SeqCst) {

@@ -1,12 +1,13 @@
 //! Cells as their user wrote them, and the distinct functions that they and their variants compute.
 
 use crate::error::Result;
+use crate::graph::Role;
 use crate::graph::occlusion::{Part, without};
 use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize, reduce::reduce};
+use crate::progress::Progress;
 use crate::protocol::Machine;
 use crate::score::{Weights, member_scores};
-use crate::source::Observer;
-use crate::space::{Architecture, Role, Space};
+use crate::space::{Architecture, Space};
 use std::collections::HashMap;
 
 /// How texts become graphs.
@@ -59,7 +60,7 @@ impl Cell {
         let architecture = space.parse(text)?;
         let raw = space.graph(&architecture);
         let canonical = form.canonical(&raw)?;
-        let pruned = reduce(&raw, space.vocabulary(), Reduction { prune: true, contract: false, statistics: false })?;
+        let pruned = reduce(&raw, space.vocabulary(), Reduction { prune: true, contract: false })?;
         let mut live = vec![false; raw.len()];
         pruned.nodes.iter().for_each(|&node| live[node as usize] = true);
         let mut places = vec![0; architecture.operations.len()];
@@ -110,8 +111,7 @@ impl Cell {
     pub fn live_without(&self, gone: &[usize], form: Form) -> Result<Vec<usize>> {
         let vocabulary = form.space.vocabulary();
         let left = without(&self.raw, vocabulary, &self.parts(gone));
-        let live =
-            reduce(&left, vocabulary, Reduction { prune: true, contract: false, statistics: false })?.graph.origin;
+        let live = reduce(&left, vocabulary, Reduction { prune: true, contract: false })?.graph.origin;
         let operations = self.live_operations(form.space).into_iter();
         Ok(operations.filter(|&place| live.contains(&Some(place as u16)) && !gone.contains(&place)).collect())
     }
@@ -158,12 +158,12 @@ impl Pool {
     }
 
     /// Scores what has no score yet.
-    pub fn score(&mut self, weights: &Weights, machine: Machine, observer: &dyn Observer) {
+    pub fn score(&mut self, weights: &Weights, machine: Machine, progress: &dyn Progress) {
         let fresh = &self.graphs[self.scores.len()..];
         if fresh.is_empty() {
             return;
         }
-        let members = member_scores(weights, fresh, machine.device, machine.threads, observer);
+        let members = member_scores(weights, fresh, machine.device, machine.threads, progress);
         let (means, spreads) = crate::score::mean_and_spread(&members);
         self.scores.extend(means);
         self.spreads.extend(spreads.into_iter().map(|spread| weights.calibration.reliance.deviation(spread)));

@@ -3,8 +3,9 @@
 use super::cell::{Cell, Pool};
 use super::{Explainer, Variants};
 use crate::error::Result;
-use crate::source::Observer;
-use crate::space::{Role, Space};
+use crate::graph::Role;
+use crate::progress::Progress;
+use crate::space::Space;
 use serde::Serialize;
 
 /// Another operation at one place.
@@ -62,9 +63,9 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn replaced(&self, cells: &[Cell], pool: &mut Pool, observer: &dyn Observer) -> Result<Variants<Replacement>> {
+    pub fn replaced(&self, cells: &[Cell], pool: &mut Pool, progress: &dyn Progress) -> Result<Variants<Replacement>> {
         let form = self.form;
-        self.variants(cells, pool, observer, |cell, _| {
+        self.variants(cells, pool, progress, |cell, _| {
             let of = |replacement: Replacement| {
                 let mut other = cell.architecture.clone();
                 other.operations[replacement.place] = replacement.operation;

@@ -6,7 +6,7 @@ use super::mass::{Masses, Signal, mean_of, spread_of};
 use super::substructure::{Part, Substructure};
 use super::{Explainer, drops};
 use crate::error::{Error, Result};
-use crate::source::Observer;
+use crate::progress::Progress;
 use serde::Serialize;
 
 /// Best and worst counterfactuals that are told of a cell.
@@ -82,15 +82,15 @@ impl Explainer<'_> {
         &self,
         texts: &[String],
         tolerance: f64,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Vec<Explanation>, (usize, Error)> {
-        let (cells, mut pool) = self.read(texts, observer)?;
+        let (cells, mut pool) = self.read(texts, progress)?;
         let masses = self.masses(&cells, &pool, Signal::Mask);
         let first = |error: Error| (0, error);
-        let removals = self.removals(&cells, &mut pool, observer).map_err(first)?;
-        let substructures = self.substructures(&cells, &mut pool, tolerance, observer).map_err(first)?;
-        let halves = self.critical_halves(&cells, &mut pool, observer).map_err(first)?;
-        let replaced = self.replaced(&cells, &mut pool, observer).map_err(first)?;
+        let removals = self.removals(&cells, &mut pool, progress).map_err(first)?;
+        let substructures = self.substructures(&cells, &mut pool, tolerance, progress).map_err(first)?;
+        let halves = self.critical_halves(&cells, &mut pool, progress).map_err(first)?;
+        let replaced = self.replaced(&cells, &mut pool, progress).map_err(first)?;
         let parts = substructures.into_iter().zip(halves);
         let rest = removals.iter().zip(parts).zip(replaced);
         let explained = cells.iter().zip(&masses).zip(rest).map(|((cell, masses), ((removals, parts), replaced))| {

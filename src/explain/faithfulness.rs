@@ -10,11 +10,12 @@ use super::metrics::{agreement, area, heaviest_first, mean_curve, members_agree}
 use super::{Explainer, Variants, drops};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
+use crate::graph::Role;
 use crate::graph::{Reduction, canonicalize};
 use crate::metrics::{mean, spearman};
+use crate::progress::Progress;
 use crate::random::{Purpose, Random};
-use crate::source::Observer;
-use crate::space::{Role, Space};
+use crate::space::Space;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -98,14 +99,14 @@ pub fn judge(
     explainer: &Explainer,
     dataset: &Dataset,
     sample: Sample,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<Faithfulness> {
     let texts = choose(explainer, dataset, sample)?;
-    let (cells, mut pool) = explainer.read(&texts, observer).map_err(|(_, error)| error)?;
+    let (cells, mut pool) = explainer.read(&texts, progress).map_err(|(_, error)| error)?;
     let masks = explainer.masses(&cells, &pool, Signal::Mask);
     let gradients = explainer.masses(&cells, &pool, Signal::Gradient);
-    let removals = explainer.removals(&cells, &mut pool, observer)?;
-    let replaced = explainer.replaced(&cells, &mut pool, observer)?;
+    let removals = explainer.removals(&cells, &mut pool, progress)?;
+    let replaced = explainer.replaced(&cells, &mut pool, progress)?;
     let mut random = Random::of(sample.seed, Purpose::Explanation, 0, 1);
     let mut noise = |cell: &Cell| -> Vec<f64> { (0..cell.len()).map(|_| random.uniform()).collect() };
     let said = Said {
@@ -125,17 +126,17 @@ pub fn judge(
         cells.iter().zip(values).map(of).collect()
     };
     let (own, own_drops) = (live(&said.critical), live(&of_removals));
-    let (deletion, insertion) = areas(explainer, &cells, &mut pool, &said, observer)?;
+    let (deletion, insertion) = areas(explainer, &cells, &mut pool, &said, progress)?;
     let space = explainer.form.space;
-    let searched = explainer.critical_halves(&cells, &mut pool, observer)?;
+    let searched = explainer.critical_halves(&cells, &mut pool, progress)?;
     let searched: Vec<Vec<usize>> = searched.into_iter().map(|part| part.operations).collect();
-    let by_search = explainer.fidelity(&cells, &mut pool, &searched, observer)?;
+    let by_search = explainer.fidelity(&cells, &mut pool, &searched, progress)?;
     let heavier = |(cell, masses): (&Cell, &Vec<f64>)| -> Vec<usize> {
         let places = cell.live_operations(space);
         heaviest_first(masses).into_iter().take(cell.half(space)).map(|one| places[one]).collect()
     };
     let heavier: Vec<Vec<usize>> = cells.iter().zip(&own).map(heavier).collect();
-    let by_mass = explainer.fidelity(&cells, &mut pool, &heavier, observer)?;
+    let by_mass = explainer.fidelity(&cells, &mut pool, &heavier, progress)?;
     Ok(Faithfulness {
         truth_agreement: said.against(explainer, &cells, &of_removals, &true_removals),
         truth_agreement_replacements: said.against(explainer, &cells, &of_replaced, &true_replaced),
@@ -215,7 +216,7 @@ impl Truth {
             let (sum, count) = &mut sums[architectures.function[row] as usize];
             (*sum, *count) = (*sum + label, *count + 1);
         }
-        let as_it_is = Reduction { prune: false, contract: false, statistics: false };
+        let as_it_is = Reduction { prune: false, contract: false };
         let mut by_function = vec![None; pool.graphs.len()];
         for (graph, (sum, count)) in architectures.functions.iter().zip(sums).filter(|(_, (_, count))| *count > 0) {
             let key = canonicalize(graph, explainer.form.space.vocabulary(), as_it_is)?.key;
@@ -329,10 +330,10 @@ fn areas(
     cells: &[Cell],
     pool: &mut Pool,
     said: &Said,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<(AgainstRandom, AgainstRandom)> {
     let mut of = |said: &[Vec<f64>], deletion: bool| -> Result<f64> {
-        Ok(area(&mean_curve(&explainer.curves(cells, pool, said, deletion, observer)?, POINTS)))
+        Ok(area(&mean_curve(&explainer.curves(cells, pool, said, deletion, progress)?, POINTS)))
     };
     let deletion = AgainstRandom { critical: of(&said.critical, true)?, random: of(&said.random, true)? };
     let insertion = AgainstRandom { critical: of(&said.critical, false)?, random: of(&said.random, false)? };
@@ -347,10 +348,10 @@ impl Explainer<'_> {
         cells: &[Cell],
         pool: &mut Pool,
         critical: &[Vec<usize>],
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<(f64, f64)> {
         let form = self.form;
-        let left = self.variants(cells, pool, observer, |cell, index| {
+        let left = self.variants(cells, pool, progress, |cell, index| {
             let live = cell.live_operations(form.space);
             let redundant: Vec<usize> = live.into_iter().filter(|place| !critical[index].contains(place)).collect();
             [&redundant, &critical[index]].into_iter().map(|gone| Ok(((), cell.without(gone, form)?))).collect()
@@ -368,10 +369,10 @@ impl Explainer<'_> {
         pool: &mut Pool,
         said: &[Vec<f64>],
         deletion: bool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Vec<Vec<f64>>> {
         let form = self.form;
-        let steps = self.variants(cells, pool, observer, |cell, index| {
+        let steps = self.variants(cells, pool, progress, |cell, index| {
             let places = cell.live_operations(form.space);
             let masses: Vec<f64> = places.iter().map(|&place| said[index][place]).collect();
             let order: Vec<usize> = heaviest_first(&masses).into_iter().map(|one| places[one]).collect();

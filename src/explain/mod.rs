@@ -22,9 +22,9 @@ pub mod substructure;
 
 use crate::error::{Error, Result};
 use crate::graph::Canonical;
+use crate::progress::Progress;
 use crate::protocol::Machine;
 use crate::score::Weights;
-use crate::source::Observer;
 use cell::{Cell, Form, Pool};
 use mass::{Masses, Signal, signals};
 use rayon::prelude::*;
@@ -51,7 +51,7 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// The first text that is no architecture, as (place, error).
-    pub fn read(&self, texts: &[String], observer: &dyn Observer) -> Result<(Vec<Cell>, Pool), (usize, Error)> {
+    pub fn read(&self, texts: &[String], progress: &dyn Progress) -> Result<(Vec<Cell>, Pool), (usize, Error)> {
         let form = self.form;
         let read: Vec<Result<(Cell, Canonical)>> = texts.par_iter().map(|text| Cell::read(text, form)).collect();
         let (mut cells, mut pool) = (Vec::with_capacity(texts.len()), Pool::default());
@@ -60,7 +60,7 @@ impl Explainer<'_> {
             cell.function = pool.add(canonical);
             cells.push(cell);
         }
-        pool.score(self.weights, self.machine, observer);
+        pool.score(self.weights, self.machine, progress);
         Ok((cells, pool))
     }
 
@@ -83,7 +83,7 @@ impl Explainer<'_> {
         &self,
         cells: &[Cell],
         pool: &mut Pool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
         of_cell: impl Fn(&Cell, usize) -> Result<Vec<(T, Canonical)>> + Sync,
     ) -> Result<Variants<T>> {
         let mut variants = Vec::with_capacity(cells.len());
@@ -94,7 +94,7 @@ impl Explainer<'_> {
                 variants.push(of_cell?.into_iter().map(|(name, canonical)| (name, pool.add(canonical))).collect());
             }
         }
-        pool.score(self.weights, self.machine, observer);
+        pool.score(self.weights, self.machine, progress);
         Ok(variants)
     }
 
@@ -102,9 +102,9 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn removals(&self, cells: &[Cell], pool: &mut Pool, observer: &dyn Observer) -> Result<Variants<usize>> {
+    pub fn removals(&self, cells: &[Cell], pool: &mut Pool, progress: &dyn Progress) -> Result<Variants<usize>> {
         let form = self.form;
-        self.variants(cells, pool, observer, |cell, _| {
+        self.variants(cells, pool, progress, |cell, _| {
             let places = cell.live_operations(form.space).into_iter();
             places.map(|place| Ok((place, cell.without(&[place], form)?))).collect()
         })

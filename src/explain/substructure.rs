@@ -8,7 +8,7 @@ use super::Explainer;
 use super::cell::{Cell, Form, Pool};
 use crate::error::Result;
 use crate::graph::Canonical;
-use crate::source::Observer;
+use crate::progress::Progress;
 use serde::Serialize;
 
 /// Parts of a round that are followed: all of a cell of six operations, few of larger ones.
@@ -47,9 +47,9 @@ impl Explainer<'_> {
         cells: &[Cell],
         pool: &mut Pool,
         tolerance: f64,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Vec<Substructure>> {
-        let parts = self.search(cells, pool, observer, |_, (size, distance), (least, nearest)| {
+        let parts = self.search(cells, pool, progress, |_, (size, distance), (least, nearest)| {
             distance <= tolerance && (size < least || (size == least && distance < nearest))
         })?;
         let of = |Part { operations, score }| Substructure { operations, score, tolerance };
@@ -61,9 +61,9 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn critical_halves(&self, cells: &[Cell], pool: &mut Pool, observer: &dyn Observer) -> Result<Vec<Part>> {
+    pub fn critical_halves(&self, cells: &[Cell], pool: &mut Pool, progress: &dyn Progress) -> Result<Vec<Part>> {
         let halves: Vec<usize> = cells.iter().map(|cell| cell.half(self.form.space)).collect();
-        self.search(cells, pool, observer, |cell, (size, distance), (last, nearest)| {
+        self.search(cells, pool, progress, |cell, (size, distance), (last, nearest)| {
             size <= halves[cell] && (last > halves[cell] || distance < nearest)
         })
     }
@@ -74,7 +74,7 @@ impl Explainer<'_> {
         &self,
         cells: &[Cell],
         pool: &mut Pool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
         is_better: impl Fn(usize, (usize, f64), (usize, f64)) -> bool,
     ) -> Result<Vec<Part>> {
         let form = self.form;
@@ -84,7 +84,7 @@ impl Explainer<'_> {
             .map(|(cell, beam)| Part { operations: beam[0].clone(), score: full(cell, pool) })
             .collect();
         while beams.iter().any(|beam| !beam.is_empty()) {
-            let smaller = self.variants(cells, pool, observer, |cell, index| smaller(cell, &beams[index], form))?;
+            let smaller = self.variants(cells, pool, progress, |cell, index| smaller(cell, &beams[index], form))?;
             for (index, parts) in smaller.into_iter().enumerate() {
                 let whole = full(&cells[index], pool);
                 let part =

@@ -6,12 +6,11 @@
 //! operation-labelled multigraphs.
 
 use super::reduce::{Reduced, Reduction, reduce};
-use super::statistics::statistics;
 use super::{Edge, Graph};
 use crate::error::{Error, Result, Stage};
-use crate::space::Vocabulary;
+use crate::graph::Vocabulary;
 
-/// Spells a canonical graph: node count, operations, edges, attributes.
+/// Spells a canonical graph: node count, operations, edges.
 pub type Key = Box<[u16]>;
 
 /// Leaves of the search tree that are looked at before a graph is refused. Cells have a few; it takes a large graph without
@@ -27,7 +26,7 @@ pub struct Canonical {
     pub nodes: Vec<u16>,
     /// For every edge, the identities (raw nodes) that it runs through.
     pub through: Vec<Vec<u16>>,
-    /// Equal for two graphs exactly when they are isomorphic and have the same attributes.
+    /// Equal for two graphs exactly when they are isomorphic.
     pub key: Key,
 }
 
@@ -47,20 +46,9 @@ pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction
         operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
         origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
         edges,
-        attributes: graph.attributes,
-        statistics: Vec::new(),
     };
-    let mut canonical =
-        Canonical { graph: ordered, nodes: order.iter().map(|&node| nodes[node as usize]).collect(), through, key };
-    if reduction.statistics {
-        describe(&mut canonical.graph, vocabulary);
-    }
-    Ok(canonical)
-}
-
-/// Computes the path statistics of a graph in canonical order.
-pub fn describe(graph: &mut Graph, vocabulary: &Vocabulary) {
-    graph.statistics = statistics(graph, vocabulary).into_iter().map(|value| value as f32).collect();
+    let nodes = order.iter().map(|&node| nodes[node as usize]).collect();
+    Ok(Canonical { graph: ordered, nodes, through, key })
 }
 
 /// The nodes of `graph` in canonical order.
@@ -297,6 +285,5 @@ pub fn key_of(graph: &Graph) -> Key {
 fn spell(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
     let operations = order.iter().map(|&node| graph.operations[node as usize]);
     let edges = edges.iter().flat_map(|edge| [edge.from, edge.to, edge.count as u16, (edge.count >> 16) as u16]);
-    let attributes = graph.attributes.iter().flat_map(|value| [value.to_bits() as u16, (value.to_bits() >> 16) as u16]);
-    std::iter::once(order.len() as u16).chain(operations).chain(edges).chain(attributes).collect()
+    std::iter::once(order.len() as u16).chain(operations).chain(edges).collect()
 }

@@ -9,10 +9,12 @@ pub mod line;
 pub mod occlusion;
 pub mod reduce;
 pub mod statistics;
+pub mod vocabulary;
 
-pub use canonical::{Canonical, Key, canonicalize, describe};
+pub use canonical::{Canonical, Key, canonicalize};
 pub use line::line_graph;
 pub use reduce::Reduction;
+pub use vocabulary::{Operation, Role, Vocabulary};
 
 use crate::error::{Error, Result, Stage};
 
@@ -40,11 +42,6 @@ pub struct Graph {
     /// Which operation of the user's cell a node is, in the order of its text; none for inputs and outputs that the text
     /// does not name.
     pub origin: Vec<Option<u16>>,
-    /// Numbers of the whole architecture: standardised columns, which heads read beside the graph (none stands for the average of
-    /// each), or what a search tells its process of a cell.
-    pub attributes: Vec<f32>,
-    /// Its path statistics, see [`mod@statistics`], where they are asked for.
-    pub statistics: Vec<f32>,
 }
 
 impl Graph {
@@ -55,7 +52,7 @@ impl Graph {
     ) -> Self {
         let (operations, origin) = nodes.into_iter().unzip();
         let edges = edges.into_iter().map(|(from, to)| Edge { from, to, count: 1 }).collect();
-        Graph { operations, edges: merge(edges), origin, attributes: Vec::new(), statistics: Vec::new() }
+        Graph { operations, edges: merge(edges), origin }
     }
 
     /// Number of nodes, N.

@@ -6,7 +6,7 @@
 
 use super::reduce::connected;
 use super::{Edge, Graph};
-use crate::space::{Role, Vocabulary};
+use crate::graph::{Role, Vocabulary};
 
 /// A part of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,8 +79,6 @@ fn renumbered(graph: &Graph, gone: &[bool]) -> Graph {
         edges: edges
             .map(|edge| Edge { from: place[edge.from as usize], to: place[edge.to as usize], count: edge.count })
             .collect(),
-        attributes: graph.attributes.clone(),
-        statistics: Vec::new(),
     }
 }
 

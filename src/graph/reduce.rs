@@ -5,11 +5,11 @@
 
 use super::{Edge, Graph};
 use crate::error::{Error, Result, Stage};
-use crate::space::{Role, Vocabulary};
+use crate::graph::{Role, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which steps to take, and whether the result is described too.
+/// Which steps to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reduction {
@@ -17,21 +17,11 @@ pub struct Reduction {
     pub prune: bool,
     /// Replace identities by edges.
     pub contract: bool,
-    /// Compute path statistics, which heads then read beside the graph.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub statistics: bool,
-}
-
-impl Reduction {
-    /// The same steps without a description: for rows of which many are one function, which is described once.
-    pub fn undescribed(self) -> Self {
-        Reduction { statistics: false, ..self }
-    }
 }
 
 impl Default for Reduction {
     fn default() -> Self {
-        Reduction { prune: true, contract: true, statistics: false }
+        Reduction { prune: true, contract: true }
     }
 }
 
@@ -84,8 +74,6 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
             operations: nodes.iter().map(|&raw| graph.operations[raw as usize]).collect(),
             edges: edges.collect(),
             origin: nodes.iter().map(|&raw| graph.origin[raw as usize]).collect(),
-            attributes: graph.attributes.clone(),
-            statistics: Vec::new(),
         },
         through: links.into_values().map(|link| link.through).collect(),
         nodes,

@@ -4,7 +4,7 @@
 //! description for a kernel than the graph itself: along which paths operations stand matters, not at which place.
 
 use super::Graph;
-use crate::space::{Operation, Role, Vocabulary};
+use crate::graph::{Role, Vocabulary};
 
 /// Stands for "there is no path".
 const NO_PATH: f64 = -1.0;
@@ -29,13 +29,6 @@ pub fn statistics(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
         }
     }
     values
-}
-
-/// Number of [`statistics`] of a graph over `vocabulary`.
-pub fn width(vocabulary: &Vocabulary) -> usize {
-    let computing = |operation: &&Operation| !matches!(operation.role, Role::Input | Role::Output);
-    let count = vocabulary.operations().iter().filter(computing).count();
-    10 + 8 * count + count * count + 3 * (count * count.saturating_sub(1) / 2)
 }
 
 /// [`statistics`] and, for every ordered pair of operations, how often the first stands before the second along a path, mean
@@ -200,7 +193,7 @@ mod tests {
         let block = |place: usize| 10 + (0..place).map(|before| 13 + 3 * (4 - before)).sum::<usize>();
         assert_eq!(values[block(3)..block(3) + 5], [2.0, 1.5, 2.0, 1.0, 0.0]);
         assert_eq!(values[block(2)..block(2) + 5], [1.0, 0.5, 1.0, 0.0, 0.5]);
-        assert_eq!((values.len(), width(space.vocabulary())), (block(5), block(5)));
+        assert_eq!(values.len(), block(5));
         // 3x3 before 3x3 and 1x1 before 3x3 on one of the two paths.
         let order = &with_order(&graph, space.vocabulary())[block(5)..];
         let expected: Vec<f64> = (0..25).map(|pair| if [13, 17, 18].contains(&pair) { 0.5 } else { 0.0 }).collect();

@@ -8,12 +8,13 @@ use crate::config::TrainOptions;
 use crate::error::Result;
 use crate::graph::reduce::reduce;
 use crate::graph::{Graph, Reduction};
+use crate::graph::{Role, Vocabulary};
 use crate::metrics::{descending, mean, standard_deviation};
 use crate::model::layers::Linear;
 use crate::model::parameters::{Builder, initial_values};
 use crate::normal::quantile;
 use crate::random::{Purpose, Random};
-use crate::space::{Role, Space, Vocabulary};
+use crate::space::Space;
 use crate::train::optimizer::AdamW;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +44,7 @@ impl Encoding {
     /// # Errors
     /// A row that is not a cell of `space`.
     pub fn new(catalog: &Catalog, space: &dyn Space) -> Result<Self> {
-        let pruned = Reduction { prune: true, contract: false, statistics: false };
+        let pruned = Reduction { prune: true, contract: false };
         let encode = |text: &String| -> Result<BTreeSet<Vec<u16>>> {
             let graph = space.graph(&space.parse(text)?);
             Ok(paths(&reduce(&graph, space.vocabulary(), pruned)?.graph, space.vocabulary()))

@@ -3,11 +3,12 @@
 use super::Cell;
 use crate::dataset::Architectures;
 use crate::error::{Error, Result, Stage};
+use crate::graph::Vocabulary;
 use crate::graph::canonical::key_of;
 use crate::graph::statistics::with_order;
 use crate::graph::{Graph, Key};
 use crate::random::Random;
-use crate::space::{Space, Vocabulary};
+use crate::space::Space;
 use crate::train::process::Scaler;
 use rayon::prelude::*;
 use std::collections::HashMap;

@@ -9,8 +9,8 @@ use super::problem::Problem;
 use super::{Log, Oracle, Plan, Pool, Strategy, measured, run};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage, suggest};
+use crate::progress::Progress;
 use crate::protocol::Machine;
-use crate::source::Observer;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -148,7 +148,7 @@ impl Comparison<'_> {
         baselines: &[Baseline],
         seeds: &[u64],
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Vec<Summary>> {
         let encoding = match (baselines.contains(&Baseline::Bananas), self.pool.catalog()) {
             (true, Some(catalog)) => Some(Encoding::new(catalog, self.pool.space())?),
@@ -159,7 +159,7 @@ impl Comparison<'_> {
             std::iter::once(None).chain(baselines.iter().copied().map(Some)).collect();
         let tasks: Vec<(Option<Baseline>, u64)> =
             strategies.iter().flat_map(|&strategy| seeds.iter().map(move |&seed| (strategy, seed))).collect();
-        observer.begin(tasks.len() as u64);
+        progress.start(tasks.len() as u64);
         // Runs are the parallel work: each has one thread.
         let alone = Comparison { machine: Machine { threads: 1, ..self.machine }, ..*self };
         let outcomes: Vec<Result<RunOutcome>> = (tasks.par_iter())
@@ -168,7 +168,7 @@ impl Comparison<'_> {
                     None => alone.guided(seed, &mut Log::none(), stop),
                     Some(baseline) => alone.baseline(baseline, encoding.as_ref(), seed, stop),
                 };
-                observer.advance(1);
+                progress.inc(1);
                 outcome
             })
             .collect();

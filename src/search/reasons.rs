@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::explain::Explainer;
 use crate::explain::cell::Form;
 use crate::explain::explanation::Explanation;
+use crate::progress::NoProgress;
 use crate::protocol::Machine;
-use crate::source::Silent;
 
 /// What a critical substructure may lose of the score, in standard deviations of the labels.
 const TOLERANCE: f64 = 0.25;
@@ -35,5 +35,5 @@ pub fn explain(
     let Some(insight) = guided.fit(past)? else { return Ok(Vec::new()) };
     let Some(weights) = insight.fitted[0].network() else { return Ok(Vec::new()) };
     let form = Form { space: pool.space(), reduction: config.graph };
-    Explainer { form, weights, machine }.explain(texts, TOLERANCE, &Silent).map_err(|(_, error)| error)
+    Explainer { form, weights, machine }.explain(texts, TOLERANCE, &NoProgress).map_err(|(_, error)| error)
 }

@@ -4,11 +4,11 @@
 use crate::config::{Config, SurrogateKind};
 use crate::error::Result;
 use crate::graph::Graph;
+use crate::graph::Vocabulary;
+use crate::progress::NoProgress;
 use crate::protocol::Machine;
 use crate::random::{Purpose, Random};
 use crate::score::{Weights, member_scores};
-use crate::source::Silent;
-use crate::space::Vocabulary;
 use crate::train::process::Process;
 use crate::train::{LabelScale, Member, Trainer, TrainingSet};
 use std::borrow::Cow;
@@ -146,7 +146,7 @@ impl<'a> Surrogate<'a> {
         if let Some(weights) = &self.weights {
             state.parameters = weights.copy();
         }
-        trainer.run(&mut state, config.train.epochs, &AtomicBool::new(false), &Silent)?;
+        trainer.run(&mut state, config.train.epochs, &AtomicBool::new(false), &NoProgress)?;
         self.weights = Some(state.parameters.copy());
         Ok(trainer.finish(&state))
     }
@@ -205,7 +205,7 @@ impl Fitted {
     /// Standardised scores of every member, `[E][m]`.
     fn members(&self, batch: &Batch) -> Vec<Vec<f64>> {
         let Some(weights) = &self.network else { return Vec::new() };
-        let scores = member_scores(weights, &batch.graphs, self.machine.device, self.machine.threads, &Silent);
+        let scores = member_scores(weights, &batch.graphs, self.machine.device, self.machine.threads, &NoProgress);
         scores.into_iter().map(|member| member.into_iter().map(f64::from).collect()).collect()
     }
 }

@@ -5,8 +5,9 @@
 //! documented; it was found by matching the official accuracies.
 
 use super::pickle::{self, Limits, Value};
-use super::{Benchmark, Format, Observer, Row, wheel};
+use super::{Benchmark, Format, Row, wheel};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::Progress;
 use std::path::Path;
 
 /// This format.
@@ -42,10 +43,10 @@ fn is_data(name: &str) -> bool {
     name == "analognasbench/data.anb"
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let names = wheel::names(path, "anb", is_data);
     let name = names.first().ok_or_else(|| Error::new(Stage::Source, "no data.anb inside"))?;
-    observer.begin(1);
+    progress.start(1);
     let pickle = wheel::with(path, name, |input, size| pickle::read(input, Limits::default().within(size)))?;
     let entries = pickle.root().entries().ok_or_else(|| {
         Error::new(Stage::Source, format!("the pickle is {}, not a dict of cells", pickle.root().kind()))
@@ -54,7 +55,7 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
         .enumerate()
         .map(|(index, (key, record))| row(key, record).map_err(|error| error.at(Position::Record(index as u64))));
     let rows = rows.collect::<Result<_>>()?;
-    observer.advance(1);
+    progress.inc(1);
     Ok(Benchmark {
         columns: COLUMNS.iter().map(|(column, _)| column.to_string()).collect(),
         rows,
@@ -87,14 +88,15 @@ fn cell([a, b, c, d, e, f]: [&str; 6]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Silent, samples};
+    use super::super::samples;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn the_wheel() {
         let Some(path) = samples::find("analog_nasbench-0.1.3-py3-none-any.whl") else { return };
         assert!(detect(&path));
-        let benchmark = read(&path, &Silent).unwrap();
+        let benchmark = read(&path, &NoProgress).unwrap();
         assert_eq!(benchmark.rows.len(), 15_625);
         let accuracy = |row: &Row| row.values[0];
         assert_eq!(benchmark.rows.iter().filter(|row| accuracy(row) == 10.0).count(), 341);
@@ -118,7 +120,7 @@ mod tests {
         let (arch, test) = (official.column("arch"), official.column("c10_test"));
         let official: std::collections::HashMap<_, f64> =
             official.rows.iter().map(|row| (row[arch].as_str(), row[test].parse().unwrap())).collect();
-        let rows = read(&wheel, &Silent).unwrap().rows;
+        let rows = read(&wheel, &NoProgress).unwrap().rows;
         let close = rows.iter().filter(|row| (official[row.arch.as_str()] - row.values[0]).abs() < 3.0).count();
         assert!(close > 14_000, "{close}");
     }

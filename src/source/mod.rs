@@ -5,15 +5,15 @@
 //! every length is capped before memory is asked for, and nothing in a file is ever run.
 
 pub mod analog;
-pub mod graph;
-pub mod hw;
+pub mod hw_nasbench;
 mod json;
-pub mod macro_;
 pub mod nasbench101;
 pub mod nasbench201;
 pub mod nasbench301;
+pub mod nasbench_graph;
+pub mod nasbench_macro;
+pub mod nasbench_nlp;
 pub mod nats;
-pub mod nlp;
 pub mod parquet;
 pub mod pickle;
 pub mod table;
@@ -27,6 +27,7 @@ mod wheel;
 mod samples;
 
 use crate::error::{Error, Result, Stage};
+use crate::progress::Progress;
 use std::path::Path;
 
 /// An official benchmark, read: one row an architecture.
@@ -49,22 +50,6 @@ pub struct Row {
     pub values: Vec<f64>,
 }
 
-/// Hears how far a reader is.
-pub trait Observer: Sync {
-    /// `total` units of work (bytes or files) are ahead.
-    fn begin(&self, total: u64);
-    /// `done` further units are done.
-    fn advance(&self, done: u64);
-}
-
-/// An observer that does not listen.
-pub struct Silent;
-
-impl Observer for Silent {
-    fn begin(&self, _: u64) {}
-    fn advance(&self, _: u64) {}
-}
-
 /// An official file format.
 pub struct Format {
     /// What users call it.
@@ -74,7 +59,7 @@ pub struct Format {
     /// Whether a file or folder is of this format; looks at names and first bytes only.
     pub detect: fn(&Path) -> bool,
     /// Reads the whole of it.
-    pub read: fn(&Path, &dyn Observer) -> Result<Benchmark>,
+    pub read: fn(&Path, &dyn Progress) -> Result<Benchmark>,
 }
 
 /// Every format, the first that fits is taken.
@@ -82,21 +67,21 @@ pub const FORMATS: &[Format] = &[
     analog::FORMAT,
     nats::TOPOLOGY,
     nasbench201::FORMAT,
-    hw::FORMAT,
+    hw_nasbench::FORMAT,
     nats::SIZE,
     nasbench101::FORMAT,
     nasbench301::FORMAT,
     transnas::FORMAT,
-    graph::FORMAT,
-    nlp::FORMAT,
-    macro_::FORMAT,
+    nasbench_graph::FORMAT,
+    nasbench_nlp::FORMAT,
+    nasbench_macro::FORMAT,
 ];
 
 /// Finds the format of `path` for `space` and reads it.
 ///
 /// # Errors
 /// No format of the space fits, or the file is damaged.
-pub fn read(space: &str, path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+pub fn read(space: &str, path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     if let Err(error) = std::fs::metadata(path) {
         return Err(Error::io(path, "open", &error));
     }
@@ -110,5 +95,5 @@ pub fn read(space: &str, path: &Path, observer: &dyn Observer) -> Result<Benchma
         };
         return Err(Error::new(Stage::Source, format!("no known {space} benchmark file")).file(path).hint(hint));
     };
-    (format.read)(path, observer).map_err(|error| error.file(path))
+    (format.read)(path, progress).map_err(|error| error.file(path))
 }

@@ -6,8 +6,9 @@
 //! as well.
 
 use super::tfrecord::{self, Batch, Records};
-use super::{Benchmark, Format, Observer, Row, watch};
+use super::{Benchmark, Format, Row, watch};
 use crate::error::{Error, Result, Stage};
+use crate::progress::Progress;
 use rayon::prelude::*;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -70,8 +71,8 @@ fn detect(path: &Path) -> bool {
         && tfrecord::is_head(&head)
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
-    let mut records = Records::new(watch::open(path, observer)?);
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
+    let mut records = Records::new(watch::open(path, progress)?);
     let mut batch = Batch::default();
     let mut cells: HashMap<u128, u32> = HashMap::new();
     let mut archs: Vec<String> = Vec::new();
@@ -310,14 +311,15 @@ fn model_metrics(mut message: &[u8]) -> Option<Metrics> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Silent, samples};
+    use super::super::samples;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn a_file_in_the_official_format() {
         let Some(path) = samples::find("ecnas_carbon_4V9E.tfrecord") else { return };
         assert!(detect(&path));
-        let benchmark = read(&path, &Silent).unwrap();
+        let benchmark = read(&path, &NoProgress).unwrap();
         assert_eq!(benchmark.rows.len(), 7);
         assert_eq!(benchmark.columns.len(), 1 + 4 * 9);
         assert!(benchmark.rows.iter().all(|row| row.values.iter().all(|value| value.is_finite())));

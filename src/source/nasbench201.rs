@@ -4,17 +4,18 @@
 //! The file is read as a stream. Learning curves are dropped as soon as their last values are taken.
 
 use super::nats::{self, Kind, Runs};
-use super::{Benchmark, Format, Observer, torch_file};
+use super::{Benchmark, Format, torch_file};
 use crate::error::Result;
+use crate::progress::Progress;
 use std::path::Path;
 
 /// This format.
 pub const FORMAT: Format =
     Format { name: "NAS-Bench-201 .pth", space: "nasbench201", detect: torch_file::detect, read };
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let mut runs = Runs::default();
-    let pickle = torch_file::digest(path, nats::LARGE, observer, &mut runs)?;
+    let pickle = torch_file::digest(path, nats::LARGE, progress, &mut runs)?;
     let rows = runs.rows(pickle.root(), Kind { full: 200, cell: |text| text.starts_with('|') })?;
     let provenance = vec![("benchmark".into(), "NAS-Bench-201".into()), ("epochs".into(), "200".into())];
     Ok(Benchmark { columns: nats::columns(), rows, provenance })
@@ -23,9 +24,10 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
 #[cfg(test)]
 mod tests {
     use super::super::samples::Python;
+    use super::super::torch_file;
     use super::super::torch_file::tests::{as_stream, as_zip};
-    use super::super::{Silent, torch_file};
     use super::*;
+    use crate::progress::NoProgress;
 
     /// A release of one cell, trained twice for 200 epochs and once for 12.
     fn release() -> Python {
@@ -67,7 +69,7 @@ mod tests {
             let path = folder.path().join("bench.pth");
             std::fs::write(&path, bytes).unwrap();
             assert!(torch_file::detect(&path));
-            let benchmark = read(&path, &Silent).unwrap();
+            let benchmark = read(&path, &NoProgress).unwrap();
             let values = &benchmark.rows[0].values;
             assert_eq!(values[..5], [7.0, 81.0, 90.0, 60.0, 61.0]);
             assert!(values[5].is_nan() && values[6].is_nan() && values[8].is_nan());

@@ -3,8 +3,9 @@
 //!
 //! A file tells the operation of every chosen edge and the two inputs of nodes 3, 4 and 5; node 2 has both inputs.
 
-use super::{Benchmark, Format, Observer, Row, json};
+use super::{Benchmark, Format, Row, json};
 use crate::error::{Error, Result, Stage};
+use crate::progress::Progress;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -42,12 +43,12 @@ fn detect(path: &Path) -> bool {
     json::files(path, is_result).is_ok_and(|files| !files.is_empty())
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let files = json::files(path, is_result)?;
-    observer.begin(files.len() as u64);
+    progress.start(files.len() as u64);
     let one = |file: &PathBuf| {
         let row = json::read(file).and_then(|result| row(&result));
-        observer.advance(1);
+        progress.inc(1);
         row.map_err(|error| error.file(file))
     };
     Ok(Benchmark {
@@ -91,8 +92,8 @@ fn cell(config: &Value, kind: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Silent;
     use super::*;
+    use crate::progress::NoProgress;
     use serde_json::json;
 
     #[test]
@@ -118,7 +119,7 @@ mod tests {
         std::fs::create_dir_all(&inner).unwrap();
         std::fs::write(inner.join("results_0.json"), result.to_string()).unwrap();
         assert!(detect(folder.path()));
-        let benchmark = read(folder.path(), &Silent).unwrap();
+        let benchmark = read(folder.path(), &NoProgress).unwrap();
         let row = &benchmark.rows[0];
         let cell = "max_pool_3x3~0 avg_pool_3x3~1 skip_connect~0 sep_conv_5x5~2 dil_conv_5x5~1 max_pool_3x3~2 \
                     skip_connect~0 dil_conv_5x5~4";
@@ -127,7 +128,7 @@ mod tests {
         assert!(row.values[4].is_nan());
 
         std::fs::write(inner.join("results_1.json"), "{}").unwrap();
-        let error = read(folder.path(), &Silent).unwrap_err();
+        let error = read(folder.path(), &NoProgress).unwrap_err();
         assert!(error.to_string().contains("results_1.json"), "{error}");
     }
 }

@@ -6,8 +6,9 @@
 //! while it is read, so that learning curves never pile up.
 
 use super::pickle::{self, Digest, Fate, Limits, Value};
-use super::{Benchmark, Format, Observer, Row, Silent, watch};
+use super::{Benchmark, Format, Row, watch};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::{NoProgress, Progress};
 use bzip2::bufread::MultiBzDecoder;
 use rayon::prelude::*;
 use std::fs;
@@ -19,7 +20,7 @@ pub const TOPOLOGY: Format = Format {
     name: "NATS-Bench topology (NATS-tss-v1_0-3ffb9-simple folder or .pickle.pbz2)",
     space: "nasbench201",
     detect: |path| is_nats(path, "sss"),
-    read: |path, observer| read(path, observer, Kind { full: 200, cell: |text| text.starts_with('|') }),
+    read: |path, progress| read(path, progress, Kind { full: 200, cell: |text| text.starts_with('|') }),
 };
 
 /// The size search space: five channel counts, `8:8:8:8:8`.
@@ -27,7 +28,7 @@ pub const SIZE: Format = Format {
     name: "NATS-Bench size (NATS-sss-v1_0-50262-simple folder or .pickle.pbz2)",
     space: "nats-size",
     detect: |path| is_nats(path, "tss"),
-    read: |path, observer| read(path, observer, Kind { full: 90, cell: |text| !text.starts_with('|') }),
+    read: |path, progress| read(path, progress, Kind { full: 90, cell: |text| !text.starts_with('|') }),
 };
 
 /// Column, data set of the run, and split of the final accuracy.
@@ -208,26 +209,26 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-fn read(path: &Path, observer: &dyn Observer, kind: Kind) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress, kind: Kind) -> Result<Benchmark> {
     let rows = if path.is_dir() {
         let files = files(path);
         if files.len() > MAX_ARCHITECTURES {
             return Err(Error::new(Stage::Source, format!("more than {MAX_ARCHITECTURES} files")));
         }
-        observer.begin(files.len() as u64);
+        progress.start(files.len() as u64);
         let one = |file: &PathBuf| {
             let mut runs = Runs::default();
-            let row = watch::open(file, &Silent)
+            let row = watch::open(file, &NoProgress)
                 .and_then(|input| pickle::digest(unpack(input), SMALL, &mut runs))
                 .and_then(|pickle| runs.row(pickle.root(), kind));
-            observer.advance(1);
+            progress.inc(1);
             row.map_err(|error| error.file(file))
         };
         files.par_iter().map(one).collect::<Result<Vec<_>>>()?
     } else {
         let size = fs::metadata(path).map_or(0, |facts| facts.len());
         let mut runs = Runs::default();
-        let pickle = pickle::digest(unpack(watch::open(path, observer)?), LARGE.within(size), &mut runs)?;
+        let pickle = pickle::digest(unpack(watch::open(path, progress)?), LARGE.within(size), &mut runs)?;
         // A single file of a folder holds its budgets at the top.
         match pickle.root().get("arch2infos") {
             Some(_) => runs.rows(pickle.root(), kind)?,
@@ -251,7 +252,7 @@ mod tests {
     fn topology_files_equal_the_table() {
         let Some(path) = samples::find("nats_bench/NATS-tss-v1_0-3ffb9-simple") else { return };
         assert!((TOPOLOGY.detect)(&path) && !(SIZE.detect)(&path));
-        let benchmark = (TOPOLOGY.read)(&path, &Silent).unwrap();
+        let benchmark = (TOPOLOGY.read)(&path, &NoProgress).unwrap();
         let Some(table) = samples::table("nasbench201.csv.gz") else { return };
         let index: Vec<f64> = benchmark.rows.iter().map(|row| row.values[0]).collect();
         assert_eq!(index, [0.0, 11.0, 284.0]);
@@ -271,7 +272,7 @@ mod tests {
     fn size_files() {
         let Some(path) = samples::find("nats_bench/NATS-sss-v1_0-50262-simple") else { return };
         assert!((SIZE.detect)(&path) && !(TOPOLOGY.detect)(&path));
-        let benchmark = (SIZE.read)(&path, &Silent).unwrap();
+        let benchmark = (SIZE.read)(&path, &NoProgress).unwrap();
         assert_eq!(benchmark.rows.len(), 3);
         let row = &benchmark.rows[1];
         assert_eq!(row.arch, "8:8:8:16:32");
@@ -279,14 +280,14 @@ mod tests {
         for (value, expected) in row.values.iter().zip(expected) {
             assert!((value - expected).abs() < 1e-5, "{value} {expected}");
         }
-        let error = (TOPOLOGY.read)(&path, &Silent).unwrap_err();
+        let error = (TOPOLOGY.read)(&path, &NoProgress).unwrap_err();
         assert!(error.to_string().contains("another search space"), "{error}");
     }
 
     #[test]
     fn the_list_of_strings_is_no_release() {
         let Some(path) = samples::find("nats_bench/NATS-tss-v1_0-3ffb9-simple/meta.pickle.pbz2") else { return };
-        let error = (TOPOLOGY.read)(&path, &Silent).unwrap_err();
+        let error = (TOPOLOGY.read)(&path, &NoProgress).unwrap_err();
         assert!(error.to_string().contains("give the folder"), "{error}");
     }
 }

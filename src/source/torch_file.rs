@@ -2,8 +2,9 @@
 //! which the fourth is the object. Tensors stay names: benchmarks need none.
 
 use super::pickle::{self, Digest, Limits, Pickle};
-use super::{Observer, watch};
+use super::watch;
 use crate::error::{Error, Result, Stage};
+use crate::progress::Progress;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -27,8 +28,8 @@ pub fn detect(path: &Path) -> bool {
 ///
 /// # Errors
 /// Not such a file, and those of the pickle reader.
-pub fn digest(path: &Path, limits: Limits, observer: &dyn Observer, digest: &mut dyn Digest) -> Result<Pickle> {
-    let mut input = watch::open(path, observer)?;
+pub fn digest(path: &Path, limits: Limits, progress: &dyn Progress, digest: &mut dyn Digest) -> Result<Pickle> {
+    let mut input = watch::open(path, progress)?;
     let start = input.fill_buf().map_err(|error| Error::io(path, "read", &error))?;
     if !start.starts_with(b"PK") {
         return stream(&mut input, limits, digest);
@@ -68,9 +69,9 @@ fn foreign(what: &str) -> Error {
 #[cfg(test)]
 /// Containers, also for the tests of the formats in them.
 pub mod tests {
-    use super::super::Silent;
     use super::super::samples::Python;
     use super::*;
+    use crate::progress::NoProgress;
     use std::io::Write;
 
     /// The old stream around `object`.
@@ -102,13 +103,13 @@ pub mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, bytes).unwrap();
             assert!(detect(&path), "{name}");
-            let pickle = digest(&path, Limits::default(), &Silent, &mut ()).unwrap();
+            let pickle = digest(&path, Limits::default(), &NoProgress, &mut ()).unwrap();
             assert_eq!(pickle.root().field("answer").unwrap().integer(), Some(42));
         }
         let path = folder.path().join("other.pth");
         std::fs::write(&path, b"\x80\x02K\x01.").unwrap();
         assert!(!detect(&path));
-        let error = digest(&path, Limits::default(), &Silent, &mut ()).unwrap_err();
+        let error = digest(&path, Limits::default(), &NoProgress, &mut ()).unwrap_err();
         assert!(error.to_string().contains("torch.save did not write"), "{error}");
     }
 }

@@ -5,8 +5,9 @@
 //! images.
 
 use super::pickle::{Digest, Fate, Limits, Value};
-use super::{Benchmark, Format, Observer, Row, torch_file};
+use super::{Benchmark, Format, Row, torch_file};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::Progress;
 use std::path::Path;
 
 /// This format.
@@ -36,9 +37,9 @@ impl Digest for Finals {
     }
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let mut finals = Finals::default();
-    let pickle = torch_file::digest(path, LIMITS, observer, &mut finals)?;
+    let pickle = torch_file::digest(path, LIMITS, progress, &mut finals)?;
     let root = pickle.root();
     let tasks = root.field("task_list")?.items().into_iter().flatten().filter_map(Value::text);
     let tasks: Vec<&str> = tasks.take(MAX_TASKS).collect();
@@ -71,10 +72,10 @@ fn is_cell(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Silent;
     use super::super::samples::Python;
     use super::super::torch_file::tests::as_zip;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn last_epochs_of_the_micro_space() {
@@ -98,7 +99,7 @@ mod tests {
             let root = Python::Dict(vec![("task_list".into(), tasks), ("data".into(), data)]);
             let file = tempfile::NamedTempFile::new().unwrap();
             std::fs::write(file.path(), as_zip(&root)).unwrap();
-            read(file.path(), &Silent)
+            read(file.path(), &NoProgress)
         };
         let benchmark = file("64-41414-1_02_333", record).unwrap();
         assert_eq!(benchmark.columns[..3], ["class_scene_final", "class_scene_test", "normal_final"]);

@@ -4,9 +4,10 @@
 //! The vocabulary comes from a config or is collected from the data. A cell without a node of role input gets one before
 //! every source, a cell without an output one behind every sink.
 
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::{Graph, MAX_NODES};
+use crate::graph::{Role, Vocabulary};
 use crate::random::Random;
 use std::collections::BTreeSet;
 

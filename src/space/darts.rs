@@ -5,9 +5,10 @@
 //! Published genotypes have seven operations and two different inputs a node, and so have those that are drawn here;
 //! tables also hold `none` and equal inputs, which are read.
 
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage, suggest};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten, suggest};
 use crate::graph::{Graph, line_graph};
+use crate::graph::{Role, Vocabulary};
 use crate::random::Random;
 
 /// Nodes of a cell that compute, two operations each.

@@ -4,9 +4,10 @@
 //! As in the official API, a cell may be written with dead nodes: only what lies on a path from the input to the output
 //! counts. The benchmark holds one cell of every class of isomorphic cells, 423,624 in all.
 
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 use crate::random::Random;
 use md5::{Digest, Md5};
 

@@ -2,9 +2,10 @@
 //! cell of four feature maps, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
 use super::choices::Choices;
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::{Graph, line_graph};
+use crate::graph::{Role, Vocabulary};
 
 /// Operation k joins feature maps `EDGES[k]`, in the order of the text.
 pub(super) const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];

@@ -4,9 +4,10 @@
 //! The benchmark holds one representative of each class of architectures that its authors call the same: 26,206 of the
 //! 9 x 9^4 texts. Their program moves nodes around until nothing changes; [`is_representative`] says what is left then.
 
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 use crate::random::Random;
 
 /// Digit k is what computing node k + 1 reads: 0 the raw input, j the output of node j. In the order of the official hash.

@@ -6,9 +6,10 @@
 //! stage keeps layers of different stages apart once identities are gone.
 
 use super::choices::Choices;
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 
 const LAYERS: usize = 8;
 /// The first layer of every stage.

@@ -3,9 +3,10 @@
 //!
 //! Inputs are `x` and the hidden states `h_prev_0` .. `h_prev_2`, outputs are the nodes named `h_new_0` .. `h_new_2`.
 
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage, suggest};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten, suggest};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 use crate::random::Random;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;

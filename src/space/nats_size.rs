@@ -2,9 +2,10 @@
 //! five numbers of channels, `8:16:24:64:8`.
 
 use super::choices::Choices;
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 
 const CHOICES: Choices = Choices { places: 5, first: 2, count: 8 };
 /// Numbers of channels are multiples of it.

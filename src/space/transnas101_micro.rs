@@ -7,9 +7,10 @@
 
 use super::choices::Choices;
 use super::nasbench201::{EDGES, cell_graph};
-use super::{Architecture, Role, Space, Vocabulary, shorten};
-use crate::error::{Error, Result, Stage};
+use super::{Architecture, Space};
+use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::Graph;
+use crate::graph::{Role, Vocabulary};
 
 /// Channels and skeleton, the same for all cells.
 const PREFIX: &str = "64-41414-";

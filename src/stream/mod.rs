@@ -6,9 +6,9 @@ pub mod parts;
 use crate::cache::Cache;
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, Key, Reduction, canonicalize, describe};
+use crate::progress::Progress;
 use crate::score::Scorer;
 use crate::sort::{Sorter, descending_key};
-use crate::source::Observer;
 use crate::space::Space;
 use parts::{Parts, Scored};
 use rayon::prelude::*;
@@ -81,7 +81,7 @@ impl Job<'_> {
         mut parts: Parts,
         done: usize,
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Ranked> {
         let sorter = Sorter::new(parts.folder()?);
         let best = self.top.map(|_| Vec::new());
@@ -90,7 +90,7 @@ impl Job<'_> {
             let (count, kept) = ranked.parts.read(number)?;
             ranked.stored += 1;
             ranked.count(count, kept, self.top)?;
-            observer.advance(count);
+            progress.inc(count);
         }
         let skip = ranked.rows;
         std::thread::scope(|scope| {
@@ -98,7 +98,7 @@ impl Job<'_> {
             let (send_batches, batches) = sync_channel(1);
             scope.spawn(move || read(rows, skip, &send_texts));
             scope.spawn(move || self.canonical_batches(&texts, &send_batches));
-            self.score(&batches, &mut ranked, stop, observer)
+            self.score(&batches, &mut ranked, stop, progress)
         })?;
         if ranked.rows == 0 {
             return Err(Error::new(Stage::Table, "there is no row to score"));
@@ -138,7 +138,7 @@ impl Job<'_> {
         batches: &Receiver<Result<Batch>>,
         ranked: &mut Ranked,
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<()> {
         let mut cache: Cache<(f64, f64)> = Cache::new(REMEMBERED);
         let mut part = Part::new(self.top, ranked.rows);
@@ -153,7 +153,7 @@ impl Job<'_> {
                     ranked.store(full, self.top, false)?;
                 }
             }
-            observer.advance(count);
+            progress.inc(count);
             if stop.load(Ordering::SeqCst) {
                 return Err(Error::new(Stage::Interrupted, "stopped").hint(if ranked.parts.last() {
                     "go on with --resume"
@@ -190,7 +190,7 @@ impl Job<'_> {
         if self.reduction.statistics {
             unknown.par_iter_mut().for_each(|graph| describe(graph, self.space.vocabulary()));
         }
-        let scores = self.scorer.scores(&unknown.iter().collect::<Vec<_>>(), &crate::source::Silent);
+        let scores = self.scorer.scores(&unknown.iter().collect::<Vec<_>>(), &crate::progress::NoProgress);
         let members = self.scorer.members();
         let scores: Vec<(f64, f64)> = scores.chunks_exact(members).map(|scores| self.scorer.summary(scores)).collect();
         *functions += unknown.len() as u64;

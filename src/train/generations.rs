@@ -8,9 +8,9 @@ use super::teacher::on_scale;
 use super::{Trainer, TrainingSet};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
+use crate::progress::{NoProgress, Progress};
 use crate::protocol::Machine;
 use crate::score::{mean_and_spread, member_scores};
-use crate::source::{Observer, Silent};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tch::Tensor;
 
@@ -26,23 +26,23 @@ pub fn prepare(
     start: Option<&Tensor>,
     machine: Machine,
     stop: &AtomicBool,
-    observer: &dyn Observer,
+    progress: &dyn Progress,
 ) -> Result<()> {
     if set.taught.is_empty() {
         return Ok(());
     }
     let process: Vec<Vec<f64>> = set.taught.iter().map(|scores| on_scale(scores)).collect();
     for _ in 1..config.loss.generations {
-        observer.begin((config.train.epochs * set.members.len()) as u64);
+        progress.start((config.train.epochs * set.members.len()) as u64);
         let trainer = Trainer::new(config, set, output, machine.device, machine.threads);
         let mut state = trainer.start(start);
-        trainer.run(&mut state, config.train.epochs, stop, observer)?;
+        trainer.run(&mut state, config.train.epochs, stop, progress)?;
         if stop.load(Ordering::SeqCst) {
             let message = "stopped before the last generation; nothing is saved";
             return Err(Error::new(Stage::Interrupted, message));
         }
         let weights = trainer.weights(&state);
-        let scores = member_scores(&weights, &set.graphs, machine.device, machine.threads, &Silent);
+        let scores = member_scores(&weights, &set.graphs, machine.device, machine.threads, &NoProgress);
         for ((taught, process), members) in set.taught.iter_mut().zip(&process).zip(scores.chunks(config.model.members))
         {
             let network = on_scale(&mean_and_spread(members).0);

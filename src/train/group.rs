@@ -11,8 +11,8 @@ use crate::model::Carl;
 use crate::model::frame::Graphs;
 use crate::model::fused::trunk::Trunk;
 use crate::model::noise::{Noise, NoiseBank};
+use crate::progress::Progress;
 use crate::random::{Purpose, Random};
-use crate::source::Observer;
 use tch::{Device, Kind, Tensor};
 
 /// Members that are trained as one model.
@@ -102,10 +102,10 @@ impl<'a> Group<'a> {
     }
 
     /// Trains as far as it may.
-    pub(super) fn run(&mut self, frontier: &Frontier, observer: &dyn Observer) -> Result<()> {
+    pub(super) fn run(&mut self, frontier: &Frontier, progress: &dyn Progress) -> Result<()> {
         while frontier.admits(self.epoch) {
             self.run_epoch()?;
-            observer.advance(self.members.len() as u64);
+            progress.inc(self.members.len() as u64);
         }
         Ok(())
     }

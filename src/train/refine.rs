@@ -10,6 +10,7 @@ use super::optimizer::{AdamW, schedule};
 use crate::batch::Padded;
 use crate::config::{LossOptions, Schedule, TrainOptions};
 use crate::error::Result;
+use crate::graph::Vocabulary;
 use crate::graph::occlusion::{Part, without};
 use crate::graph::reduce::Reduction;
 use crate::graph::{Graph, canonicalize};
@@ -18,7 +19,6 @@ use crate::model::Carl;
 use crate::model::frame::Graphs;
 use crate::random::{Purpose, Random};
 use crate::score::{Weights, mean_and_spread, member_scores};
-use crate::space::Vocabulary;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
@@ -158,7 +158,7 @@ pub fn refine(
     device: Device,
     threads: usize,
 ) -> Tensor {
-    let scores = member_scores(weights, &occlusions.graphs, device, threads, &crate::source::Silent);
+    let scores = member_scores(weights, &occlusions.graphs, device, threads, &crate::progress::NoProgress);
     let groups: Vec<(usize, usize, usize)> = (0..weights.members())
         .step_by(members)
         .flat_map(|split| {

@@ -16,9 +16,9 @@ use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
 use crate::model::ensemble::Calibration;
 use crate::model::parameters::Slot;
+use crate::progress::Progress;
 use crate::random::{Purpose, Random};
 use crate::score::Weights;
-use crate::source::Observer;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
@@ -108,7 +108,7 @@ impl<'a> Trainer<'a> {
         state: &mut State,
         until: usize,
         stop: &AtomicBool,
-        observer: &dyn Observer,
+        progress: &dyn Progress,
     ) -> Result<Vec<EpochLog>> {
         let groups = self.groups(state.parameters.size()[0] as usize);
         let next = AtomicUsize::new(0);
@@ -129,7 +129,7 @@ impl<'a> Trainer<'a> {
                     while let Some(members) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let mut group =
                             Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
-                        let outcome = group.run(&frontier, observer);
+                        let outcome = group.run(&frontier, progress);
                         finished.lock().expect("nothing panics under the lock").push(outcome.map(|()| group));
                     }
                 });

@@ -3,9 +3,9 @@
 
 use crate::config::ModelOptions;
 use crate::error::{Error, Result, Stage};
+use crate::graph::Vocabulary;
 use crate::model::Carl;
 use crate::score::Weights;
-use crate::space::Vocabulary;
 use tch::Tensor;
 
 /// The parameter with a row an operation.
@@ -70,10 +70,11 @@ fn same_shape(there: &ModelOptions, here: &ModelOptions) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::graph::Role;
     use crate::model::ensemble::Calibration;
     use crate::model::parameters::initial_values;
     use crate::random::Random;
-    use crate::space::{self, Role};
+    use crate::space;
 
     #[test]
     fn rows_of_operations_follow_their_names() {

@@ -7,10 +7,10 @@ use carl::batch::Padded;
 use carl::config::Config;
 use carl::dataset::{Architectures, Dataset};
 use carl::graph::{Graph, canonicalize, statistics::statistics};
+use carl::progress::NoProgress;
 use carl::protocol::Machine;
 use carl::score::{Scorer, Weights};
 use carl::search::surrogate::{Batch, Surrogate};
-use carl::source::Silent;
 use carl::space::Space;
 use carl::split::Split;
 use carl::train::process::Scaler;
@@ -105,7 +105,7 @@ fn model(criterion: &mut Criterion, bench: &Bench) {
     });
     group.bench_function("scoring", |bencher| {
         let scorer = Scorer::new(&weights, Device::Cpu, THREADS);
-        bencher.iter(|| scorer.scores(&graphs, &Silent));
+        bencher.iter(|| scorer.scores(&graphs, &NoProgress));
     });
     group.finish();
 }
@@ -121,7 +121,7 @@ fn training(criterion: &mut Criterion, bench: &Bench) {
         // An epoch of 64 rows is one step; 20 of them, so that the start of a group weighs little.
         bencher.iter_batched(
             || trainer.start(None),
-            |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &Silent).expect("finite losses"),
+            |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &NoProgress).expect("finite losses"),
             BatchSize::LargeInput,
         );
     });

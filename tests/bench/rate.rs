@@ -9,9 +9,9 @@ use carl::graph::{Graph, Key, Reduction, canonicalize};
 use carl::model::Carl;
 use carl::model::ensemble::Calibration;
 use carl::model::operations::operations;
+use carl::progress::NoProgress;
 use carl::random::Random;
 use carl::score::{Scorer, Weights};
-use carl::source::Silent;
 use carl::space;
 use std::collections::HashSet;
 use std::time::Instant;
@@ -70,7 +70,7 @@ fn main() {
             multiplied = multiplied.min(seconds(|| {
                 let _ = a.mm_out(&product, &b);
             }));
-            scored = scored.min(seconds(|| drop(scorer.scores(&graphs, &Silent))));
+            scored = scored.min(seconds(|| drop(scorer.scores(&graphs, &NoProgress))));
         }
         let counted: u64 = graphs.iter().map(|graph| operations(&weights.options, graph)).sum();
         let counted = (counted * weights.members() as u64) as f64;

@@ -4,11 +4,12 @@
 #![allow(dead_code)]
 
 use carl::graph::{Reduction, canonicalize};
+use carl::progress::NoProgress;
+use carl::source::FORMATS;
 use carl::source::nats::{Kind, Runs};
 use carl::source::pickle::{self, Limits, Value};
 use carl::source::table::{self, Layout, Table};
 use carl::source::tfrecord::{Batch, Records};
-use carl::source::{FORMATS, Silent};
 use carl::space::{self, Dag, Space};
 use std::io::{Cursor, Write};
 use std::path::Path;
@@ -123,7 +124,7 @@ pub fn named_file(start: &str, ending: &str, bytes: &[u8]) {
     let file = tempfile::Builder::new().prefix(start).suffix(ending).tempfile().expect("a temporary file");
     file.as_file().write_all(bytes).expect("room for a temporary file");
     for format in FORMATS.iter().filter(|format| (format.detect)(file.path())) {
-        if let Ok(benchmark) = (format.read)(file.path(), &Silent) {
+        if let Ok(benchmark) = (format.read)(file.path(), &NoProgress) {
             let columns = benchmark.columns.len();
             assert!(benchmark.rows.iter().all(|row| row.values.len() == columns), "{}: ragged rows", format.name);
         }

@@ -4,8 +4,9 @@
 //! {code of eight digits: {test_acc: of three runs, mean_acc, std, params, flops}}. Identities in the middle of a stage hold
 //! the results of the network that has them at its end.
 
-use super::{Benchmark, Format, Observer, Row, json};
+use super::{Benchmark, Format, Row, json};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::Progress;
 use serde_json::Value;
 use std::fs::File;
 use std::io::Read;
@@ -25,8 +26,8 @@ fn detect(path: &Path) -> bool {
     read.is_ok() && text.trim_start().starts_with('{') && text.split('"').nth(1).is_some_and(is_code)
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
-    observer.begin(1);
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
+    progress.start(1);
     let json = json::read(path)?;
     let networks =
         json.as_object().ok_or_else(|| Error::new(Stage::Source, "the file is not an object of networks"))?;
@@ -41,7 +42,7 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
         Ok(Row { arch: code.clone(), values })
     };
     let rows = networks.iter().enumerate().map(row).collect::<Result<_>>()?;
-    observer.advance(1);
+    progress.inc(1);
     let provenance = vec![("benchmark".into(), "NAS-Bench-Macro".into())];
     Ok(Benchmark { columns: COLUMNS.map(str::to_string).to_vec(), rows, provenance })
 }
@@ -52,8 +53,9 @@ fn is_code(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Silent, samples};
+    use super::super::samples;
     use super::*;
+    use crate::progress::NoProgress;
     use serde_json::json;
 
     #[test]
@@ -69,7 +71,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), Value::Object(object).to_string()).unwrap();
         assert!(detect(file.path()));
-        let benchmark = read(file.path(), &Silent).unwrap();
+        let benchmark = read(file.path(), &NoProgress).unwrap();
         assert_eq!(benchmark.columns, table.header[1..]);
         for (row, expected) in benchmark.rows.iter().zip(&table.rows) {
             assert_eq!(row.arch, expected[0]);
@@ -86,6 +88,6 @@ mod tests {
             assert!(!detect(file.path()), "{text}");
         }
         std::fs::write(file.path(), r#"{"00000000": {}, "bad": {}}"#).unwrap();
-        assert_eq!(read(file.path(), &Silent).unwrap_err().position(), Some(Position::Record(1)));
+        assert_eq!(read(file.path(), &NoProgress).unwrap_err().position(), Some(Position::Record(1)));
     }
 }

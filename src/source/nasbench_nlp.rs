@@ -4,8 +4,9 @@
 //! The architecture is the recipe, {node: {op, input}}, as compact JSON. Runs that did not end well (status not OK) have no
 //! losses: they are censored, not bad.
 
-use super::{Benchmark, Format, Observer, Row, json};
+use super::{Benchmark, Format, Row, json};
 use crate::error::{Error, Result, Stage};
+use crate::progress::Progress;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -25,12 +26,12 @@ fn detect(path: &Path) -> bool {
     json::files(path, is_log).is_ok_and(|files| !files.is_empty())
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let files = json::files(path, is_log)?;
-    observer.begin(files.len() as u64);
+    progress.start(files.len() as u64);
     let one = |file: &PathBuf| {
         let row = json::read(file).and_then(|log| row(&log));
-        observer.advance(1);
+        progress.inc(1);
         row.map_err(|error| error.file(file))
     };
     let mut rows = files.par_iter().map(one).collect::<Result<Vec<Row>>>()?;
@@ -73,8 +74,9 @@ fn row(log: &Value) -> Result<Row> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Silent, samples};
+    use super::super::samples;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn logs() {
@@ -90,7 +92,7 @@ mod tests {
         put("log_stats_model_9_2020-01-01_1.json", log(9, "OK", "6, 5.6, 4.94, 5, 5.2, 5.1"));
         put("log_stats_model_10_2020-01-01_2.json", log(10, "loss is nan!", "6, 5, NaN"));
         assert!(detect(folder.path()));
-        let benchmark = read(folder.path(), &Silent).unwrap();
+        let benchmark = read(folder.path(), &NoProgress).unwrap();
         assert_eq!(benchmark.rows[0].values, [9.0, 5_731_600.0, 6.0, 4.94, 4.9, 5.2]);
         assert_eq!(benchmark.rows[1].values[..3], [10.0, 5_731_600.0, 3.0]);
         assert!(benchmark.rows[1].values[3..].iter().all(|value| value.is_nan()));

@@ -6,8 +6,9 @@
 //! `hash_arch(use_proteins=True)` computes.
 
 use super::pickle::{self, Limits, Value};
-use super::{Benchmark, Format, Observer, Row, wheel};
+use super::{Benchmark, Format, Row, wheel};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::Progress;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -40,7 +41,7 @@ fn is_bench(name: &str) -> bool {
     name.starts_with("nas_bench_graph/light/") && name.ends_with(".bench")
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
     let names = wheel::names(path, "bench", is_bench);
     if names.len() > MAX_DATASETS {
         return Err(Error::new(Stage::Source, format!("more than {MAX_DATASETS} data sets")));
@@ -50,7 +51,7 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
     files.sort_by_key(|&(dataset, _)| {
         (DATASETS.iter().position(|&known| known == dataset).unwrap_or(DATASETS.len()), dataset)
     });
-    observer.begin(files.len() as u64);
+    progress.start(files.len() as u64);
     let mut table: BTreeMap<Code, Vec<f64>> = BTreeMap::new();
     for (place, (_, name)) in files.iter().enumerate() {
         wheel::with(path, name, |input, size| {
@@ -68,7 +69,7 @@ fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
             }
             Ok(())
         })?;
-        observer.advance(1);
+        progress.inc(1);
     }
     let columns =
         files.iter().flat_map(|(dataset, _)| FIELDS.iter().map(move |(_, end)| format!("{dataset}_{end}"))).collect();
@@ -98,14 +99,15 @@ fn number(record: Value, field: &str) -> Result<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Silent, samples};
+    use super::super::samples;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn the_wheel_equals_the_table() {
         let Some(path) = samples::find("nas_bench_graph-1.4.0-py3-none-any.whl") else { return };
         assert!(detect(&path));
-        let benchmark = read(&path, &Silent).unwrap();
+        let benchmark = read(&path, &NoProgress).unwrap();
         assert_eq!((benchmark.rows.len(), benchmark.columns.len()), (26_206, 36));
         let proteins = benchmark.columns.iter().position(|name| name == "proteins_val").unwrap();
         assert_eq!(benchmark.rows.iter().filter(|row| !row.values[proteins].is_nan()).count(), 2_021);

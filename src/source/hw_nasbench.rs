@@ -4,8 +4,9 @@
 //! {'nasbench201': {data set: {metric: [by official index], 'config': [{arch_str, ...}]}}}.
 
 use super::pickle::{self, Limits, Value};
-use super::{Benchmark, Format, Observer, Row, watch};
+use super::{Benchmark, Format, Row, watch};
 use crate::error::{Error, Position, Result, Stage};
+use crate::progress::Progress;
 use std::path::Path;
 
 /// This format.
@@ -25,8 +26,8 @@ fn detect(path: &Path) -> bool {
         })
 }
 
-fn read(path: &Path, observer: &dyn Observer) -> Result<Benchmark> {
-    let pickle = pickle::read(watch::open(path, observer)?, Limits::default())?;
+fn read(path: &Path, progress: &dyn Progress) -> Result<Benchmark> {
+    let pickle = pickle::read(watch::open(path, progress)?, Limits::default())?;
     let space = pickle.root().field("nasbench201")?;
     let mut columns = Vec::new();
     let mut measured = Vec::new();
@@ -71,9 +72,9 @@ fn architectures(configs: Value) -> Result<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Silent;
     use super::super::samples::Python;
     use super::*;
+    use crate::progress::NoProgress;
 
     #[test]
     fn columns_carry_units() {
@@ -97,7 +98,7 @@ mod tests {
             let path = folder.path().join("HW-NAS-Bench-v1_0.pickle");
             std::fs::write(&path, Python::Dict(vec![("nasbench201".into(), space)]).pickle()).unwrap();
             assert!(detect(&path));
-            read(&path, &Silent)
+            read(&path, &NoProgress)
         };
         let benchmark = write(metrics(2)).unwrap();
         assert_eq!(benchmark.columns, ["c10_edgegpu_latency_ms", "c10_eyeriss_energy_mj"]);
