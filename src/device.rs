@@ -6,6 +6,45 @@ use crate::error::{Error, Result, Stage};
 use std::path::PathBuf;
 use tch::{Device, Tensor};
 
+/// How the encoder and the extractor are computed in training and scoring.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// Both passes are written out, without padding; on the CPU only.
+    Cpu,
+    /// LibTorch's autograd over padded batches; on any device.
+    Autograd,
+}
+
+/// Where tensors live, and who works on them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Machine {
+    /// Device of the tensors.
+    pub device: Device,
+    /// Worker threads on the CPU.
+    pub threads: usize,
+    /// How the model is computed.
+    pub engine: Engine,
+}
+
+impl Machine {
+    /// With the engine that is fastest on `device`.
+    pub fn new(device: Device, threads: usize) -> Self {
+        let engine = if device == Device::Cpu { Engine::Cpu } else { Engine::Autograd };
+        Machine { device, threads: threads.max(1), engine }
+    }
+
+    /// The same with a single worker thread, for callers that are one of several workers themselves.
+    pub fn single_threaded(self) -> Self {
+        Machine { threads: 1, ..self }
+    }
+}
+
+/// Runs `work` in a thread that is one of several workers: LibTorch then uses this thread alone.
+pub fn worker<T>(work: impl FnOnce() -> T) -> T {
+    tch::set_num_threads(1);
+    work()
+}
+
 /// What was found of CUDA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cuda {
@@ -15,18 +54,6 @@ pub struct Cuda {
     pub library: Result<(), String>,
     /// Number of devices.
     pub devices: i64,
-}
-
-/// Keeps freed memory in the process: activations of a step are as large as those of the step before, and giving them back
-/// to the system each time costs more than the arithmetic on them.
-pub fn keep_memory() {
-    #[cfg(target_env = "gnu")]
-    // SAFETY: mallopt only sets parameters of the allocator.
-    unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 30);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
-        libc::mallopt(libc::M_TOP_PAD, 64 << 20);
-    }
 }
 
 /// Loads a shared library for good.

@@ -91,7 +91,7 @@ pub fn mean_ranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// Places of the values from the highest to the lowest; equal values keep their order.
-pub fn descending(values: &[f64]) -> Vec<usize> {
+pub fn argsort_desc(values: &[f64]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].partial_cmp(&values[a]).unwrap_or(Ordering::Equal));
     order
@@ -100,8 +100,8 @@ pub fn descending(values: &[f64]) -> Vec<usize> {
 /// Share of the k highest scores that are among the k highest truths (a tie with the k-th counts).
 pub fn precision_at(scores: &[f64], truth: &[f64], k: usize) -> f64 {
     let k = k.min(scores.len());
-    let bar = truth[descending(truth)[k - 1]];
-    descending(scores)[..k].iter().filter(|&&place| truth[place] >= bar).count() as f64 / k as f64
+    let bar = truth[argsort_desc(truth)[k - 1]];
+    argsort_desc(scores)[..k].iter().filter(|&&place| truth[place] >= bar).count() as f64 / k as f64
 }
 
 /// Rank, from 1, of the truly best of the k highest scores.
@@ -116,7 +116,7 @@ pub fn regret_at(scores: &[f64], truth: &[f64], k: usize) -> f64 {
 }
 
 fn best_of_top(scores: &[f64], truth: &[f64], k: usize) -> f64 {
-    descending(scores).iter().take(k).map(|&place| truth[place]).fold(f64::NEG_INFINITY, f64::max)
+    argsort_desc(scores).iter().take(k).map(|&place| truth[place]).fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// Arithmetic mean.
@@ -141,7 +141,7 @@ pub fn standardised(values: &[f64]) -> Option<Vec<f64>> {
 
 /// Several values of one figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
+pub struct MeanStd {
     /// Mean over the values.
     pub mean: f64,
     /// Standard deviation of the sample.
@@ -150,9 +150,9 @@ pub struct Spread {
     pub values: Vec<f64>,
 }
 
-impl From<Vec<f64>> for Spread {
+impl From<Vec<f64>> for MeanStd {
     fn from(values: Vec<f64>) -> Self {
-        Spread { mean: mean(&values), std: standard_deviation(&values), values }
+        MeanStd { mean: mean(&values), std: standard_deviation(&values), values }
     }
 }
 

@@ -5,8 +5,8 @@ use super::{Common, ConfigArguments, initial_members, print, print_json, stop_on
 use carl::dataset::Dataset;
 use carl::device;
 use carl::error::{Error, Result, Stage};
-use carl::evaluation::Truth;
-use carl::metrics::Spread;
+use carl::protocol::evaluation::Truth;
+use carl::metrics::MeanStd;
 use carl::protocol::Protocol;
 use carl::shift::Shift;
 use carl::split::Split;

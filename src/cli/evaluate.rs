@@ -5,12 +5,12 @@ use super::{Common, print, print_json, tell_attributes, text_table};
 use carl::checkpoint::Checkpoint;
 use carl::dataset::Dataset;
 use carl::error::Result;
-use carl::evaluation::{Figures, Truth};
+use carl::protocol::evaluation::{Figures, Truth};
 use carl::explain::Explainer;
 use carl::explain::cell::Form;
 use carl::explain::faithfulness::{Agreement, Faithfulness, Sample, judge};
-use carl::protocol::Machine;
-use carl::score::{mean_and_spread, member_scores};
+use carl::device::Machine;
+use carl::model::scorer::{mean_and_std, member_scores};
 use carl::space::Space;
 use carl::split::Split;
 use clap::Args;
@@ -51,7 +51,7 @@ impl Evaluate {
         let bar = Bar::new("scoring");
         let functions = &dataset.architectures.functions;
         let scores = member_scores(&checkpoint.weights, functions, machine.device, machine.threads, &bar);
-        let scores = dataset.architectures.spread(&mean_and_spread(&scores).0);
+        let scores = dataset.architectures.spread(&mean_and_std(&scores).0);
         let figures = Truth::new(&dataset).compare(&scores);
         let explanations = match self.explanations {
             true => {

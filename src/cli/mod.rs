@@ -112,8 +112,8 @@ impl Common {
         device::select(&self.device)
     }
 
-    fn machine(&self) -> Result<carl::protocol::Machine> {
-        Ok(carl::protocol::Machine { device: self.device()?, threads: rayon::current_num_threads() })
+    fn machine(&self) -> Result<carl::device::Machine> {
+        Ok(carl::device::Machine { device: self.device()?, threads: rayon::current_num_threads() })
     }
 
     /// The configuration with `--set` and `--seed` applied.

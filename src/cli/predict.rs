@@ -9,7 +9,7 @@ use carl::config::Attribute;
 use carl::error::{Error, Result, Stage};
 use carl::file;
 use carl::progress::Progress;
-use carl::score::Scorer;
+use carl::model::scorer::Scorer;
 use carl::source::parquet::{self, Column};
 use carl::source::table::{Layout, Records, Spelling, io_error, layout_of, position};
 use carl::space::Space;

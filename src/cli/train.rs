@@ -7,13 +7,13 @@ use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT};
 use carl::config::Config;
 use carl::dataset::Dataset;
 use carl::error::{Error, Position, Result, Stage};
-use carl::evaluation::{Figures, Truth};
+use carl::protocol::evaluation::{Figures, Truth};
 use carl::file;
-use carl::metrics::{descending, kendall_tau};
+use carl::metrics::{argsort_desc, kendall_tau};
 use carl::progress::Progress;
 use carl::protocol::{Machine, validate};
 use carl::report::{Column, Content, Lines, Page, Scatter, Section, Series, Table, render};
-use carl::score::{Weights, mean_and_spread, member_scores};
+use carl::model::scorer::{Weights, mean_and_std, member_scores};
 use carl::space::Space;
 use carl::split::Split;
 use carl::train::loss::TERMS;
@@ -154,7 +154,7 @@ impl Run<'_> {
         let architectures = &self.dataset.architectures;
         let Machine { device, threads } = self.machine;
         let members = member_scores(&weights, &architectures.functions, device, threads, &Bar::new("scoring"));
-        let (scores, spreads) = mean_and_spread(&members);
+        let (scores, spreads) = mean_and_std(&members);
         let (scores, mut spreads) = (architectures.spread(&scores), architectures.spread(&spreads));
         let score_seconds = scoring.elapsed().as_secs_f64();
         let truth = Truth::new(self.dataset);
@@ -194,7 +194,7 @@ impl Run<'_> {
             let place = truth.rows.binary_search(&row).ok()?;
             Some(1 + truth.values.iter().filter(|&&value| value > truth.values[place]).count())
         };
-        descending(scores)
+        argsort_desc(scores)
             .into_iter()
             .take(SHOWN)
             .map(|row| Best {

@@ -5,8 +5,8 @@ use crate::graph::Role;
 use crate::graph::occlusion::{Part, without};
 use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize, reduce::reduce};
 use crate::progress::Progress;
-use crate::protocol::Machine;
-use crate::score::{Weights, member_scores};
+use crate::device::Machine;
+use crate::model::scorer::{Weights, member_scores};
 use crate::space::{Architecture, Space};
 use std::collections::HashMap;
 
@@ -164,7 +164,7 @@ impl Pool {
             return;
         }
         let members = member_scores(weights, fresh, machine.device, machine.threads, progress);
-        let (means, spreads) = crate::score::mean_and_spread(&members);
+        let (means, spreads) = crate::model::scorer::mean_and_std(&members);
         self.scores.extend(means);
         self.spreads.extend(spreads.into_iter().map(|spread| weights.calibration.reliance.deviation(spread)));
     }

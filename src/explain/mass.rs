@@ -4,11 +4,11 @@
 //! mass of its node, an identity that of the heaviest edge that runs through it, a dead part none.
 
 use super::cell::Cell;
-use crate::batch::Padded;
+use crate::model::batch::Padded;
 use crate::graph::Graph;
 use crate::model::frame::Graphs;
-use crate::protocol::Machine;
-use crate::score::Weights;
+use crate::device::Machine;
+use crate::model::scorer::Weights;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 

@@ -16,7 +16,7 @@ pub fn agreement<'a>(cells: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) ->
 
 /// Operations in the order of their mass, the heaviest first; equal ones keep their order.
 pub fn heaviest_first(masses: &[f64]) -> Vec<usize> {
-    crate::metrics::descending(masses)
+    crate::metrics::argsort_desc(masses)
 }
 
 /// Area under a curve over an evenly spaced axis from 0 to 1, by trapezia.

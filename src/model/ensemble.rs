@@ -8,7 +8,7 @@ use super::Carl;
 use super::extractor::Masks;
 use super::frame::Graphs;
 use crate::config::Attribute;
-use crate::uncertainty::Reliance;
+use crate::model::calibration::VarianceCalibration;
 use tch::{Kind, Tensor};
 
 /// Mean and standard deviation of every member's raw scores on its training rows.
@@ -19,13 +19,13 @@ pub struct Calibration {
     /// Standard deviation, one a member.
     pub scale: Vec<f64>,
     /// What the spread over members is worth; as it is where there were no validation rows.
-    pub reliance: Reliance,
+    pub reliance: VarianceCalibration,
 }
 
 impl Calibration {
     /// One that leaves scores as they are.
     pub fn identity(members: usize) -> Self {
-        Calibration { center: vec![0.0; members], scale: vec![1.0; members], reliance: Reliance::default() }
+        Calibration { center: vec![0.0; members], scale: vec![1.0; members], reliance: VarianceCalibration::default() }
     }
 }
 
@@ -34,7 +34,7 @@ pub struct Ensemble {
     model: Carl,
     center: Tensor, // [E, 1]
     scale: Tensor,  // [E, 1]
-    reliance: Reliance,
+    reliance: VarianceCalibration,
     /// Mean and standard deviation of the attributes, [2, A].
     attributes: Option<Tensor>,
 }
@@ -75,7 +75,7 @@ impl Ensemble {
 
     /// Standard deviations from spreads over members.
     fn deviation(&self, spreads: Tensor) -> Tensor {
-        if self.reliance == Reliance::default() {
+        if self.reliance == VarianceCalibration::default() {
             return spreads;
         }
         ((spreads * self.reliance.factor).square() + self.reliance.floor.powi(2)).sqrt()

@@ -8,7 +8,7 @@
 
 use super::surrogate::{Joint, Marginal};
 use crate::config::Acquisition;
-use crate::metrics::descending;
+use crate::metrics::argsort_desc;
 use crate::normal::{log_gain, quantile};
 use crate::random::Random;
 
@@ -61,7 +61,7 @@ pub fn choose(
                 .map(|place| single(rule, exploration, (belief.mean[place], doubt.variance[place], belief.noise), best))
                 .collect(),
         };
-        let next = descending(&values).into_iter().find(|place| !chosen.contains(place));
+        let next = argsort_desc(&values).into_iter().find(|place| !chosen.contains(place));
         let next = next.expect("fewer are chosen than there are");
         chosen.push(next);
         doubt.measure(next);

@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::graph::reduce::reduce;
 use crate::graph::{Graph, Reduction};
 use crate::graph::{Role, Vocabulary};
-use crate::metrics::{descending, mean, standard_deviation};
+use crate::metrics::{argsort_desc, mean, standard_deviation};
 use crate::model::layers::Linear;
 use crate::model::parameters::{Builder, initial_values};
 use crate::normal::quantile;
@@ -194,7 +194,7 @@ impl Strategy for Bananas<'_> {
             sampled[row] = if scores.is_empty() { noise } else { mean(&scores) + standard_deviation(&scores) * noise };
         }
         past.iter().filter_map(row).for_each(|row| sampled[row] = f64::NEG_INFINITY);
-        let best = descending(&sampled).into_iter().take(count).filter(|&row| sampled[row] > f64::NEG_INFINITY);
+        let best = argsort_desc(&sampled).into_iter().take(count).filter(|&row| sampled[row] > f64::NEG_INFINITY);
         Ok(best.map(|row| self.catalog.cell(row)).collect())
     }
 }

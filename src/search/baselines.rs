@@ -3,7 +3,7 @@
 
 use super::{Cell, Objective, Pool, Query, Strategy, measured};
 use crate::error::Result;
-use crate::metrics::descending;
+use crate::metrics::argsort_desc;
 use crate::random::{Purpose, Random};
 use std::collections::HashSet;
 
@@ -111,7 +111,7 @@ impl Strategy for LocalSearch<'_> {
         let mut random = Random::of(self.seed, Purpose::Search, 5, past.len() as u64);
         let known = known(past);
         let values = measured(&past[self.start..], 0, self.objective.sign());
-        let order = descending(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>());
+        let order = argsort_desc(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>());
         if let Some(&best) = order.first() {
             let text = &past[self.start + values[best].0].cell.text;
             if !self.spent.contains(text) {

@@ -5,10 +5,10 @@ use super::surrogate::Batch;
 use super::{Cell, Query};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Key, Reduction, canonicalize};
-use crate::metrics::descending;
+use crate::metrics::argsort_desc;
 use crate::random::Random;
 use crate::space::{Architecture, Space};
-use crate::train::process::Scaler;
+use crate::gp::Scaler;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -205,7 +205,7 @@ impl<'a> Pool<'a> {
             }
             let scores = fitness(&self.batch(&fresh))?;
             elite.extend(scores.into_iter().zip(fresh));
-            let order = descending(&elite.iter().map(|entry| entry.0).collect::<Vec<f64>>());
+            let order = argsort_desc(&elite.iter().map(|entry| entry.0).collect::<Vec<f64>>());
             let kept = order.into_iter().take(keep.max(ELITE)).map(|place| elite[place].clone()).collect();
             elite = kept;
             parents = elite.iter().take(ELITE).map(|entry| entry.1.text.clone()).collect();

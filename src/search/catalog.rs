@@ -9,7 +9,7 @@ use crate::graph::statistics::with_order;
 use crate::graph::{Graph, Key};
 use crate::random::Random;
 use crate::space::Space;
-use crate::train::process::Scaler;
+use crate::gp::Scaler;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -10,7 +10,7 @@ use super::{Log, Oracle, Plan, Pool, Strategy, measured, run};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage, suggest};
 use crate::progress::Progress;
-use crate::protocol::Machine;
+use crate::device::Machine;
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::str::FromStr;

@@ -7,9 +7,9 @@ use super::{Cell, Objective, Pool, Query, Strategy, draw_new, measured};
 use crate::config::{Config, SearchOptions};
 use crate::error::Result;
 use crate::graph::Key;
-use crate::metrics::{descending, standardised};
+use crate::metrics::{argsort_desc, standardised};
 use crate::normal::scores;
-use crate::protocol::Machine;
+use crate::device::Machine;
 use crate::random::{Purpose, Random};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -111,7 +111,7 @@ impl<'a> Guided<'a> {
         let mut open: Vec<bool> = catalog.rows.iter().map(|rows| !rows.is_empty()).collect();
         seen.iter().filter_map(|key| catalog.function(key)).for_each(|function| open[function] = false);
         let functions: Vec<usize> =
-            descending(&values).into_iter().filter(|&function| open[function]).take(SHORTLIST).collect();
+            argsort_desc(&values).into_iter().filter(|&function| open[function]).take(SHORTLIST).collect();
         let cells: Vec<Cell> = functions.iter().map(|&function| catalog.pick(function, random)).collect();
         let rows: Vec<i64> = functions.iter().map(|&function| function as i64).collect();
         let graphs = cells.iter().map(|cell| cell.graph.clone()).collect();
@@ -192,7 +192,7 @@ impl<'a> View<'a> {
                     .collect()
             };
             let gains: Vec<f64> = (0..cells).map(|place| reach.gain(&hope(place))).collect();
-            let next = descending(&gains).into_iter().find(|place| !chosen.contains(place));
+            let next = argsort_desc(&gains).into_iter().find(|place| !chosen.contains(place));
             let next = next.expect("fewer are chosen than there are");
             reach.add(&beliefs.iter().map(|belief| belief.mean[next]).collect::<Vec<f64>>());
             doubts.iter_mut().for_each(|doubt| doubt.measure(next));

@@ -3,7 +3,7 @@
 use super::posterior::Judgement;
 use super::problem::Problem;
 use super::{Objective, Query, measured, pareto};
-use crate::metrics::Spread;
+use crate::metrics::MeanStd;
 use serde::Serialize;
 
 /// What a run is judged by.
@@ -196,11 +196,11 @@ pub struct Summary {
 impl Summary {
     /// Of runs that share a budget.
     pub fn new(runs: Vec<RunOutcome>, optimum: Option<f64>) -> Self {
-        let spread = |value: &dyn Fn(&RunOutcome) -> Option<f64>| -> Option<Spread> {
+        let spread = |value: &dyn Fn(&RunOutcome) -> Option<f64>| -> Option<MeanStd> {
             let values: Option<Vec<f64>> = runs.iter().map(value).collect();
-            values.filter(|values| !values.is_empty()).map(Spread::from)
+            values.filter(|values| !values.is_empty()).map(MeanStd::from)
         };
-        let parts = |spread: Option<Spread>| (spread.as_ref().map(|s| s.mean), spread.as_ref().map(|s| s.std));
+        let parts = |spread: Option<MeanStd>| (spread.as_ref().map(|s| s.mean), spread.as_ref().map(|s| s.std));
         let (mean_test, std_test) = parts(spread(&|run| run.test_of_best));
         let (mean_best_validation, std_best_validation) = parts(spread(&|run| run.best_validation));
         let (mean_regret, std_regret) = parts(spread(&|run| Some((optimum? - run.best_validation?).abs())));

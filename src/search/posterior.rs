@@ -10,8 +10,8 @@
 
 use super::{Objective, Pool, Query, measured};
 use crate::error::Result;
-use crate::metrics::{descending, standardised};
-use crate::train::process::Process;
+use crate::metrics::{argsort_desc, standardised};
+use crate::gp::Process;
 
 /// Share of the unexplained part of a label that counts as the cell's own: the weight that it gets, over that of the posterior
 /// mean, where the test labels of NAS-Bench-Graph's nine data sets are regressed on both, within 100 queries a run. 0.40 over
@@ -53,7 +53,7 @@ pub fn recommend(pool: &Pool, past: &[Query], objective: &Objective) -> Result<V
         deviation: belief.variance[index].sqrt(),
     });
     let judged: Vec<Judgement> = judged.collect();
-    let order = descending(&judged.iter().map(|judgement| judgement.mean).collect::<Vec<f64>>());
+    let order = argsort_desc(&judged.iter().map(|judgement| judgement.mean).collect::<Vec<f64>>());
     Ok(order.into_iter().map(|index| judged[index].clone()).collect())
 }
 
@@ -78,7 +78,7 @@ fn median(values: &[f64]) -> f64 {
 
 /// The queries in the order of their values, as the baselines recommend.
 pub fn by_value(values: &[(usize, f64)]) -> Vec<Judgement> {
-    let order = descending(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>());
+    let order = argsort_desc(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>());
     let judge = |index: usize| Judgement { place: values[index].0, mean: values[index].1, deviation: 0.0 };
     order.into_iter().map(judge).collect()
 }

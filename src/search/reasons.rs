@@ -9,7 +9,7 @@ use crate::explain::Explainer;
 use crate::explain::cell::Form;
 use crate::explain::explanation::Explanation;
 use crate::progress::NoProgress;
-use crate::protocol::Machine;
+use crate::device::Machine;
 
 /// What a critical substructure may lose of the score, in standard deviations of the labels.
 const TOLERANCE: f64 = 0.25;

@@ -7,7 +7,7 @@
 
 use super::group::{gather, gradients};
 use super::optimizer::{AdamW, schedule};
-use crate::batch::Padded;
+use crate::model::batch::Padded;
 use crate::config::{LossOptions, Schedule, TrainOptions};
 use crate::error::Result;
 use crate::graph::Vocabulary;
@@ -18,7 +18,7 @@ use crate::metrics::mean_ranks;
 use crate::model::Carl;
 use crate::model::frame::Graphs;
 use crate::random::{Purpose, Random};
-use crate::score::{Weights, mean_and_spread, member_scores};
+use crate::model::scorer::{Weights, mean_and_std, member_scores};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
@@ -169,7 +169,7 @@ pub fn refine(
     let work: Vec<_> = groups.into_iter().map(|group| (group, weights.clone())).collect();
     let refined = |((split, start, count), weights): ((usize, usize, usize), Weights)| {
         tch::set_num_threads(1);
-        let targets = occlusions.targets(&mean_and_spread(&scores[split..split + members]).0);
+        let targets = occlusions.targets(&mean_and_std(&scores[split..split + members]).0);
         Group::new(&weights, occlusions, &targets, start, count, device).run(options)
     };
     let rows: Vec<Tensor> = match device {

@@ -2,7 +2,7 @@
 
 use super::refine::Occlusions;
 use super::teacher::teach;
-use crate::batch::Padded;
+use crate::model::batch::Padded;
 use crate::config::{Config, Mask};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};

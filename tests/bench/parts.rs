@@ -3,17 +3,17 @@
 #[path = "../shared/mod.rs"]
 mod shared;
 
-use carl::batch::Padded;
+use carl::model::batch::Padded;
 use carl::config::Config;
 use carl::dataset::{Architectures, Dataset};
 use carl::graph::{Graph, canonicalize, statistics::statistics};
 use carl::progress::NoProgress;
-use carl::protocol::Machine;
-use carl::score::{Scorer, Weights};
+use carl::device::Machine;
+use carl::model::scorer::{Scorer, Weights};
 use carl::search::surrogate::{Batch, Surrogate};
 use carl::space::Space;
 use carl::split::Split;
-use carl::train::process::Scaler;
+use carl::gp::Scaler;
 use carl::train::{Trainer, TrainingSet};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::borrow::Cow;

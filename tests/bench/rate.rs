@@ -11,7 +11,7 @@ use carl::model::ensemble::Calibration;
 use carl::model::operations::operations;
 use carl::progress::NoProgress;
 use carl::random::Random;
-use carl::score::{Scorer, Weights};
+use carl::model::scorer::{Scorer, Weights};
 use carl::space;
 use std::collections::HashSet;
 use std::time::Instant;

@@ -4,14 +4,14 @@
 #[path = "shared/cells.rs"]
 mod cells;
 
-use carl::batch::Padded;
+use carl::model::batch::Padded;
 use carl::config::{Convolution, Mask, ModelOptions, Readout};
 use carl::graph::Graph;
 use carl::model::Carl;
 use carl::model::fused::trunk::Trunk;
 use carl::model::noise::{Noise, NoiseBank};
 use carl::random::Random;
-use carl::score::Weights;
+use carl::model::scorer::Weights;
 use carl::train::group::gradients;
 use cells::{graphs, weights};
 use tch::{Device, Kind, Tensor};

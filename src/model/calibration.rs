@@ -1,6 +1,6 @@
 //! Uncertainty: from the spread over members to a standard deviation that can be believed.
 //!
-//! Members agree more than they are right: they share the training cells. A [`Reliance`] says how far scores lie from the
+//! Members agree more than they are right: they share the training cells. A [`VarianceCalibration`] says how far scores lie from the
 //! truth, z = offset + slope (s + e), e normal with variance floor^2 + (factor spread)^2, where z is the normal score of the
 //! truth: its rank among the judged cells on the scale of a standard normal. It is fitted to validation rows, which no member
 //! was trained on.
@@ -21,7 +21,7 @@ const FLOORS: [f64; 13] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0
 
 /// How far scores and spreads can be relied on. Floor and factor are in the unit of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Reliance {
+pub struct VarianceCalibration {
     /// Normal score of the truth at score 0.
     pub offset: f64,
     /// Normal score of the truth a unit of score.
@@ -32,14 +32,14 @@ pub struct Reliance {
     pub factor: f64,
 }
 
-impl Default for Reliance {
+impl Default for VarianceCalibration {
     /// Spreads as they are.
     fn default() -> Self {
-        Reliance { offset: 0.0, slope: 1.0, floor: 0.0, factor: 1.0 }
+        VarianceCalibration { offset: 0.0, slope: 1.0, floor: 0.0, factor: 1.0 }
     }
 }
 
-impl Reliance {
+impl VarianceCalibration {
     /// Fits to cells that no member was trained on: slope and offset by least squares, floor and factor by maximum
     /// likelihood over a grid. None for fewer than [`LEAST`] cells, or scores that do not rise with the truth.
     pub fn fit(scores: &[f64], spreads: &[f64], truth: &[f64]) -> Option<Self> {
@@ -58,9 +58,9 @@ impl Reliance {
         let errors: Vec<f64> = scores.iter().zip(&normal).map(|(score, z)| (z - offset) / slope - score).collect();
         let size = mean(&errors.iter().map(|error| error * error).collect::<Vec<f64>>()).sqrt();
         let candidates = FACTORS.iter().flat_map(|&factor| {
-            FLOORS.iter().map(move |&floor| Reliance { offset, slope, floor: floor * size, factor })
+            FLOORS.iter().map(move |&floor| VarianceCalibration { offset, slope, floor: floor * size, factor })
         });
-        let surprise = |reliance: &Reliance| -> f64 {
+        let surprise = |reliance: &VarianceCalibration| -> f64 {
             let one = |(error, &spread): (&f64, &f64)| {
                 let deviation = reliance.deviation(spread);
                 deviation.ln() + 0.5 * (error / deviation).powi(2)
@@ -116,9 +116,9 @@ mod tests {
     fn a_fit_on_some_cells_holds_for_others() {
         let (scores, spreads, truth) = cells(3000, 4.0);
         let part = |values: &[f64], range: std::ops::Range<usize>| values[range].to_vec();
-        let fit = Reliance::fit(&part(&scores, 0..300), &part(&spreads, 0..300), &part(&truth, 0..300)).unwrap();
-        let rest = |reliance: Reliance| reliance.calibration_error(&scores[300..], &spreads[300..], &truth[300..]);
-        let (before, after) = (rest(Reliance::default()), rest(fit));
+        let fit = VarianceCalibration::fit(&part(&scores, 0..300), &part(&spreads, 0..300), &part(&truth, 0..300)).unwrap();
+        let rest = |reliance: VarianceCalibration| reliance.calibration_error(&scores[300..], &spreads[300..], &truth[300..]);
+        let (before, after) = (rest(VarianceCalibration::default()), rest(fit));
         assert!(after < 0.05 && before > 0.1, "{before} {after} {fit:?}");
         assert!(fit.factor > 2.0, "{fit:?}");
     }
@@ -126,9 +126,9 @@ mod tests {
     #[test]
     fn what_cannot_be_fitted_is_not() {
         let (scores, spreads, truth) = cells(40, 1.0);
-        assert!(Reliance::fit(&scores[..9], &spreads[..9], &truth[..9]).is_none());
+        assert!(VarianceCalibration::fit(&scores[..9], &spreads[..9], &truth[..9]).is_none());
         let against: Vec<f64> = truth.iter().map(|value| -value).collect();
-        assert!(Reliance::fit(&scores, &spreads, &against).is_none());
-        assert!(Reliance::fit(&[1.0; 40], &spreads, &truth).is_none());
+        assert!(VarianceCalibration::fit(&scores, &spreads, &against).is_none());
+        assert!(VarianceCalibration::fit(&[1.0; 40], &spreads, &truth).is_none());
     }
 }

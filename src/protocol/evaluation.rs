@@ -3,7 +3,7 @@
 use crate::dataset::Dataset;
 use crate::metrics::{best_rank_of_top, kendall_tau, pearson, precision_at, regret_at, spearman};
 #[cfg(feature = "torch")]
-use crate::uncertainty::Reliance;
+use crate::model::calibration::VarianceCalibration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -67,7 +67,7 @@ impl Truth {
 
     /// Expected calibration error of scores and spreads over members of all rows of the data set.
     #[cfg(feature = "torch")]
-    pub fn calibration_error(&self, reliance: &Reliance, scores: &[f64], spreads: &[f64]) -> f64 {
+    pub fn calibration_error(&self, reliance: &VarianceCalibration, scores: &[f64], spreads: &[f64]) -> f64 {
         let of = |values: &[f64]| self.rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
         reliance.calibration_error(&of(scores), &of(spreads), &self.values)
     }

@@ -5,7 +5,7 @@ use carl::graph::{Graph, Reduction, canonicalize};
 use carl::model::Carl;
 use carl::model::ensemble::Calibration;
 use carl::random::Random;
-use carl::score::Weights;
+use carl::model::scorer::Weights;
 use carl::space;
 use tch::{Device, Kind};
 
@@ -28,7 +28,7 @@ pub fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights
     // Starting values leave gains at one and shifts at zero: move all.
     let parameters = model.flat() + model.flat().cos() * 0.1;
     let calibration = Calibration {
-        reliance: carl::uncertainty::Reliance::default(),
+        reliance: carl::model::calibration::VarianceCalibration::default(),
         center: (0..members).map(|member| 0.1 * member as f64).collect(),
         scale: (0..members).map(|member| 0.5 + member as f64).collect(),
     };

@@ -4,11 +4,11 @@
 #[path = "shared/cells.rs"]
 mod cells;
 
-use carl::batch::Padded;
+use carl::model::batch::Padded;
 use carl::config::{Attribute, Convolution, Mask, ModelOptions, Readout};
 use carl::graph::Graph;
 use carl::progress::NoProgress;
-use carl::score::{Scorer, Weights};
+use carl::model::scorer::{Scorer, Weights};
 use carl::space;
 use cells::{graphs, weights};
 use std::io::Write;

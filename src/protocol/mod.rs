@@ -3,14 +3,14 @@
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::Result;
-use crate::evaluation::Truth;
-use crate::metrics::Spread;
+use crate::protocol::evaluation::Truth;
+use crate::metrics::MeanStd;
 use crate::progress::Progress;
-use crate::score::{mean_and_spread, member_scores};
+use crate::model::scorer::{mean_and_std, member_scores};
 use crate::space::Space;
 use crate::split::Split;
 use crate::train::{Trainer, TrainingSet, generations};
-use crate::uncertainty::Reliance;
+use crate::model::calibration::VarianceCalibration;
 use serde::Serialize;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -24,15 +24,15 @@ pub struct Outcome {
     /// Seeds of the splits.
     pub seeds: Vec<u64>,
     /// Kendall's tau-b of scores and truth.
-    pub kendall_tau: Spread,
+    pub kendall_tau: MeanStd,
     /// Spearman's correlation of scores and truth.
-    pub spearman: Spread,
+    pub spearman: MeanStd,
     /// Share of the ten highest scores among the ten best.
-    pub precision_at_10: Spread,
+    pub precision_at_10: MeanStd,
     /// What the best of the ten highest scores lacks, in the unit of the table.
-    pub regret_at_10: Spread,
+    pub regret_at_10: MeanStd,
     /// Of the spread over members, see `uncertainty`; fitted to the validation rows where there are any.
-    pub expected_calibration_error: Spread,
+    pub expected_calibration_error: MeanStd,
     /// Seconds for all seeds together.
     pub train_seconds: f64,
     /// Seconds for all seeds together.
@@ -85,14 +85,14 @@ impl Protocol<'_> {
         let scores = member_scores(&weights, functions, machine.device, machine.threads, progress);
         let scored = Instant::now();
         let judge = |(members, split): (&[Vec<f32>], &Split)| {
-            let (means, spreads) = mean_and_spread(members);
+            let (means, spreads) = mean_and_std(members);
             let (means, spreads) = (dataset.architectures.spread(&means), dataset.architectures.spread(&spreads));
             let reliance = validate(dataset, split, &means, &spreads).unwrap_or_default();
             (truth.compare(&means), truth.calibration_error(&reliance, &means, &spreads))
         };
         let (figures, calibration): (Vec<_>, Vec<_>) =
             scores.chunks(config.model.members).zip(splits).map(judge).unzip();
-        let spread = |value: &dyn Fn(&crate::evaluation::Figures) -> f64| -> Spread {
+        let spread = |value: &dyn Fn(&crate::protocol::evaluation::Figures) -> f64| -> MeanStd {
             figures.iter().map(value).collect::<Vec<f64>>().into()
         };
         Ok(Outcome {
@@ -110,8 +110,8 @@ impl Protocol<'_> {
 }
 
 /// What the spreads of all rows are worth, by the validation rows of `split`; none where there are too few.
-pub fn validate(dataset: &Dataset, split: &Split, scores: &[f64], spreads: &[f64]) -> Option<Reliance> {
+pub fn validate(dataset: &Dataset, split: &Split, scores: &[f64], spreads: &[f64]) -> Option<VarianceCalibration> {
     let of = |values: &[f64]| split.validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
     let truth: Vec<f64> = of(&dataset.train_labels).iter().map(|label| dataset.sign() * label).collect();
-    Reliance::fit(&of(scores), &of(spreads), &truth)
+    VarianceCalibration::fit(&of(scores), &of(spreads), &truth)
 }

@@ -5,11 +5,11 @@
 //! mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
 //! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
 
-use crate::batch::Padded;
+use crate::model::batch::Padded;
 use crate::config::Attribute;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::score::Weights;
+use crate::model::scorer::Weights;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
 use tch::{CModule, Device, Kind, Tensor};
@@ -108,7 +108,7 @@ fn inputs(graphs: &[Graph], batch: usize, weights: &Weights) -> Vec<Tensor> {
     };
     let mut beside: Vec<Tensor> = weights.options.attributes.iter().map(mean_and_more).collect();
     if weights.options.statistics > 0 {
-        beside.push(Tensor::from_slice(&crate::batch::beside(&chosen)).view([batch as i64, -1]));
+        beside.push(Tensor::from_slice(&crate::model::batch::beside(&chosen)).view([batch as i64, -1]));
     }
     if !beside.is_empty() {
         inputs.push(Tensor::cat(&beside, 1));

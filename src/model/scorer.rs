@@ -2,14 +2,14 @@
 //!
 //! On the CPU a graph's score is the same bits whatever is scored beside it and on however many threads.
 
-use crate::batch::Padded;
+use crate::model::batch::Padded;
 use crate::config::ModelOptions;
 use crate::graph::Graph;
 use crate::model::Carl;
 use crate::model::ensemble::{Calibration, Ensemble};
 use crate::model::fused::Fused;
 use crate::progress::Progress;
-use crate::uncertainty::Reliance;
+use crate::model::calibration::VarianceCalibration;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
@@ -76,7 +76,7 @@ pub struct Scorer {
     members: usize,
     vocabulary: usize,
     device: Device,
-    reliance: Reliance,
+    reliance: VarianceCalibration,
     engines: Vec<Mutex<Engine>>,
 }
 
@@ -189,7 +189,7 @@ fn mean_and_deviation(scores: &[f32]) -> (f64, f64) {
 }
 
 /// Mean and standard deviation over members of `[E][F]` scores, each `[F]`.
-pub fn mean_and_spread(members: &[Vec<f32>]) -> (Vec<f64>, Vec<f64>) {
+pub fn mean_and_std(members: &[Vec<f32>]) -> (Vec<f64>, Vec<f64>) {
     let over = |place: usize| mean_and_deviation(&members.iter().map(|row| row[place]).collect::<Vec<f32>>());
     (0..members.first().map_or(0, Vec::len)).map(over).unzip()
 }

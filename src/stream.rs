@@ -7,7 +7,7 @@ use crate::cache::Cache;
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, Key, Reduction, canonicalize, describe};
 use crate::progress::Progress;
-use crate::score::Scorer;
+use crate::model::scorer::Scorer;
 use crate::sort::{Sorter, descending_key};
 use crate::space::Space;
 use parts::{Parts, Scored};

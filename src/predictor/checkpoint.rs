@@ -9,11 +9,11 @@ use crate::file;
 use crate::graph::Vocabulary;
 use crate::model::Carl;
 use crate::model::ensemble::Calibration;
-use crate::score::Weights;
+use crate::model::scorer::Weights;
 use crate::space::Space;
 use crate::split::hex;
 use crate::train::{LabelScale, State};
-use crate::uncertainty::Reliance;
+use crate::model::calibration::VarianceCalibration;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -135,8 +135,8 @@ impl Checkpoint {
         let column = |values: &[f64]| Tensor::from_slice(values);
         tensors.push(("calibration.center".to_string(), column(&self.weights.calibration.center)));
         tensors.push(("calibration.scale".to_string(), column(&self.weights.calibration.scale)));
-        let Reliance { offset, slope, floor, factor } = self.weights.calibration.reliance;
-        if self.weights.calibration.reliance != Reliance::default() {
+        let VarianceCalibration { offset, slope, floor, factor } = self.weights.calibration.reliance;
+        if self.weights.calibration.reliance != VarianceCalibration::default() {
             tensors.push((RELIANCE.to_string(), column(&[offset, slope, floor, factor])));
         }
         write_tensors(&folder.join(MODEL), &tensors, &self.card)?;
@@ -203,9 +203,9 @@ impl Checkpoint {
         let calibration = Calibration {
             center: numbers(take("calibration.center", &[members])?),
             scale: numbers(take("calibration.scale", &[members])?),
-            reliance: reliance.map_or(Reliance::default(), |tensor| {
+            reliance: reliance.map_or(VarianceCalibration::default(), |tensor| {
                 let values = numbers(tensor);
-                Reliance { offset: values[0], slope: values[1], floor: values[2], factor: values[3] }
+                VarianceCalibration { offset: values[0], slope: values[1], floor: values[2], factor: values[3] }
             }),
         };
         let weights = Weights {
