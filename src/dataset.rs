@@ -1,61 +1,105 @@
-//! Table + graphs + labels: every row knows its function, every function is encoded once.
+//! Table + space -> data set: unique graphs, labels, known columns.
 
-use crate::config::{Attribute, Config, DataOptions};
 use crate::error::{Error, Result, Stage};
-use crate::graph::Vocabulary;
-use crate::graph::{Canonical, Graph, Key, Reduction, canonicalize, describe};
-use crate::metrics::{mean, standard_deviation};
+use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space};
-use crate::split::hex;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Architectures and the distinct functions that they compute.
-#[derive(Debug, Clone, Default)]
-pub struct Architectures {
-    /// Canonical text of every row.
-    pub texts: Vec<String>,
-    /// Index into `functions` of every row.
-    pub function: Vec<u32>,
-    /// Distinct canonical graphs in order of first appearance.
-    pub functions: Vec<Graph>,
+/// The table and its columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataOptions {
+    /// Path of a table of architectures.
+    pub table: PathBuf,
+    /// Column that is trained on.
+    pub train_target: String,
+    /// Column that predictions are judged by; the training column where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_target: Option<String>,
+    /// Whether more is better; false for losses and latencies.
+    #[serde(default = "yes")]
+    pub higher_is_better: bool,
+    /// Columns that are known of all or some cells, such as zero-cost proxies; used in training only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// Checkpoints of other targets or spaces, whose scores are used as further columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<PathBuf>,
 }
 
-impl Architectures {
-    /// Parses and canonicalises `texts` in parallel. `attributes` has a list for every text, or none at all.
+fn yes() -> bool {
+    true
+}
+
+impl DataOptions {
+    /// Column that predictions are judged by.
+    pub fn test_target(&self) -> &str {
+        self.test_target.as_deref().unwrap_or(&self.train_target)
+    }
+}
+
+/// How the texts of a space become canonical graphs.
+#[derive(Clone, Copy)]
+pub struct GraphEncoder<'a> {
+    /// Space of the cells.
+    pub space: &'a dyn Space,
+    /// How graphs are reduced.
+    pub reduction: Reduction,
+}
+
+impl GraphEncoder<'_> {
+    /// The canonical graph of the cell spelled `text`.
     ///
     /// # Errors
-    /// The first (lowest) row that is not an architecture of `space`, as (row, error).
-    pub fn new(
-        texts: Vec<String>,
-        attributes: &[Vec<f32>],
-        space: &dyn Space,
-        reduction: Reduction,
-    ) -> Result<Self, (usize, Error)> {
-        let canonical = |(row, text): (usize, &String)| -> Result<Canonical> {
-            let mut graph = space.graph(&space.parse(text)?);
-            graph.attributes = attributes.get(row).cloned().unwrap_or_default();
-            canonicalize(&graph, space.vocabulary(), reduction.undescribed())
-        };
-        let graphs: Vec<Result<Canonical>> = texts.par_iter().enumerate().map(canonical).collect();
+    /// Text that is not a cell of the space; a graph that cannot be brought into canonical order.
+    pub fn encode(&self, text: &str) -> Result<Canonical> {
+        self.canonical(&self.space.graph(&self.space.parse(text)?))
+    }
+
+    /// `graph`, reduced and in canonical order.
+    ///
+    /// # Errors
+    /// As [`canonicalize`].
+    pub fn canonical(&self, graph: &Graph) -> Result<Canonical> {
+        canonicalize(graph, self.space.vocabulary(), self.reduction)
+    }
+}
+
+/// Architectures and the unique canonical graphs behind them.
+#[derive(Debug, Clone, Default)]
+pub struct UniqueGraphs {
+    /// Canonical text of every row.
+    pub texts: Vec<String>,
+    /// Index into `graphs` of every row.
+    pub index: Vec<u32>,
+    /// Unique canonical graphs in order of first appearance.
+    pub graphs: Vec<Graph>,
+}
+
+impl UniqueGraphs {
+    /// Parses and canonicalises `texts` in parallel.
+    ///
+    /// # Errors
+    /// The first (lowest) row that is not an architecture of the space, as (row, error).
+    pub fn new(texts: Vec<String>, encoder: GraphEncoder) -> Result<Self, (usize, Error)> {
+        let encoded: Vec<Result<Canonical>> = texts.par_iter().map(|text| encoder.encode(text)).collect();
         let mut known: HashMap<Key, u32> = HashMap::new();
-        let mut architectures = Architectures { texts, ..Architectures::default() };
-        for (row, result) in graphs.into_iter().enumerate() {
+        let mut unique = UniqueGraphs { texts, ..UniqueGraphs::default() };
+        for (row, result) in encoded.into_iter().enumerate() {
             let Canonical { graph, key, .. } = result.map_err(|error| (row, error))?;
-            let next = architectures.functions.len() as u32;
-            let function = *known.entry(key).or_insert(next);
-            if function == next {
-                architectures.functions.push(graph);
+            let next = unique.graphs.len() as u32;
+            let index = *known.entry(key).or_insert(next);
+            if index == next {
+                unique.graphs.push(graph);
             }
-            architectures.function.push(function);
+            unique.index.push(index);
         }
-        if reduction.statistics {
-            architectures.functions.par_iter_mut().for_each(|graph| describe(graph, space.vocabulary()));
-        }
-        Ok(architectures)
+        Ok(unique)
     }
 
     /// Number of rows.
@@ -68,85 +112,74 @@ impl Architectures {
         self.texts.is_empty()
     }
 
-    /// Values of functions as values of rows.
-    pub fn spread<T: Copy>(&self, of_functions: &[T]) -> Vec<T> {
-        self.function.iter().map(|&function| of_functions[function as usize]).collect()
+    /// One value per graph as one value per row.
+    pub fn broadcast<T: Copy>(&self, values: &[T]) -> Vec<T> {
+        self.index.iter().map(|&index| values[index as usize]).collect()
     }
 
-    /// Nodes of the largest function, N.
+    /// Nodes of the largest graph, N.
     pub fn nodes(&self) -> usize {
-        self.functions.iter().map(Graph::len).max().unwrap_or(0)
+        self.graphs.iter().map(Graph::len).max().unwrap_or(0)
     }
 }
 
-/// A table made ready: architectures and labels.
+/// A table made ready: unique graphs, labels, known columns.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Rows and functions.
-    pub architectures: Architectures,
+    /// Rows and unique graphs.
+    pub unique: UniqueGraphs,
     /// Training label of every row, NaN where missing; in the unit of the table.
     pub train_labels: Vec<f64>,
     /// Test label of every row, NaN where missing; in the unit of the table.
     pub test_labels: Vec<f64>,
+    /// Known columns, each with one value per row, NaN where missing.
+    pub columns: Vec<Vec<f64>>,
     /// Whether more is better.
     pub higher_is_better: bool,
-    /// First 16 hex digits of SHA-256 over architectures and labels.
+    /// First 16 hex digits of SHA-256 over architectures, columns and labels.
     pub hash: String,
 }
 
 impl Dataset {
-    /// Opens the space and the table that `config` names. Where the space is the user's own and the config names no
-    /// vocabulary, the table's is put into the config.
+    /// The rows of `table`, whose columns are named in `data`.
     ///
     /// # Errors
-    /// Whatever is wrong with the table, its columns or its architectures, with the line.
-    pub fn open(config: &mut Config) -> Result<(Box<dyn Space>, Self)> {
-        let (space, table) = open_table(config)?;
-        config.model.attributes.iter_mut().try_for_each(|attribute| complete(attribute, &table))?;
-        let dataset = Dataset::new(&table, space.as_ref(), config)?;
-        Ok((space, dataset))
-    }
-
-    /// Reads the table that `config` names, whose attributes have their scale.
-    ///
-    /// # Errors
-    /// As [`Dataset::open`].
-    pub fn read(space: &dyn Space, config: &Config) -> Result<Self> {
-        Dataset::new(&Table::open(&find(&config.data.table))?, space, config)
-    }
-
-    /// Another column of the table that `data` names.
-    ///
-    /// # Errors
-    /// A missing column; a field that is no number.
-    pub fn column(data: &DataOptions, name: &str) -> Result<Vec<f64>> {
-        Table::open(&find(&data.table))?.numbers(name)
-    }
-
-    /// From a table in memory.
-    ///
-    /// # Errors
-    /// As [`Dataset::open`].
-    pub fn new(table: &Table, space: &dyn Space, config: &Config) -> Result<Self> {
-        let data = &config.data;
+    /// A missing or empty column, a field that is not a number, a row that is not an architecture, with its line.
+    pub fn read(table: &Table, encoder: GraphEncoder, data: &DataOptions) -> Result<Self> {
         let train_labels = table.numbers(&data.train_target)?;
         let test_labels = table.numbers(data.test_target())?;
-        let texts = table.architectures(space)?;
-        let attributes = attributes(table, &config.model.attributes)?;
-        let architectures =
-            Architectures::new(texts, &attributes, space, config.graph).map_err(|(row, error)| table.at(row, error))?;
         for (name, labels) in [(data.train_target.as_str(), &train_labels), (data.test_target(), &test_labels)] {
             if labels.iter().all(|label| label.is_nan()) {
                 return Err(Error::new(Stage::Dataset, format!("column `{name}` has no value")).file(table.file()));
             }
         }
-        let hash = hash(&architectures, &attributes, &train_labels, &test_labels);
-        Ok(Dataset { architectures, train_labels, test_labels, higher_is_better: data.higher_is_better, hash })
+        let columns = data.columns.iter().map(|name| known_column(table, name, data)).collect::<Result<_>>()?;
+        let texts = table.architectures(encoder.space)?;
+        let unique = UniqueGraphs::new(texts, encoder).map_err(|(row, error)| table.at(row, error))?;
+        Ok(Dataset::new(unique, [train_labels, test_labels], columns, data.higher_is_better))
+    }
+
+    /// From rows, their training and test labels (NaN where missing) and known columns.
+    pub fn new(
+        unique: UniqueGraphs,
+        [train_labels, test_labels]: [Vec<f64>; 2],
+        columns: Vec<Vec<f64>>,
+        higher_is_better: bool,
+    ) -> Self {
+        let mut digest = Sha256::new();
+        for text in &unique.texts {
+            digest.update(text.as_bytes());
+            digest.update(b"\n");
+        }
+        let numbers = columns.iter().chain([&train_labels, &test_labels]).flatten();
+        numbers.for_each(|value| digest.update(value.to_bits().to_le_bytes()));
+        let hash = hex(&digest.finalize()[..8]);
+        Dataset { unique, train_labels, test_labels, columns, higher_is_better, hash }
     }
 
     /// Number of rows.
     pub fn len(&self) -> usize {
-        self.architectures.len()
+        self.unique.len()
     }
 
     /// Whether there is no row.
@@ -163,74 +196,101 @@ impl Dataset {
     pub fn sign(&self) -> f64 {
         if self.higher_is_better { 1.0 } else { -1.0 }
     }
+
+    /// The known columns with one value per unique graph: the mean over its rows that have one, else NaN.
+    pub fn columns_of_graphs(&self) -> Vec<Vec<f64>> {
+        let of_graphs = |values: &Vec<f64>| {
+            let mut sums = vec![(0.0, 0.0); self.unique.graphs.len()];
+            for (&index, &value) in self.unique.index.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
+                let (sum, count) = &mut sums[index as usize];
+                (*sum, *count) = (*sum + value, *count + 1.0);
+            }
+            sums.into_iter().map(|(sum, count)| sum / count).collect()
+        };
+        self.columns.iter().map(of_graphs).collect()
+    }
 }
 
-/// Opens the space and the table that `config` names, as [`Dataset::open`] does.
+/// The values of a known column; a target is not one, and a constant says nothing.
+fn known_column(table: &Table, name: &str, data: &DataOptions) -> Result<Vec<f64>> {
+    let wrong = |what: &str| {
+        let message = format!("`data.columns`: column `{name}` {what}");
+        Err(Error::new(Stage::Config, message).file(table.file()).hint("take it out of data.columns"))
+    };
+    if [data.train_target.as_str(), data.test_target()].contains(&name) {
+        return wrong("is what is to be predicted");
+    }
+    if data.columns.iter().filter(|other| *other == name).count() > 1 {
+        return wrong("is there twice");
+    }
+    let values = table.numbers(name)?;
+    let mut known = values.iter().filter(|value| !value.is_nan());
+    match known.next() {
+        Some(first) if known.any(|value| value != first) => Ok(values),
+        _ => wrong("is the same everywhere"),
+    }
+}
+
+/// What fitting learns in addition to the weights: the space with its vocabulary, as the data have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Name of the search space.
+    pub space: String,
+    /// Name and role of every operation, by id.
+    pub vocabulary: Vec<(String, Role)>,
+}
+
+impl Schema {
+    /// The schema of a space.
+    pub fn new(space: &dyn Space) -> Self {
+        let operations = space.vocabulary().operations().iter();
+        let vocabulary = operations.map(|operation| (operation.name.clone(), operation.role)).collect();
+        Schema { space: space.name().to_string(), vocabulary }
+    }
+
+    /// Opens the space.
+    ///
+    /// # Errors
+    /// A space that this release does not have, or whose vocabulary is another one here, naming both.
+    pub fn open(&self) -> Result<Box<dyn Space>> {
+        let vocabulary = Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
+        let space = space::open(&self.space, (self.space == space::USER_SPACE).then_some(vocabulary))?;
+        let here = Schema::new(space.as_ref());
+        if here.vocabulary != self.vocabulary {
+            let names =
+                |schema: &Schema| schema.vocabulary.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
+            let message = format!(
+                "the vocabulary of the weights is {}, but that of {} is {}",
+                names(self),
+                self.space,
+                names(&here)
+            );
+            return Err(
+                Error::new(Stage::Checkpoint, message).hint("use the release of carl that wrote the checkpoint")
+            );
+        }
+        Ok(space)
+    }
+}
+
+/// Opens the space called `name` and the table of `data`. The vocabulary of the space `dag` is collected from the table where
+/// none is given.
 ///
 /// # Errors
 /// A wrong name, or whatever is wrong with the table.
-pub fn open_table(config: &mut Config) -> Result<(Box<dyn Space>, Table)> {
-    if config.space != space::USER_SPACE || config.vocabulary.is_some() {
-        // A wrong name of a space is told before a long table is read.
-        let space = space::open(&config.space, config.vocabulary())?;
-        config.settle(space.vocabulary());
-        return Ok((space, Table::open(&find(&config.data.table))?));
+pub fn open_table(name: &str, vocabulary: Option<Vocabulary>, data: &DataOptions) -> Result<(Box<dyn Space>, Table)> {
+    if name != space::USER_SPACE || vocabulary.is_some() {
+        // A wrong name of a space is reported before a long table is read.
+        let space = space::open(name, vocabulary)?;
+        return Ok((space, Table::open(&data.table)?));
     }
-    let table = Table::open(&find(&config.data.table))?;
-    let texts = table.architectures(space::open(space::USER_SPACE, Some(Vocabulary::default()))?.as_ref())?;
+    let table = Table::open(&data.table)?;
+    let texts = table.architectures(space::open(name, Some(Vocabulary::default()))?.as_ref())?;
     let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
-    config.set_vocabulary(&vocabulary);
-    config.settle(&vocabulary);
-    Ok((space::open(&config.space, config.vocabulary())?, table))
+    Ok((space::open(name, Some(vocabulary))?, table))
 }
 
-/// Folders that are searched for tables: those of the environment variable CARL_DATA, or `data` and `../shared/data`.
-pub fn folders() -> Vec<PathBuf> {
-    let folders = std::env::var_os("CARL_DATA").unwrap_or_else(|| "data:../shared/data".into());
-    std::env::split_paths(&folders).collect()
-}
-
-/// `path`, or a file of the same name in one of [`folders`].
-pub fn find(path: &Path) -> PathBuf {
-    if path.exists() || path == Path::new("-") {
-        return path.to_path_buf();
-    }
-    let name = path.file_name().unwrap_or_default();
-    folders().into_iter().map(|folder| folder.join(name)).find(|other| other.exists()).unwrap_or(path.into())
-}
-
-/// Gives `attribute` the scale of its column, where it has none.
-fn complete(attribute: &mut Attribute, table: &Table) -> Result<()> {
-    if attribute.scale.is_none() {
-        let mut values = table.numbers(&attribute.column)?;
-        values.retain(|value| !value.is_nan());
-        let deviation = standard_deviation(&values);
-        if values.is_empty() || deviation <= 1e-12 * mean(&values).abs() {
-            let message = format!("column `{}` is the same everywhere: it says nothing", attribute.column);
-            return Err(Error::new(Stage::Dataset, message).file(table.file()).hint("take it out of model.attributes"));
-        }
-        attribute.scale = Some((mean(&values), deviation));
-    }
-    Ok(())
-}
-
-/// Standardised attributes of every row; empty where there are none.
-fn attributes(table: &Table, known: &[Attribute]) -> Result<Vec<Vec<f32>>> {
-    let mut rows = vec![Vec::with_capacity(known.len()); if known.is_empty() { 0 } else { table.len() }];
-    for attribute in known {
-        let values = table.numbers(&attribute.column)?;
-        rows.iter_mut().zip(values).for_each(|(row, value)| row.push(attribute.standardised(value)));
-    }
-    Ok(rows)
-}
-
-fn hash(architectures: &Architectures, attributes: &[Vec<f32>], train: &[f64], test: &[f64]) -> String {
-    let mut digest = Sha256::new();
-    for text in &architectures.texts {
-        digest.update(text.as_bytes());
-        digest.update(b"\n");
-    }
-    attributes.iter().flatten().for_each(|value| digest.update(value.to_bits().to_le_bytes()));
-    train.iter().chain(test).for_each(|label| digest.update(label.to_bits().to_le_bytes()));
-    hex(&digest.finalize()[..8])
+/// Lower-case hex digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -69,20 +69,6 @@ fn load(name: &str) -> Result<(), String> {
     }
 }
 
-/// Lets a GPU round the factors of matrix products to ten bits (TF32), several times as fast as full floats. Scores keep
-/// their order: tests/gradients.rs holds half precision, which has as many bits, to that. LibTorch reads the variable once,
-/// when it is first asked; one that the user has set stays.
-///
-/// # Safety
-/// No other thread may run yet: it could read the environment.
-pub unsafe fn allow_short_products() {
-    const NAME: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
-    if std::env::var_os(NAME).is_none() {
-        // SAFETY: as the caller says.
-        unsafe { std::env::set_var(NAME, "1") };
-    }
-}
-
 /// Loads CUDA where there is a driver and says what was found.
 pub fn probe() -> Cuda {
     let driver = load("libcuda.so.1").is_ok();

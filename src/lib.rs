@@ -1,58 +1,110 @@
 //! `carl` learns to rank neural architectures from a few trained ones.
 //!
-//! ```text
-//! official files --source--> table --space--> architectures --graph--> canonical graphs --dataset--> functions, labels
-//!     --split--> rows --batch--> tensors [B, N, V] [B, N, N] [B, N] --model, train--> members --score--> ranking
-//!     --evaluation, protocol, report, export--> figures, pages, TorchScript
+//! A [`Predictor`] is fitted to cells of a search space and their measurements; it ranks all other cells, says which operations
+//! a score rests on, and can be saved, loaded and exported as TorchScript:
+//!
+//! ```
+//! use carl::{FitOptions, Predictor, Random};
+//!
+//! # fn main() -> carl::Result<()> {
+//! let space = carl::open_space("nasbench201", None)?;
+//! let mut random = Random::new(0, 0);
+//! let mut draw = |count: usize| -> carl::Result<Vec<String>> {
+//!     (0..count).map(|_| space.sample(&mut random).map(|cell| space.print(&cell))).collect()
+//! };
+//! let (trained, others) = (draw(30)?, draw(200)?);
+//!
+//! // A measurement stands here for hours of training: the weights of a cell's convolutions, which are quickly counted.
+//! let measure = |cell: &String| 9.0 * cell.matches("3x3~").count() as f64 + cell.matches("1x1~").count() as f64;
+//! let labels: Vec<f64> = trained.iter().map(measure).collect();
+//!
+//! let mut options = FitOptions::default();
+//! options.predictor.model.members = 2;
+//! options.predictor.train.epochs = 60;
+//! let predictor = Predictor::fit("nasbench201", &trained, &labels, &options)?;
+//!
+//! let truth: Vec<f64> = others.iter().map(measure).collect();
+//! assert!(predictor.score(&others, &truth)? > 0.4); // Kendall's tau
+//! let best = &predictor.explain(&others[..1], 0.25)?[0];
+//! println!("{}", best.to_svg());
+//! # Ok(())
+//! # }
 //! ```
 //!
-//! Letters of shapes, the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
-//! width, E ensemble members, K partners of an intervention, D width of a part's representation, F functions, P parameters
-//! of a member.
+//! The program `carl` (feature `cli`) offers the same on the command line, and searches under a query budget.
 //!
-//! Nothing here prints; that is the command line's business. `source`, `space` and `graph` know no tensors, so that they
-//! build without LibTorch (`--no-default-features`).
+//! # Features
+//! `torch`: everything that needs LibTorch; without it, only spaces, graphs and tables are there. `cli`: the program.
+//! `parquet`: Parquet tables. A library user needs `default-features = false, features = ["torch"]`.
+//!
+//! # Inside
+//! The modules are private; each may use those above it:
+//!
+//! ```text
+//! error progress random file metrics normal device     base
+//! graph        canonical form, path statistics, occlusion
+//! space        search spaces: parse, print, list, sample, mutate
+//! source       official files and tables -> Table
+//! dataset      Table + Space -> unique graphs, labels, known columns
+//! split        which rows are trained on
+//! gp           Gaussian process
+//! model        encoder, extractor, intervention, heads; autograd, and a CPU engine that is written out
+//! train        losses, optimiser, loop
+//! explain      critical masses, substructures, counterfactuals
+//! predictor    the facade
+//! protocol     metrics over splits and sizes
+//! search  stream  report  config  cli
+//! ```
+//!
+//! Letters of shapes are the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
+//! width, E ensemble members, K partners of an intervention, D width of a representation, F graphs, P parameters of a member.
+
+macro_rules! torch_modules {
+    ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };
+}
+
+mod dataset;
+mod error;
+mod file;
+mod graph;
+mod metrics;
+mod normal;
+mod progress;
+mod random;
+mod source;
+mod space;
+mod split;
+torch_modules! { config device explain gp model predictor protocol search stream train }
+
+#[cfg(feature = "cli")]
+#[doc(hidden)]
+pub mod cli;
+#[cfg(feature = "cli")]
+mod report;
+
+pub use error::{Error, Position, Result, Stage};
+pub use graph::{Edge, Graph, Operation, Reduction, Role, Vocabulary};
+pub use metrics::{kendall_tau, pearson, spearman};
+pub use progress::{NoProgress, Progress};
+pub use random::Random;
+pub use space::{Architecture, Space, names as space_names, open as open_space};
 
 #[cfg(feature = "torch")]
-pub mod batch;
-pub mod cache;
+pub use device::{Engine, Machine};
 #[cfg(feature = "torch")]
-pub mod checkpoint;
-pub mod config;
-pub mod dataset;
+pub use explain::explanation::Explanation;
 #[cfg(feature = "torch")]
-pub mod device;
-pub mod error;
-pub mod evaluation;
+pub use model::{Convolution, Mask, ModelOptions, Readout};
 #[cfg(feature = "torch")]
-pub mod explain;
+pub use predictor::{FitOptions, Prediction, Predictor, PredictorOptions};
 #[cfg(feature = "torch")]
-pub mod export;
-pub mod file;
-pub mod graph;
-pub mod metrics;
-#[cfg(feature = "torch")]
-pub mod model;
-pub mod normal;
-pub mod progress;
-#[cfg(feature = "torch")]
-pub mod protocol;
-pub mod random;
-pub mod report;
-#[cfg(feature = "torch")]
-pub mod score;
-#[cfg(feature = "torch")]
-pub mod search;
-pub mod shift;
-pub mod sort;
-pub mod source;
-pub mod space;
-pub mod split;
-#[cfg(feature = "torch")]
-pub mod stream;
-#[cfg(feature = "torch")]
-pub mod train;
-#[cfg(feature = "torch")]
-pub mod uncertainty;
+pub use train::{LossOptions, Partners, TrainOptions};
 
-pub use error::{Error, Result};
+/// What benches and fuzz targets reach inside; not for users, and without any promise.
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
+
+#[cfg(test)]
+#[path = "../tests/unit/mod.rs"]
+mod unit_tests;

@@ -1,11 +1,11 @@
-//! `carl predict` on whole spaces, in shards, after a break, and in every format of table.
-#![cfg(feature = "torch")]
+//! `carl predict` on whole spaces, in shards, in constant memory, and in every format of table.
+#![cfg(feature = "cli")]
 
 use assert_cmd::cargo::cargo_bin;
-use carl::source::table::Table;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference");
@@ -14,53 +14,78 @@ fn predict(arguments: &[&str]) -> Output {
     Command::new(cargo_bin("carl")).args(["predict", REFERENCE]).args(arguments).output().unwrap()
 }
 
-/// Runs `carl predict` into `name` of `folder`; the rows that it wrote.
+/// Runs `carl predict` into `name` of `folder`, with what it wrote as CSV rows without their header.
 fn rows(folder: &Path, name: &str, arguments: &[&str]) -> Vec<Vec<String>> {
     let output = folder.join(name);
     let result = predict(&[arguments, &["--output", output.to_str().unwrap()]].concat());
     assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-    read(&output)
+    let text = fs::read_to_string(&output).unwrap();
+    let ranked = arguments.contains(&"--top");
+    assert_eq!(
+        text.lines().next(),
+        Some(if ranked { "arch,score,std,predicted,rank" } else { "arch,score,std,predicted" })
+    );
+    text.lines().skip(1).map(|line| line.split(',').map(str::to_string).collect()).collect()
 }
 
-/// The rows of a table: arch, score, std, rank.
-fn read(path: &Path) -> Vec<Vec<String>> {
-    let table = Table::open(path).unwrap();
-    assert_eq!(table.header(), ["arch", "score", "std", "rank"]);
-    let space = carl::space::open("nasbench201", None).unwrap();
-    let texts = table.architectures(space.as_ref()).unwrap();
-    let columns = ["score", "std", "rank"].map(|name| table.numbers(name).unwrap());
-    let row = |row: usize| {
-        let numbers = columns.iter().map(|column| column[row].to_string());
-        std::iter::once(texts[row].clone()).chain(numbers).collect()
-    };
-    (0..texts.len()).map(row).collect()
+fn cells() -> Vec<String> {
+    let space = carl::open_space("nasbench201", None).unwrap();
+    space.enumerate().unwrap().map(|cell| space.print(&cell)).collect()
 }
 
 #[test]
 fn all_of_a_space_its_best_and_its_shards() {
     let folder = TempDir::new().unwrap();
     let all = rows(folder.path(), "all.csv", &["--all"]);
-    let space = carl::space::open("nasbench201", None).unwrap();
-    let texts: Vec<String> = space.enumerate().unwrap().map(|cell| space.print(&cell)).collect();
-    assert_eq!(all.iter().map(|row| row[0].clone()).collect::<Vec<_>>(), texts);
+    assert_eq!(all.iter().map(|row| row[0].clone()).collect::<Vec<_>>(), cells());
 
     let mut best = all.clone();
-    best.sort_by_key(|row| row[3].parse::<usize>().unwrap());
-    let ranks: Vec<String> = (1..=all.len()).map(|rank| rank.to_string()).collect();
-    assert_eq!(best.iter().map(|row| row[3].clone()).collect::<Vec<_>>(), ranks, "every rank once");
-    let score = |row: &[String]| row[1].parse::<f64>().unwrap();
-    assert!(best.windows(2).all(|pair| score(&pair[0]) >= score(&pair[1])));
-    assert_eq!(rows(folder.path(), "top.csv", &["--all", "--top", "50"]), best[..50]);
+    let number = |text: &str| text.parse::<f64>().unwrap();
+    best.sort_by(|a, b| number(&b[1]).total_cmp(&number(&a[1])));
+    best.truncate(50);
+    best.iter_mut().zip(1..).for_each(|(row, rank)| row.push(rank.to_string()));
+    assert_eq!(rows(folder.path(), "top.csv", &["--all", "--top", "50"]), best);
+    // What is predicted is a monotone map of the score.
+    assert!(best.windows(2).all(|pair| number(&pair[0][3]) >= number(&pair[1][3])));
 
-    // Shards share out the rows and nothing else; ranks are those within a shard.
+    // Shards share out the rows and nothing else.
     let mut merged = vec![Vec::new(); all.len()];
     for shard in 0..3 {
         let part = rows(folder.path(), "part.csv", &["--all", "--shard", &format!("{}/3", shard + 1)]);
-        let places = (shard..all.len()).step_by(3);
-        assert_eq!(part.len(), places.len());
-        places.zip(part).for_each(|(place, row)| merged[place] = row[..3].to_vec());
+        let indices = (shard..all.len()).step_by(3);
+        assert_eq!(part.len(), indices.len());
+        indices.zip(part).for_each(|(index, row)| merged[index] = row);
     }
-    assert_eq!(merged, all.iter().map(|row| row[..3].to_vec()).collect::<Vec<_>>());
+    assert_eq!(merged, all);
+}
+
+#[test]
+fn memory_does_not_grow_with_the_rows() {
+    let folder = TempDir::new().unwrap();
+    let body = cells().join("\n") + "\n";
+    let peak = |repeats: usize| {
+        let (input, output) = (folder.path().join("rows.csv"), folder.path().join("scores.csv"));
+        let mut file = fs::File::create(&input).unwrap();
+        file.write_all(b"arch\n").unwrap();
+        (0..repeats).for_each(|_| file.write_all(body.as_bytes()).unwrap());
+        let mut child = Command::new(cargo_bin("carl"))
+            .args(["predict", REFERENCE, "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()])
+            .spawn()
+            .unwrap();
+        let status = format!("/proc/{}/status", child.id());
+        let mut peak = 0.0f64;
+        while child.try_wait().unwrap().is_none() {
+            let text = fs::read_to_string(&status).unwrap_or_default();
+            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let size = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+            peak = peak.max(size.unwrap_or(0.0));
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert!(child.wait().unwrap().success());
+        peak
+    };
+    let (few, many) = (peak(20), peak(80));
+    assert!(many < 1.1 * few, "{few} kB for 312,500 rows, {many} kB for 1,250,000");
 }
 
 #[test]
@@ -68,69 +93,17 @@ fn every_format_in_and_out() {
     let folder = TempDir::new().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_string();
     let expected = rows(folder.path(), "0.csv", &["--all", "--shard", "1/20"]);
-    for (number, name) in ["1.csv.gz", "2.jsonl", "3.jsonl.gz", "4.parquet", "5.csv"].iter().enumerate() {
-        // Each reads what the one before has written.
-        let before = ["0.csv", "1.csv.gz", "2.jsonl", "3.jsonl.gz", "4.parquet"][number];
-        assert_eq!(rows(folder.path(), name, &["--input", &path(before)]), expected, "{before} to {name}");
+    let formats = ["0.csv", "1.csv.gz", "2.jsonl", "3.jsonl.gz", "4.parquet", "5.csv"];
+    for pair in formats.windows(2) {
+        // Each is read from what was written before.
+        let result = predict(&["--input", &path(pair[0]), "--output", &path(pair[1])]);
+        assert!(result.status.success(), "{pair:?}: {}", String::from_utf8_lossy(&result.stderr));
     }
     assert_eq!(fs::read(path("0.csv")).unwrap(), fs::read(path("5.csv")).unwrap());
     let text = fs::read_to_string(path("2.jsonl")).unwrap();
     let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
     assert_eq!(line["arch"], expected[0][0]);
-    assert_eq!(line["rank"].to_string(), expected[0][3]);
-}
-
-#[test]
-fn a_killed_run_goes_on_to_the_same_bytes() {
-    // Rows over and over, for some parts of 131,072 rows; the same cells are scored once.
-    let folder = TempDir::new().unwrap();
-    let space = carl::space::open("nasbench201", None).unwrap();
-    let texts: Vec<String> = space.enumerate().unwrap().map(|cell| space.print(&cell)).collect();
-    let body = texts.join("\n") + "\n";
-    let input = folder.path().join("long.csv");
-    fs::write(&input, format!("arch\n{}", body.repeat(40))).unwrap();
-    let input = input.to_str().unwrap();
-    for extra in [&[][..], &["--top", "300"]] {
-        let (whole, broken) = (folder.path().join("whole.csv"), folder.path().join("broken.csv"));
-        let arguments = |output: &Path| {
-            let base = ["--input", input, "--resume", "--output", output.to_str().unwrap()].map(str::to_string);
-            base.into_iter().chain(extra.iter().map(|word| word.to_string())).collect::<Vec<_>>()
-        };
-        let run = |output: &Path| {
-            let words = arguments(output);
-            let result = predict(&words.iter().map(String::as_str).collect::<Vec<_>>());
-            assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
-        };
-        run(&whole);
-        let mut child = Command::new(cargo_bin("carl"))
-            .args(["predict", REFERENCE])
-            .args(arguments(&broken))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let part = folder.path().join(".broken.csv.parts/00000001.part");
-        while !part.exists() {
-            assert!(child.try_wait().unwrap().is_none(), "it ended before it could be killed");
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert!(!broken.exists());
-        let first = part.with_file_name("00000000.part");
-        assert!(first.exists());
-        run(&broken);
-        assert_eq!(fs::read(&whole).unwrap(), fs::read(&broken).unwrap(), "{extra:?}");
-        // What is finished is not done again, and leaves no part.
-        assert!(!first.exists());
-        let time = fs::metadata(&broken).unwrap().modified().unwrap();
-        run(&broken);
-        assert_eq!(time, fs::metadata(&broken).unwrap().modified().unwrap());
-        for output in [&whole, &broken] {
-            fs::remove_file(output).unwrap();
-            let name = output.file_name().unwrap().to_str().unwrap();
-            fs::remove_dir_all(folder.path().join(format!(".{name}.parts"))).unwrap();
-        }
-    }
+    assert_eq!(line["score"].to_string(), expected[0][1]);
 }
 
 #[test]

@@ -1,18 +1,18 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, initial_members, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::dataset::Dataset;
-use carl::device;
-use carl::error::{Error, Result, Stage};
-use carl::protocol::evaluation::Truth;
-use carl::metrics::MeanStd;
-use carl::protocol::Protocol;
-use carl::shift::Shift;
-use carl::split::Split;
+use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use crate::dataset::{Dataset, GraphEncoder, open_table};
+use crate::device;
+use crate::error::{Error, Result, Stage};
+use crate::metrics::MeanStd;
+use crate::predictor::add_sources;
+use crate::protocol::Protocol;
+use crate::protocol::evaluation::TestRows;
+use crate::split::Split;
+use crate::split::shift::Shift;
 use clap::Args;
 use serde_json::json;
-use std::path::PathBuf;
 
 /// Train and test on many splits in one pass
 #[derive(Args)]
@@ -25,26 +25,26 @@ pub struct Benchmark {
     /// Number of splits; their seeds are --seed, --seed + 1, ...
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
-    /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION, without:OPERATION or trace:QUERIES
+    /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION or without:OPERATION
     #[arg(long, value_name = "KIND")]
     shift: Option<Shift>,
-    /// Start from the members of this checkpoint instead of fresh ones
-    #[arg(long, value_name = "DIR")]
-    init: Option<PathBuf>,
 }
 
 impl Benchmark {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
-        let mut config = common.config(&self.config.config, &self.config.set)?;
-        let (space, dataset) = Dataset::open(&mut config)?;
+        let config = common.config(&self.config.config, &self.config.set)?;
+        let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph };
+        let mut dataset = Dataset::read(&table, encoder, &config.data)?;
+        add_sources(&mut dataset, &config.data.sources, machine)?;
         let stop = stop_on_interrupt();
         let sizes = if self.train_sizes.is_empty() { vec![config.split.train] } else { self.train_sizes.clone() };
-        let (candidates, truth) = match &self.shift {
-            None => (dataset.labelled(), Truth::new(&dataset)),
+        let (candidates, test) = match &self.shift {
+            None => (dataset.labelled(), TestRows::new(&dataset)),
             Some(shift) => {
-                let sides = shift.sides(&dataset, space.as_ref(), |name| Dataset::column(&config.data, name))?;
-                (sides.train, Truth::of(sides.test, &dataset))
+                let sides = shift.sides(&dataset, space.as_ref(), |name| table.numbers(name))?;
+                (sides.train, TestRows::of(sides.test, &dataset))
             }
         };
         let first = config.split.seed;
@@ -52,11 +52,11 @@ impl Benchmark {
             let seeds = first..first + u64::from(self.seeds);
             seeds.map(|seed| Split::draw(&candidates, size, config.split.validation, seed)).collect()
         };
-        // Every size is drawn before the first is trained: a wrong one is told at once.
+        // Every size is drawn before the first is trained: a wrong one is reported at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;
-        let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
-        let (space, truth) = (space.as_ref(), &truth);
-        let protocol = Protocol { config: &config, dataset: &dataset, truth, space, machine, start };
+        let options = config.predictor();
+        let (space, test) = (space.as_ref(), &test);
+        let protocol = Protocol { options: &options, dataset: &dataset, test, space, machine };
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");
@@ -72,7 +72,7 @@ impl Benchmark {
                 "train_target": config.data.train_target,
                 "test_target": config.data.test_target(),
                 "shift": self.shift.as_ref().map(ToString::to_string),
-                "tested": truth.rows.len(),
+                "tested": test.rows.len(),
                 "results": outcomes,
                 "members": config.model.members,
                 "device": device::name(machine.device),
@@ -94,6 +94,7 @@ impl Benchmark {
                 vec![
                     outcome.train_size.to_string(),
                     cell(&outcome.kendall_tau),
+                    cell(&outcome.kendall_tau_unseen),
                     cell(&outcome.spearman),
                     cell(&outcome.precision_at_10),
                     cell(&outcome.regret_at_10),
@@ -102,7 +103,7 @@ impl Benchmark {
                 ]
             })
             .collect();
-        let header = ["train", "Kendall tau", "Spearman", "precision@10", "regret@10", "train s", "score s"];
+        let header = ["train", "Kendall tau", "unseen", "Spearman", "precision@10", "regret@10", "train s", "score s"];
         print(&text_table(&header, &rows))
     }
 }

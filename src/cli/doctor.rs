@@ -1,9 +1,8 @@
 //! `carl doctor`: what was found, loaded, and why not.
 
-use super::{Common, print, print_json};
-use carl::dataset;
-use carl::device;
-use carl::error::Result;
+use super::{Common, data_folders, print, print_json};
+use crate::device;
+use crate::error::Result;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -61,7 +60,7 @@ fn libtorch_version(lib: &Path) -> Option<String> {
 
 /// Tables and wheels in the folders that are searched for data.
 fn tables() -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = dataset::folders()
+    let mut found: Vec<PathBuf> = data_folders()
         .into_iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
         .flat_map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())))

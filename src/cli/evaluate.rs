@@ -2,17 +2,17 @@
 
 use super::progress::Bar;
 use super::{Common, print, print_json, tell_attributes, text_table};
-use carl::checkpoint::Checkpoint;
-use carl::dataset::Dataset;
-use carl::error::Result;
-use carl::protocol::evaluation::{Figures, Truth};
-use carl::explain::Explainer;
-use carl::explain::cell::Form;
-use carl::explain::faithfulness::{Agreement, Faithfulness, Sample, judge};
-use carl::device::Machine;
-use carl::model::scorer::{mean_and_std, member_scores};
-use carl::space::Space;
-use carl::split::Split;
+use crate::checkpoint::Checkpoint;
+use crate::dataset::Dataset;
+use crate::error::Result;
+use crate::protocol::evaluation::{Figures, Truth};
+use crate::explain::Explainer;
+use crate::explain::cell::Form;
+use crate::explain::faithfulness::{Agreement, Faithfulness, Sample, judge};
+use crate::device::Machine;
+use crate::model::scorer::{mean_and_std, member_scores};
+use crate::space::Space;
+use crate::split::Split;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -2,16 +2,16 @@
 
 use super::progress::Bar;
 use super::{Common, print_json, talk, tell_attributes};
-use carl::checkpoint::Checkpoint;
-use carl::error::{Error, Position, Result, Stage};
-use carl::explain::Explainer;
-use carl::explain::cell::Form;
-use carl::explain::explanation::Explanation;
-use carl::explain::{drawing, page};
-use carl::file;
-use carl::report::render;
-use carl::source::table::{Records, Spelling};
-use carl::space::Space;
+use crate::checkpoint::Checkpoint;
+use crate::error::{Error, Position, Result, Stage};
+use crate::explain::Explainer;
+use crate::explain::cell::Form;
+use crate::explain::explanation::Explanation;
+use crate::explain::{drawing, page};
+use crate::file;
+use crate::report::render;
+use crate::source::table::{Records, Spelling};
+use crate::space::Space;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};

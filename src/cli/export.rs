@@ -1,17 +1,13 @@
 //! `carl export`: a checkpoint as TorchScript.
 
-use super::{Common, print_json, talk};
-use carl::checkpoint::{Checkpoint, EXPORT};
-use carl::error::{Error, Result, Stage};
-use carl::export;
-use carl::graph::{Graph, canonicalize};
-use carl::random::Random;
+use super::{Common, load_predictor, print_json, talk};
+use crate::error::{Error, Result, Stage};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Number of architectures that the written program is compared on.
-const SAMPLES: usize = 64;
+/// Name of the file in a checkpoint folder that is written by default.
+const EXPORT: &str = "model.pt";
 
 /// Write a checkpoint as TorchScript
 #[derive(Args)]
@@ -25,36 +21,18 @@ pub struct Export {
 
 impl Export {
     pub fn run(&self, common: &Common) -> Result<()> {
-        let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
-        let mut random = Random::new(0, 0);
-        let canonical = |arch: &carl::space::Architecture| {
-            canonicalize(&space.graph(arch), space.vocabulary(), checkpoint.config.graph)
-                .map(|canonical| canonical.graph)
-        };
-        let drawn: Result<Vec<Graph>> =
-            (0..SAMPLES).map(|_| space.sample(&mut random).and_then(|arch| canonical(&arch))).collect();
-        // A space without a rule to draw by is checked on the table that it was trained on.
-        let graphs = match drawn {
-            Ok(graphs) => graphs,
-            Err(_) => {
-                let mut config = checkpoint.config.clone();
-                let (_, dataset) = carl::dataset::Dataset::open(&mut config)?;
-                dataset.architectures.functions.into_iter().take(SAMPLES).collect()
-            }
-        };
+        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let output = self.output.clone().unwrap_or_else(|| self.checkpoint.join(EXPORT));
         if output == Path::new("-") {
-            return Err(Error::new(
-                Stage::Usage,
-                "a TorchScript program is checked on disk, it cannot go to standard output",
-            ));
+            let message = "a TorchScript program is checked on disk, it cannot go to standard output";
+            return Err(Error::new(Stage::Usage, message));
         }
-        export::export(&checkpoint.weights, &graphs, &output)?;
+        predictor.export(&output)?;
         talk(&format!("{} is written and equals the model at batch 1, 2 and 257", output.display()));
         if common.json {
-            print_json(
-                &json!({"output": output, "members": checkpoint.weights.members(), "vocabulary": checkpoint.card.vocabulary}),
-            )?;
+            let operations = predictor.space().vocabulary().operations().iter();
+            let names: Vec<&str> = operations.map(|operation| operation.name.as_str()).collect();
+            print_json(&json!({"output": output, "members": predictor.weights().members(), "vocabulary": names}))?;
         }
         Ok(())
     }

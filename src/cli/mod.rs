@@ -1,4 +1,4 @@
-//! The command line: one file a command. Only here and in `main.rs` is anything printed.
+//! The command line: one file per command. Nothing else in the crate prints.
 
 mod benchmark;
 mod doctor;
@@ -12,22 +12,21 @@ mod search;
 mod spaces;
 mod train;
 
-use carl::checkpoint::Checkpoint;
-use carl::config::{Attribute, Config};
-use carl::device;
-use carl::error::{Error, Result, Stage};
-use carl::space::Space;
-use carl::train::transfer::transfer;
-use clap::{Args, Parser, Subcommand};
+use crate::config::{Config, hash_yaml};
+use crate::device::{self, Engine, Machine};
+use crate::error::{Error, Result, Stage};
+use crate::predictor::Predictor;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tch::Device;
 
 /// Learns to rank neural architectures from a few trained ones.
 #[derive(Parser)]
 #[command(name = "carl", version, propagate_version = true, max_term_width = 100)]
-pub struct Cli {
+struct Cli {
     #[command(flatten)]
     common: Common,
     #[command(subcommand)]
@@ -36,10 +35,13 @@ pub struct Cli {
 
 /// Options of every command.
 #[derive(Args)]
-pub struct Common {
+struct Common {
     /// Where tensors live: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value = "auto")]
     device: String,
+    /// How the model is computed: written out for the CPU, or by LibTorch's autograd on any device
+    #[arg(long, global = true, value_enum, default_value = "auto", hide = true)]
+    engine: EngineName,
     /// Seed of splits and models, instead of the configuration's
     #[arg(long, global = true)]
     seed: Option<u64>,
@@ -49,6 +51,14 @@ pub struct Common {
     /// Print one JSON object instead of text
     #[arg(long, global = true)]
     json: bool,
+}
+
+/// The engines by name.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum EngineName {
+    Auto,
+    Cpu,
+    Autograd,
 }
 
 #[derive(Subcommand)]
@@ -75,13 +85,34 @@ enum Command {
     Doctor(doctor::Doctor),
 }
 
-/// Runs the command that was parsed.
-///
-/// # Errors
-/// Whatever stops the command; the message is for the user.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
+/// Runs the program: parses the command line, dispatches, prints an error once, returns the exit code.
+pub fn main() -> ExitCode {
+    // A fault of the program is reported like any other error; a backtrace is there for those who ask for one.
+    if std::env::var_os("CARL_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
+    let cli = Cli::parse();
+    match catch_unwind(AssertUnwindSafe(|| run(cli))) {
+        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            eprintln!("error: {error}");
+            let stage = error.downcast_ref::<Error>().map(Error::stage);
+            ExitCode::from(if stage == Some(Stage::Interrupted) { 130 } else { 2 })
+        }
+        Err(fault) => {
+            let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());
+            let first = text.and_then(|text| text.lines().next()).unwrap_or("unknown");
+            eprintln!(
+                "error: internal fault: {first}\n  hint: run again with CARL_BACKTRACE=1 and report what it prints"
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
     // SAFETY: worker threads are made below.
-    unsafe { device::allow_short_products() };
+    unsafe { allow_short_products() };
     let common = cli.common;
     if let Some(threads) = common.threads {
         rayon::ThreadPoolBuilder::new()
@@ -89,9 +120,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
             .build_global()
             .map_err(|error| Error::new(Stage::Usage, format!("--threads {threads}: {error}")))?;
     }
-    // Worker threads of our own do the parallel work: LibTorch's would only wait for each other.
+    // The program's own worker threads do the parallel work: those of LibTorch would only wait for each other.
     tch::set_num_threads(1);
-    device::keep_memory();
     match cli.command {
         Command::Prepare(command) => command.run(&common)?,
         Command::Train(command) => command.run(&common)?,
@@ -107,23 +137,93 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets a GPU round the factors of matrix products to ten bits (TF32), several times as fast as full floats; scores keep their
+/// order. LibTorch reads the variable once, when it is first asked; one that the user has set stays.
+///
+/// # Safety
+/// No other thread may run yet: it could read the environment.
+unsafe fn allow_short_products() {
+    const NAME: &str = "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE";
+    if std::env::var_os(NAME).is_none() {
+        // SAFETY: as the caller promises.
+        unsafe { std::env::set_var(NAME, "1") };
+    }
+}
+
 impl Common {
-    fn device(&self) -> Result<Device> {
-        device::select(&self.device)
+    fn machine(&self) -> Result<Machine> {
+        let mut machine = Machine::new(device::select(&self.device)?, rayon::current_num_threads());
+        match self.engine {
+            EngineName::Auto => {}
+            EngineName::Autograd => machine.engine = Engine::Autograd,
+            EngineName::Cpu if machine.engine == Engine::Cpu => {}
+            EngineName::Cpu => {
+                return Err(Error::new(Stage::Usage, "--engine cpu computes on the CPU only").hint("add --device cpu"));
+            }
+        }
+        Ok(machine)
     }
 
-    fn machine(&self) -> Result<carl::device::Machine> {
-        Ok(carl::device::Machine { device: self.device()?, threads: rayon::current_num_threads() })
-    }
-
-    /// The configuration with `--set` and `--seed` applied.
-    fn config(&self, path: &std::path::Path, overrides: &[String]) -> Result<Config> {
+    /// The configuration with `--set` and `--seed` applied, and its table looked up.
+    fn config(&self, path: &Path, overrides: &[String]) -> Result<Config> {
         let mut config = Config::load(path, overrides)?;
         if let Some(seed) = self.seed {
             config.split.seed = seed;
         }
+        config.data.table = find_table(&config.data.table);
         Ok(config)
     }
+}
+
+/// Folders that are searched for tables: those of the environment variable CARL_DATA, or else `data`. A build may name others.
+fn data_folders() -> Vec<PathBuf> {
+    let default = || option_env!("CARL_DEFAULT_DATA").unwrap_or("data").into();
+    std::env::split_paths(&std::env::var_os("CARL_DATA").unwrap_or_else(default)).collect()
+}
+
+/// `path`, or a file of the same name in one of [`data_folders`].
+fn find_table(path: &Path) -> PathBuf {
+    if path.exists() || path == Path::new("-") {
+        return path.to_path_buf();
+    }
+    let name = path.file_name().unwrap_or_default();
+    data_folders().into_iter().map(|folder| folder.join(name)).find(|other| other.exists()).unwrap_or(path.into())
+}
+
+/// Names of the files of a checkpoint folder that the program writes in addition to the predictor's.
+const CONFIG: &str = "config.yaml";
+
+/// The predictor in the checkpoint `folder`.
+fn load_predictor(folder: &Path, machine: Machine) -> Result<Predictor> {
+    let predictor = Predictor::load(folder)?.on(machine);
+    checkpoint_config(folder, &predictor)?;
+    Ok(predictor)
+}
+
+/// The configuration beside a checkpoint, which must be the one that it was trained with; none for a predictor that the library
+/// has saved.
+fn checkpoint_config(folder: &Path, predictor: &Predictor) -> Result<Option<Config>> {
+    let path = folder.join(CONFIG);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::io(&path, "read", &error)),
+    };
+    let mut config = Config::parse(&text, &[]).map_err(|error| error.file(&path))?;
+    let card = predictor.card();
+    for (what, here, there) in [
+        ("the space", &config.space, &card.schema.space),
+        ("the config hash", &hash_yaml(&text), &card.config_hash),
+    ] {
+        if here != there {
+            let message = format!("{what} of the weights is {there}, but here it is {here}");
+            return Err(Error::new(Stage::Checkpoint, message)
+                .file(&path)
+                .hint("restore the file, or train again"));
+        }
+    }
+    config.data.table = find_table(&config.data.table);
+    Ok(Some(config))
 }
 
 /// A configuration and values that replace some of its own.
@@ -136,25 +236,17 @@ struct ConfigArguments {
     set: Vec<String>,
 }
 
-/// The members of the checkpoint `folder` as a start for `config`, [E, P].
-fn initial_members(folder: Option<&Path>, config: &Config, space: &dyn Space) -> Result<Option<tch::Tensor>> {
-    let Some(folder) = folder else { return Ok(None) };
-    let Checkpoint { card, weights, .. } = Checkpoint::load(folder)?.0;
-    let members = transfer(&weights, &card.vocabulary, &config.model, space.vocabulary());
-    members.map(Some).map_err(|error| error.file(folder))
-}
-
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
-/// Makes the first Ctrl-C a request to stop at the next epoch; the second one ends the program.
+/// Makes the first Ctrl-C a request to stop soon; the second one ends the program.
 fn stop_on_interrupt() -> &'static AtomicBool {
     // A second handler, or none to be had, leaves the system's behaviour: the program ends.
     let _ = ctrlc::set_handler(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             std::process::exit(130);
         }
-        talk("stopping at the next epoch; press Ctrl-C again to stop at once");
+        talk("stopping; press Ctrl-C again to stop at once");
     });
     &STOP
 }
@@ -179,19 +271,6 @@ fn print_json(value: &impl serde::Serialize) -> Result<()> {
 fn talk(text: &str) {
     // Nobody is left to be told where this fails.
     let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Columns for a message.
-fn names(attributes: &[Attribute]) -> String {
-    attributes.iter().map(|attribute| format!("`{}`", attribute.column)).collect::<Vec<String>>().join(", ")
-}
-
-/// Says what explanations leave out, where the checkpoint reads attributes.
-fn tell_attributes(checkpoint: &Checkpoint) {
-    let attributes = &checkpoint.config.model.attributes;
-    if !attributes.is_empty() {
-        talk(&format!("explanations are of the cell alone: {} count as average", names(attributes)));
-    }
 }
 
 /// A table for the terminal; numbers are aligned to the right.

@@ -1,20 +1,18 @@
 //! `carl predict`: scores for a table of architectures or for a whole space, in constant memory.
 //!
-//! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell.
+//! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell. `predicted` is the
+//! score in the unit of the target.
 
 use super::progress::Bar;
-use super::{Common, names, print_json, stop_on_interrupt, talk};
-use carl::checkpoint::Checkpoint;
-use carl::config::Attribute;
-use carl::error::{Error, Result, Stage};
-use carl::file;
-use carl::progress::Progress;
-use carl::model::scorer::Scorer;
-use carl::source::parquet::{self, Column};
-use carl::source::table::{Layout, Records, Spelling, io_error, layout_of, position};
-use carl::space::Space;
-use carl::stream::parts::{Found, Parts, Scored};
-use carl::stream::{Job, Ranked, Text};
+use super::{Common, load_predictor, print_json, stop_on_interrupt, talk};
+use crate::error::{Error, Result, Stage};
+use crate::file;
+use crate::predictor::Predictor;
+use crate::progress::Progress;
+use crate::source::parquet::{self, ParquetColumn};
+use crate::source::table::{Records, Spelling, TableFormat, io_error, layout_of, position};
+use crate::space::Space;
+use crate::stream::{InputRow, ScoreStream, ScoredRow, StreamCounts};
 use clap::Args;
 use serde_json::json;
 use std::io::{self, Write};
@@ -33,7 +31,7 @@ pub struct Predict {
     /// Score every architecture of the space instead
     #[arg(long, conflicts_with = "input")]
     all: bool,
-    /// Table to write: arch, score, std, rank; - is standard output
+    /// Table to write: arch, score, std, predicted and, with --top, rank; - is standard output
     #[arg(long)]
     output: PathBuf,
     /// Write only the best K, best first
@@ -42,9 +40,6 @@ pub struct Predict {
     /// Score only part I of N parts of the rows, I from 1
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
-    /// Keep finished parts beside the output, and do not do them again
-    #[arg(long)]
-    resume: bool,
 }
 
 /// Part `index` (from 0) of `count`.
@@ -67,64 +62,31 @@ impl FromStr for Shard {
 }
 
 /// Rows of one shard.
-type Rows<'a> = Box<dyn Iterator<Item = Result<Text>> + Send + 'a>;
+type InputRows<'a> = Box<dyn Iterator<Item = Result<InputRow>> + Send + 'a>;
 
 impl Predict {
     pub fn run(&self, common: &Common) -> Result<()> {
-        let machine = common.machine()?;
-        let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
+        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let started = Instant::now();
-        let (parts, found) = self.parts()?;
-        let done = match found {
-            Found::Parts(done) => done,
-            Found::Finished => return self.report(common, None, started),
-        };
         let bar = Bar::counting("scoring");
-        let rows = self.rows(space.as_ref(), &checkpoint.config.model.attributes, &bar)?;
+        let rows = self.rows(predictor.space(), &bar)?;
         let file = self.input_name();
-        let scorer = Scorer::new(&checkpoint.weights, machine.device, machine.threads);
-        let job = Job {
-            space: space.as_ref(),
-            reduction: checkpoint.config.graph,
-            scorer: &scorer,
-            top: self.top,
-            locate: &|error, line| error.file(&file).at(position(&file, line)),
-        };
-        let ranked = job.run(rows, parts, done, stop_on_interrupt(), &bar).map_err(|error| match error.stage() {
+        let locate = |error: Error, line: u64| error.file(&file).at(position(&file, line));
+        let stream = ScoreStream { predictor: &predictor, top: self.top, locate: &locate };
+        let counts = self.write(&stream, rows, &bar).map_err(|error| match error.stage() {
             Stage::Table => error.file(&file),
             _ => error,
         })?;
         drop(bar);
-        let counts = (ranked.rows, ranked.functions);
-        write(&self.output, ranked)?;
-        self.report(common, Some(counts), started)
-    }
-
-    /// Where finished parts go, and those that are there.
-    fn parts(&self) -> Result<(Parts, Found)> {
-        if !self.resume {
-            return Ok((Parts::passing(&self.output), Found::Parts(0)));
+        let seconds = started.elapsed().as_secs_f64();
+        let StreamCounts { rows, graphs } = counts;
+        talk(&format!("{rows} architectures ({graphs} unique graphs scored) in {seconds:.1} s"));
+        if common.json && self.output != Path::new("-") {
+            print_json(
+                &json!({"architectures": rows, "functions": graphs, "seconds": seconds, "output": self.output}),
+            )?;
         }
-        let stream = |path: &Path| path == Path::new("-");
-        if stream(&self.output) || self.input.as_deref().is_some_and(stream) {
-            return Err(Error::new(Stage::Usage, "--resume needs files, a stream cannot be read or written again"));
-        }
-        Parts::lasting(&self.output, self.job()?)
-    }
-
-    /// What a run has to share with the one that it resumes.
-    fn job(&self) -> Result<String> {
-        let stamp = |path: &Path| -> Result<(PathBuf, u64, u128)> {
-            let fail = |error: io::Error| Error::io(path, "open", &error);
-            let data = std::fs::metadata(path).map_err(fail)?;
-            let time = data.modified().map_err(fail)?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-            Ok((std::fs::canonicalize(path).map_err(fail)?, data.len(), time.as_nanos()))
-        };
-        let model = stamp(&self.checkpoint.join(carl::checkpoint::MODEL))?;
-        let input = self.input.as_deref().map(stamp).transpose()?;
-        let shard = self.shard.map(|shard| (shard.index, shard.count));
-        let version = env!("CARGO_PKG_VERSION");
-        Ok(format!("{version} {model:?} {input:?} {shard:?} {:?}", self.top))
+        Ok(())
     }
 
     fn input_name(&self) -> PathBuf {
@@ -136,17 +98,10 @@ impl Predict {
     }
 
     /// The rows of this shard.
-    fn rows<'a>(&self, space: &'a dyn Space, attributes: &'a [Attribute], bar: &Bar) -> Result<Rows<'a>> {
+    fn rows<'a>(&self, space: &'a dyn Space, bar: &Bar) -> Result<InputRows<'a>> {
         let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
-        let rows: Rows<'a> = match &self.input {
-            Some(input) => table_rows(input, space, attributes)?,
-            None if !attributes.is_empty() => {
-                return Err(Error::new(
-                    Stage::Usage,
-                    format!("--all: the checkpoint reads {}, which a listed cell does not have", names(attributes)),
-                )
-                .hint("give architectures with these columns in a table, with --input"));
-            }
+        let rows: InputRows<'a> = match &self.input {
+            Some(input) => table_rows(input, space)?,
             None => {
                 let cells = space.enumerate().ok_or_else(|| {
                     Error::new(Stage::Usage, format!("the space {} cannot be listed", space.name()))
@@ -155,57 +110,79 @@ impl Predict {
                 if let Some(size) = space.size() {
                     bar.start(size / shard.count);
                 }
-                Box::new(
-                    (1..)
-                        .zip(cells)
-                        .map(|(line, cell)| Ok(Text { line, text: space.print(&cell), attributes: Vec::new() })),
-                )
+                Box::new((1..).zip(cells).map(|(line, cell)| Ok(InputRow { line, text: space.print(&cell) })))
             }
         };
-        Ok(match shard.count {
-            1 => rows,
-            _ => {
-                let mine = move |number: u64, row: &Result<Text>| number % shard.count == shard.index || row.is_err();
-                Box::new((0..).zip(rows).filter(move |(number, row)| mine(*number, row)).map(|(_, row)| row))
-            }
-        })
+        if shard.count == 1 {
+            return Ok(rows);
+        }
+        let mine = move |number: u64, row: &Result<InputRow>| number % shard.count == shard.index || row.is_err();
+        Ok(Box::new((0..).zip(rows).filter(move |(number, row)| mine(*number, row)).map(|(_, row)| row)))
     }
 
-    fn report(&self, common: &Common, counts: Option<(u64, u64)>, started: Instant) -> Result<()> {
-        let seconds = started.elapsed().as_secs_f64();
-        match counts {
-            Some((rows, functions)) => {
-                talk(&format!("{rows} architectures ({functions} functions scored) in {seconds:.1} s"));
+    /// Scores `rows` into the output, which is whole or not there.
+    fn write(&self, stream: &ScoreStream, rows: InputRows, bar: &Bar) -> Result<StreamCounts> {
+        let mut counts = Ok(StreamCounts::default());
+        let written = file::write(&self.output, |output| {
+            let (format, gzip) = layout_of(&self.output);
+            let mut output: Box<dyn Write + '_> = match gzip {
+                true => Box::new(flate2::write::GzEncoder::new(output, flate2::Compression::fast())),
+                false => Box::new(output),
+            };
+            let mut failed = None;
+            let mut run = |rows, take: &mut dyn FnMut(&ScoredRow) -> io::Result<()>| {
+                counts = stream.run(rows, stop_on_interrupt(), bar, |row| {
+                    take(row).map_err(|error| {
+                        failed = Some(error);
+                        Error::new(Stage::Io, "the output cannot be written")
+                    })
+                });
+            };
+            match format {
+                TableFormat::Csv => {
+                    let mut writer = csv::Writer::from_writer(&mut output);
+                    run(rows, &mut |row| writer.serialize(Line::new(row)).map_err(io_error));
+                    writer.flush()?;
+                }
+                TableFormat::JsonLines => run(rows, &mut |row| {
+                    serde_json::to_writer(&mut output, &Line::new(row))?;
+                    output.write_all(b"\n")
+                }),
+                TableFormat::Parquet => {
+                    let mut writer = ParquetRows::new(self.top.is_some());
+                    run(rows, &mut |row| writer.push(row, &mut output));
+                    writer.finish(&mut output)?;
+                }
             }
-            None => talk(&format!("{} is finished already", self.output.display())),
+            match failed {
+                // A reader that has gone away ends the stream without an error.
+                Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                    counts = Ok(StreamCounts::default());
+                    Err(error)
+                }
+                Some(error) => Err(error),
+                None if counts.is_err() => Err(io::Error::other("stopped")),
+                None => output.flush(),
+            }
+        });
+        match counts {
+            Err(error) if error.message() != "the output cannot be written" => Err(error),
+            counts => written.and(counts),
         }
-        if common.json && self.output != Path::new("-") {
-            let (rows, functions) = counts.unzip();
-            print_json(
-                &json!({"architectures": rows, "functions": functions, "seconds": seconds, "output": self.output}),
-            )?;
-        }
-        Ok(())
     }
 }
 
 /// The rows of a table, read as they are asked for.
-fn table_rows<'a>(input: &Path, space: &'a dyn Space, attributes: &'a [Attribute]) -> Result<Rows<'a>> {
+fn table_rows<'a>(input: &Path, space: &'a dyn Space) -> Result<InputRows<'a>> {
     let mut records = Records::open(input)?;
     let file = records.file().to_path_buf();
     let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
-    let places: Vec<usize> =
-        attributes.iter().map(|attribute| records.column(&attribute.column)).collect::<Result<_>>()?;
-    let row = move || -> Result<Option<Text>> {
+    let mut row = move || -> Result<Option<InputRow>> {
         let Some(record) = records.next_record()? else { return Ok(None) };
         let text = spelling.text(space, &record);
-        let locate = |error: Error| error.file(&file).at(position(&file, record.line));
-        let attributes = (attributes.iter().zip(&places))
-            .map(|(known, &place)| Ok(known.standardised(record.number(place, &known.column)?)))
-            .collect::<Result<_>>();
-        Ok(Some(Text { line: record.line, text: text.map_err(locate)?, attributes: attributes.map_err(locate)? }))
+        let text = text.map_err(|error| error.file(&file).at(position(&file, record.line)))?;
+        Ok(Some(InputRow { line: record.line, text }))
     };
-    let mut row = row;
     Ok(Box::new(std::iter::from_fn(move || row().transpose())))
 }
 
@@ -215,66 +192,53 @@ struct Line<'a> {
     arch: &'a str,
     score: f64,
     std: f64,
-    rank: u64,
+    predicted: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<u64>,
 }
 
 impl<'a> Line<'a> {
-    fn new(row: &'a Scored, rank: u64) -> Self {
-        Line { arch: &row.text, score: row.score, std: row.std, rank }
+    fn new(row: &'a ScoredRow) -> Self {
+        let ScoredRow { text, prediction, rank, .. } = row;
+        Line { arch: text, score: prediction.score, std: prediction.std, predicted: prediction.predicted, rank: *rank }
     }
 }
 
-/// Writes all rows, then lets finished parts go.
-fn write(path: &Path, ranked: Ranked) -> Result<()> {
-    let (layout, gzip) = layout_of(path);
-    let mut left = None;
-    file::write(path, |output| {
-        let mut output: Box<dyn Write + '_> = match gzip {
-            true => Box::new(flate2::write::GzEncoder::new(output, flate2::Compression::fast())),
-            false => Box::new(output),
-        };
-        left = Some(match layout {
-            Layout::Csv => {
-                let mut writer = csv::Writer::from_writer(&mut output);
-                let left = ranked.write(|row, rank| writer.serialize(Line::new(row, rank)).map_err(io_error))?;
-                writer.flush()?;
-                left
-            }
-            Layout::JsonLines => ranked.write(|row, rank| {
-                serde_json::to_writer(&mut output, &Line::new(row, rank))?;
-                output.write_all(b"\n")
-            })?,
-            Layout::Parquet => write_parquet(&mut output, ranked)?,
-        });
-        output.flush()
-    })?;
-    // Where a reader went away, there is nothing to remember.
-    left.map_or(Ok(()), |(parts, stored)| parts.finish(stored))
+/// Rows that become a group of a Parquet file.
+struct ParquetRows {
+    writer: parquet::Writer,
+    texts: Vec<String>,
+    numbers: [Vec<f64>; 3], // score, std, predicted
+    ranks: Option<Vec<i64>>,
 }
 
-fn write_parquet(output: &mut dyn Write, ranked: Ranked) -> io::Result<(Parts, usize)> {
-    let mut writer = parquet::Writer::new(&["arch", "score", "std", "rank"]);
-    let (mut texts, mut scores, mut spreads, mut ranks) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    let mut group = |texts: &mut Vec<String>, scores: &mut Vec<f64>, spreads: &mut Vec<f64>, ranks: &mut Vec<i64>| {
-        let take = std::mem::take::<Vec<f64>>;
-        let columns = [
-            Column::Text(std::mem::take(texts)),
-            Column::Number(take(scores)),
-            Column::Number(take(spreads)),
-            Column::Count(std::mem::take(ranks)),
-        ];
-        writer.write(output, &columns)
-    };
-    let left = ranked.write(|row, rank| {
-        texts.push(row.text.clone());
-        scores.push(row.score);
-        spreads.push(row.std);
-        ranks.push(rank as i64);
-        if texts.len() == parquet::GROUP { group(&mut texts, &mut scores, &mut spreads, &mut ranks) } else { Ok(()) }
-    })?;
-    if !texts.is_empty() {
-        group(&mut texts, &mut scores, &mut spreads, &mut ranks)?;
+impl ParquetRows {
+    fn new(ranked: bool) -> Self {
+        let names = ["arch", "score", "std", "predicted", "rank"];
+        let writer = parquet::Writer::new(if ranked { &names } else { &names[..4] });
+        ParquetRows { writer, texts: Vec::new(), numbers: Default::default(), ranks: ranked.then(Vec::new) }
     }
-    writer.finish(output)?;
-    Ok(left)
+
+    fn push(&mut self, row: &ScoredRow, output: &mut dyn Write) -> io::Result<()> {
+        self.texts.push(row.text.clone());
+        let prediction = row.prediction;
+        let values = [prediction.score, prediction.std, prediction.predicted];
+        self.numbers.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
+        self.ranks.iter_mut().for_each(|ranks| ranks.push(row.rank.unwrap_or_default() as i64));
+        if self.texts.len() == parquet::GROUP { self.write_group(output) } else { Ok(()) }
+    }
+
+    fn write_group(&mut self, output: &mut dyn Write) -> io::Result<()> {
+        let mut columns = vec![ParquetColumn::Text(std::mem::take(&mut self.texts))];
+        columns.extend(self.numbers.iter_mut().map(|column| ParquetColumn::Number(std::mem::take(column))));
+        columns.extend(self.ranks.iter_mut().map(|ranks| ParquetColumn::Count(std::mem::take(ranks))));
+        self.writer.write(output, &columns)
+    }
+
+    fn finish(mut self, output: &mut dyn Write) -> io::Result<()> {
+        if !self.texts.is_empty() {
+            self.write_group(output)?;
+        }
+        self.writer.finish(output)
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::progress::Bar;
 use super::{Common, print_json, talk};
-use carl::error::Result;
-use carl::file;
-use carl::source::{self, table};
-use carl::space;
+use crate::error::Result;
+use crate::file;
+use crate::source::{self, table};
+use crate::space;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};

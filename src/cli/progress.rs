@@ -1,6 +1,6 @@
 //! Progress bars on standard error; hidden where it is no terminal.
 
-use carl::progress::Progress;
+use crate::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// A bar for one piece of work.

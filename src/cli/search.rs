@@ -2,23 +2,23 @@
 
 use super::progress::Bar;
 use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::config::Config;
-use carl::error::{Error, Result, Stage};
-use carl::explain::explanation::Explanation;
-use carl::file;
-use carl::report::render;
-use carl::report::search::{SearchPage, best_rows, comparison_rows};
-use carl::search::comparison::{Baseline, Comparison, summaries};
-use carl::search::guided::Guided;
-use carl::search::harvest::{Named, harvest};
-use carl::search::log::Header;
-use carl::search::oracle::{self, CommandOracle};
-use carl::search::outcome::{RunOutcome, Summary};
-use carl::search::problem::{Problem, Request};
-use carl::search::reasons;
-use carl::search::{Log, Oracle};
-use carl::space::Space;
-use carl::space::darts::Darts;
+use crate::config::Config;
+use crate::error::{Error, Result, Stage};
+use crate::explain::explanation::Explanation;
+use crate::file;
+use crate::report::render;
+use crate::report::search::{SearchPage, best_rows, comparison_rows};
+use crate::search::comparison::{Baseline, Comparison, summaries};
+use crate::search::guided::Guided;
+use crate::search::harvest::{Named, harvest};
+use crate::search::log::Header;
+use crate::search::oracle::{self, CommandOracle};
+use crate::search::outcome::{RunOutcome, Summary};
+use crate::search::problem::{Problem, Request};
+use crate::search::reasons;
+use crate::search::{Log, Oracle};
+use crate::space::Space;
+use crate::space::darts::Darts;
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -235,7 +235,7 @@ impl Search {
             return Err(Error::new(Stage::Usage, "a log keeps one run").hint("leave out --runs, or the log"));
         }
         let objective =
-            |o: &carl::search::Objective| format!("{}{}", if o.higher_is_better { "" } else { "-" }, o.name);
+            |o: &crate::search::Objective| format!("{}{}", if o.higher_is_better { "" } else { "-" }, o.name);
         let objectives = problem.objectives.iter().map(objective).collect();
         let measures = match &self.oracle {
             Some(command) => command.clone(),
@@ -316,7 +316,7 @@ impl Search {
         let run = &strategies[0].1.runs[0];
         if several {
             let header: Vec<&str> = names.iter().copied().chain(["architecture"]).collect();
-            let row = |cell: &carl::search::outcome::FrontCell| {
+            let row = |cell: &crate::search::outcome::FrontCell| {
                 cell.values.iter().map(|value| format!("{value}")).chain([cell.arch.clone()]).collect()
             };
             let rows: Vec<Vec<String>> = run.front.iter().map(row).collect();

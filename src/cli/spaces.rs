@@ -1,9 +1,9 @@
 //! `carl spaces`: what can be searched.
 
 use super::{Common, print, print_json, text_table};
-use carl::error::Result;
-use carl::graph::Vocabulary;
-use carl::space;
+use crate::error::Result;
+use crate::graph::Vocabulary;
+use crate::space;
 use clap::Args;
 use serde_json::json;
 

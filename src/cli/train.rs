@@ -2,28 +2,31 @@
 
 use super::evaluate::figures_table;
 use super::progress::Bar;
-use super::{Common, ConfigArguments, initial_members, print, print_json, stop_on_interrupt, talk, text_table};
-use carl::checkpoint::{self, Card, Checkpoint, LOG, METRICS, REPORT};
-use carl::config::Config;
-use carl::dataset::Dataset;
-use carl::error::{Error, Position, Result, Stage};
-use carl::protocol::evaluation::{Figures, Truth};
-use carl::file;
-use carl::metrics::{argsort_desc, kendall_tau};
-use carl::progress::Progress;
-use carl::protocol::{Machine, validate};
-use carl::report::{Column, Content, Lines, Page, Scatter, Section, Series, Table, render};
-use carl::model::scorer::{Weights, mean_and_std, member_scores};
-use carl::space::Space;
-use carl::split::Split;
-use carl::train::loss::TERMS;
-use carl::train::{EpochLog, LabelScale, State, Trainer, TrainingSet, generations};
+use super::{CONFIG, Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use crate::config::Config;
+use crate::dataset::{Dataset, GraphEncoder, open_table};
+use crate::device::Machine;
+use crate::error::{Error, Position, Result, Stage};
+use crate::file;
+use crate::metrics::{argsort_desc, kendall_tau};
+use crate::predictor::{Predictor, Training, add_sources};
+use crate::progress::Progress;
+use crate::protocol::evaluation::{Figures, TestRows};
+use crate::report::render;
+use crate::report::training::{BestArchitecture, TrainingPage, best_rows};
+use crate::split::Split;
+use crate::train::EpochLog;
+use crate::train::loss::TERMS;
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// Names of further files of a checkpoint folder: figures against the truth; loss terms, one line per epoch; the page.
+const METRICS: &str = "metrics.json";
+const LOG: &str = "log.jsonl";
+const REPORT: &str = "report.html";
 /// Long runs are saved about this often.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Number of best architectures that are shown.
@@ -40,21 +43,16 @@ pub struct Train {
     /// Go on from the state in this checkpoint folder
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
-    /// Start from the members of this checkpoint: another target, or another space with the same operations
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
-    init: Option<PathBuf>,
     /// Stop after this epoch, to be resumed later
     #[arg(long, value_name = "EPOCH")]
     stop_after: Option<usize>,
 }
 
-/// Everything that a run holds on to.
+/// What a run works with.
 struct Run<'a> {
     config: &'a Config,
-    space: &'a dyn Space,
     dataset: &'a Dataset,
     split: &'a Split,
-    scale: LabelScale,
     folder: PathBuf,
     machine: Machine,
 }
@@ -62,46 +60,36 @@ struct Run<'a> {
 impl Train {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
-        let mut config = common.config(&self.config.config, &self.config.set)?;
-        let (space, dataset) = Dataset::open(&mut config)?;
+        let config = common.config(&self.config.config, &self.config.set)?;
+        let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph };
+        let mut dataset = Dataset::read(&table, encoder, &config.data)?;
+        add_sources(&mut dataset, &config.data.sources, machine)?;
         let split = Split::draw(&dataset.labelled(), config.split.train, config.split.validation, config.split.seed)?;
-        let output = space.vocabulary().output()?;
-        let mut set = TrainingSet::new(&dataset, std::slice::from_ref(&split), &config, space.vocabulary())?;
+        let (options, splits) = (config.predictor(), std::slice::from_ref(&split));
+        let mut training = Training::new(&dataset, space.as_ref(), splits, &options, machine, &config.hash())?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
-        let run = Run {
-            config: &config,
-            space: space.as_ref(),
-            dataset: &dataset,
-            split: &split,
-            scale: set.scales[0],
-            folder,
-            machine,
-        };
-        let start = initial_members(self.init.as_deref(), &config, space.as_ref())?;
-        let mut state = Trainer::new(&config, &set, output, machine.device, machine.threads).start(start.as_ref());
+        let run = Run { config: &config, dataset: &dataset, split: &split, folder, machine };
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
-            state = checkpoint::load_state(from, &state, &run.card(0))?;
-            log = read_log(&from.join(LOG), state.epoch)?;
+            training.load_state(from)?;
+            log = read_log(&from.join(LOG), training.epoch())?;
         }
         let started = Instant::now();
-        let stop = stop_on_interrupt();
-        generations::prepare(&mut set, &config, output, start.as_ref(), machine, stop, &Bar::new("teacher"))?;
-        let trainer = Trainer::new(&config, &set, output, machine.device, machine.threads);
         file::create_folder(&run.folder)?;
         let last = self.stop_after.unwrap_or(usize::MAX).min(config.train.epochs);
-        let weights = run.train(&trainer, &mut state, last, &mut log)?;
-        if state.epoch < config.train.epochs {
-            let message =
-                format!("stopped after epoch {} of {}; the checkpoint is whole", state.epoch, config.train.epochs);
+        let predictor = run.train(&mut training, last, &mut log)?;
+        if training.epoch() < config.train.epochs {
+            let (epoch, epochs) = (training.epoch(), config.train.epochs);
+            let message = format!("stopped after epoch {epoch} of {epochs}; the checkpoint is whole");
             let hint = format!("go on with --resume {}", run.folder.display());
-            if self.stop_after.is_some_and(|epoch| epoch <= state.epoch) {
+            if self.stop_after.is_some_and(|last| last <= epoch) {
                 talk(&format!("{message}\n{hint}"));
                 return Ok(());
             }
             return Err(Error::new(Stage::Interrupted, message).hint(hint));
         }
-        run.conclude(weights, &log, started.elapsed().as_secs_f64(), common.json)
+        run.conclude(predictor, &log, started.elapsed().as_secs_f64(), common.json)
     }
 
     fn default_folder(&self) -> PathBuf {
@@ -110,228 +98,133 @@ impl Train {
 }
 
 impl Run<'_> {
-    fn card(&self, epochs: usize) -> Card {
-        let (split, data) = (self.split.hash(), self.dataset.hash.clone());
-        Card::new(self.config, self.space, epochs, self.scale, split, data)
-    }
-
     /// Trains up to epoch `last`, saving now and then and at the end.
-    fn train(&self, trainer: &Trainer, state: &mut State, last: usize, log: &mut Vec<Value>) -> Result<Weights> {
+    fn train(&self, training: &mut Training, last: usize, log: &mut Vec<Value>) -> Result<Predictor> {
         let stop = stop_on_interrupt();
         let bar = Bar::new("training");
-        bar.start((self.config.train.epochs * self.config.model.members) as u64);
-        bar.inc((state.epoch * self.config.model.members) as u64);
+        bar.start(training.units(self.config.train.epochs));
+        bar.inc(training.units(training.epoch()));
         let stride = self.config.train.epochs.div_ceil(20);
         let mut saved = Instant::now();
-        while state.epoch < last && !stop.load(Ordering::SeqCst) {
-            let until = (state.epoch + stride).min(last);
-            log.extend(log_lines(&trainer.run(state, until, stop, &bar)?));
+        while training.epoch() < last && !stop.load(Ordering::SeqCst) {
+            let until = (training.epoch() + stride).min(last);
+            log.extend(log_lines(&training.run(until, stop, &bar)?));
             if saved.elapsed() > SAVE_EVERY {
-                self.save(trainer, state, log)?;
+                self.save(training, log)?;
                 saved = Instant::now();
             }
         }
-        self.save(trainer, state, log)
+        self.save(training, log)
     }
 
-    fn save(&self, trainer: &Trainer, state: &State, log: &[Value]) -> Result<Weights> {
-        let checkpoint = self.save_weights(trainer.finish(state), state.epoch)?;
-        checkpoint::save_state(&self.folder, state, &checkpoint.card)?;
+    fn save(&self, training: &Training, log: &[Value]) -> Result<Predictor> {
+        let predictor = training.predictors()?.pop().expect("one split gives one predictor");
+        predictor.save(&self.folder)?;
+        file::write_bytes(&self.folder.join(CONFIG), self.config.to_yaml().as_bytes())?;
+        training.save_state(&self.folder)?;
         let lines: String = log.iter().map(|line| format!("{line}\n")).collect();
         file::write_bytes(&self.folder.join(LOG), lines.as_bytes())?;
-        Ok(checkpoint.weights)
-    }
-
-    fn save_weights(&self, weights: Weights, epochs: usize) -> Result<Checkpoint> {
-        let checkpoint = Checkpoint { config: self.config.clone(), card: self.card(epochs), weights };
-        checkpoint.save(&self.folder)?;
-        Ok(checkpoint)
+        Ok(predictor)
     }
 
     /// Scores the whole table, writes figures and report, prints the result.
-    fn conclude(&self, mut weights: Weights, log: &[Value], train_seconds: f64, as_json: bool) -> Result<()> {
+    fn conclude(&self, mut predictor: Predictor, log: &[Value], train_seconds: f64, as_json: bool) -> Result<()> {
         let scoring = Instant::now();
-        let architectures = &self.dataset.architectures;
-        let Machine { device, threads } = self.machine;
-        let members = member_scores(&weights, &architectures.functions, device, threads, &Bar::new("scoring"));
-        let (scores, spreads) = mean_and_std(&members);
-        let (scores, mut spreads) = (architectures.spread(&scores), architectures.spread(&spreads));
+        let Run { dataset, split, .. } = *self;
+        let bar = Bar::new("scoring");
+        bar.start(dataset.unique.graphs.len() as u64);
+        let (scores, stds) = predictor.score_graphs(&dataset.unique.graphs, &bar);
+        drop(bar);
+        let (scores, mut stds) = (dataset.unique.broadcast(&scores), dataset.unique.broadcast(&stds));
         let score_seconds = scoring.elapsed().as_secs_f64();
-        let truth = Truth::new(self.dataset);
-        let figures = truth.compare(&scores);
+        let test = TestRows::new(dataset);
+        let figures = test.compare(&scores);
         let mut metrics = serde_json::to_value(&figures).expect("plain data");
-        if let Some(reliance) = validate(self.dataset, self.split, &scores, &spreads) {
-            metrics["expected_calibration_error"] = truth.calibration_error(&reliance, &scores, &spreads).into();
-            spreads.iter_mut().for_each(|spread| *spread = reliance.deviation(*spread));
-            weights.calibration.reliance = reliance;
-            self.save_weights(weights, self.config.train.epochs)?;
-        }
-        metrics["train_size"] = self.split.train.len().into();
-        metrics["train_seconds"] = train_seconds.into();
-        metrics["score_seconds"] = score_seconds.into();
-        if !self.split.validation.is_empty() {
-            let of = |values: &[f64]| self.split.validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-            let labels: Vec<f64> =
-                of(&self.dataset.train_labels).iter().map(|label| self.dataset.sign() * label).collect();
+        if !split.validation.is_empty() {
+            predictor.calibrate(dataset, &split.validation, &scores, &stds);
+            let variance = predictor.weights().calibration.variance;
+            metrics["expected_calibration_error"] = test.calibration_error(&variance, &scores, &stds).into();
+            stds.iter_mut().for_each(|std| *std = variance.deviation(*std));
+            predictor.save(&self.folder)?;
+            let of = |values: &[f64]| split.validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+            let labels: Vec<f64> = of(&dataset.train_labels).iter().map(|label| dataset.sign() * label).collect();
             metrics["validation_kendall_tau"] = kendall_tau(&of(&scores), &labels).into();
         }
+        let unseen = test.unseen(split).compare(&scores);
+        metrics["kendall_tau_unseen"] = unseen.kendall_tau.into();
+        metrics["regret_at_10_unseen"] = unseen.regret_at_k[&10].into();
+        metrics["train_size"] = split.train.len().into();
+        metrics["train_seconds"] = train_seconds.into();
+        metrics["score_seconds"] = score_seconds.into();
         let text = serde_json::to_string_pretty(&metrics).expect("plain data") + "\n";
         file::write_bytes(&self.folder.join(METRICS), text.as_bytes())?;
-        let best = self.best(&truth, &scores, &spreads);
-        let page = self.page(&figures, &best, &truth, &scores, log);
-        file::write_bytes(&self.folder.join(REPORT), render(&page).as_bytes())?;
+        let best = self.best(&test, &scores, &stds);
+        let page = TrainingPage {
+            space: &self.config.space,
+            train_target: &self.config.data.train_target,
+            test_target: self.config.data.test_target(),
+            members: self.config.model.members,
+            train_rows: split.train.len(),
+            rows: dataset.len(),
+            figures: &figures,
+            best: &best,
+            points: test.rows.iter().map(|&row| (scores[row], dataset.test_labels[row])).collect(),
+            curves: curves(log),
+        };
+        file::write_bytes(&self.folder.join(REPORT), render(&page.page()).as_bytes())?;
         if as_json {
             metrics["checkpoint"] = self.folder.display().to_string().into();
-            metrics["best"] = best.iter().map(Best::to_json).collect();
+            metrics["best"] = serde_json::to_value(&best).expect("plain data");
             return print_json(&metrics);
         }
         self.print(&figures, &best, train_seconds, score_seconds)
     }
 
     /// The architectures with the highest scores, and their truth.
-    fn best(&self, truth: &Truth, scores: &[f64], spreads: &[f64]) -> Vec<Best> {
+    fn best(&self, test: &TestRows, scores: &[f64], stds: &[f64]) -> Vec<BestArchitecture> {
         let rank = |row: usize| {
-            let place = truth.rows.binary_search(&row).ok()?;
-            Some(1 + truth.values.iter().filter(|&&value| value > truth.values[place]).count())
+            let index = test.rows.binary_search(&row).ok()?;
+            Some(1 + test.values.iter().filter(|&&value| value > test.values[index]).count())
         };
-        argsort_desc(scores)
-            .into_iter()
-            .take(SHOWN)
-            .map(|row| Best {
-                arch: self.dataset.architectures.texts[row].clone(),
-                score: scores[row],
-                std: spreads[row],
-                truth: Some(self.dataset.test_labels[row]).filter(|label| !label.is_nan()),
-                true_rank: rank(row),
-            })
-            .collect()
+        let best = |row: usize| BestArchitecture {
+            arch: self.dataset.unique.texts[row].clone(),
+            score: scores[row],
+            std: stds[row],
+            truth: Some(self.dataset.test_labels[row]).filter(|label| !label.is_nan()),
+            true_rank: rank(row),
+        };
+        argsort_desc(scores).into_iter().take(SHOWN).map(best).collect()
     }
 
-    /// Score against truth, training curves, best cells with their truth.
-    fn page(&self, figures: &Figures, best: &[Best], truth: &Truth, scores: &[f64], log: &[Value]) -> Page {
-        let target = self.config.data.test_target();
-        let point = |&row: &usize| (scores[row], self.dataset.test_labels[row]);
-        let shown = best.iter().filter_map(|best| Some((best.score, best.truth?, best.arch.clone()))).collect();
-        let curve = |term: &&str| Series {
-            name: (*term).to_string(),
-            points: (log.iter()).filter_map(|line| Some((line["epoch"].as_f64()?, line[*term].as_f64()?))).collect(),
-            band: None,
-        };
-        let drawn =
-            TERMS.iter().filter(|term| log.iter().any(|line| line[**term].as_f64().is_some_and(|value| value > 0.0)));
-        let fact = |name: &str, value: String| (name.to_string(), value);
-        let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
-        Page {
-            title: format!(
-                "{}: {} cells ranked from {}",
-                self.config.space,
-                self.dataset.len(),
-                self.split.train.len()
-            ),
-            summary: vec![
-                fact("trained on", self.config.data.train_target.clone()),
-                fact("judged by", target.to_string()),
-                fact("members", self.config.model.members.to_string()),
-                fact("Kendall tau", format!("{:.4}", figures.kendall_tau)),
-                fact("Spearman", format!("{:.4}", figures.spearman)),
-                fact("precision@10", format!("{:.2}", figures.precision_at_k[&10])),
-                fact("regret@10", format!("{:.4}", figures.regret_at_k[&10])),
-            ],
-            sections: vec![
-                Section {
-                    heading: "Score against truth".to_string(),
-                    text: Some(
-                        "Every architecture with a truth, training cells included; the ten best scores stand out."
-                            .to_string(),
-                    ),
-                    content: Content::Scatter(Scatter {
-                        x_label: "score (standardised, higher is better)".to_string(),
-                        y_label: target.to_string(),
-                        points: truth.rows.iter().map(point).collect(),
-                        highlighted: shown,
-                    }),
-                },
-                Section {
-                    heading: "Best architectures".to_string(),
-                    text: None,
-                    content: Content::Table(Table {
-                        columns: vec![
-                            column("rank", true),
-                            column("score", true),
-                            column("std", true),
-                            column(target, true),
-                            column("true rank", true),
-                            column("architecture", false),
-                        ],
-                        rows: best_rows(best),
-                    }),
-                },
-                Section {
-                    heading: "Training".to_string(),
-                    text: Some("Loss terms over epochs, mean over members.".to_string()),
-                    content: Content::Lines(Lines {
-                        x_label: "epoch".to_string(),
-                        y_label: "loss".to_string(),
-                        log_y: true,
-                        series: drawn.map(curve).collect(),
-                    }),
-                },
-            ],
-        }
-    }
-
-    fn print(&self, figures: &Figures, best: &[Best], train_seconds: f64, score_seconds: f64) -> Result<()> {
-        let rows = best_rows(best);
+    fn print(
+        &self,
+        figures: &Figures,
+        best: &[BestArchitecture],
+        train_seconds: f64,
+        score_seconds: f64,
+    ) -> Result<()> {
         let target = self.config.data.test_target();
         let header = ["rank", "score", "std", target, "true rank", "architecture"];
         print(&format!(
-            "{}\n\n{}\n\n{} cells trained on, {} scored; training {train_seconds:.1} s, scoring {score_seconds:.1} s\ncheckpoint {}",
+            "{}\n\n{}\n\n{} cells trained on, {} scored on {}; training {train_seconds:.1} s, scoring {score_seconds:.1} s\n\
+             checkpoint {}",
             figures_table(figures),
-            text_table(&header, &rows),
+            text_table(&header, &best_rows(best)),
             self.split.train.len(),
             self.dataset.len(),
+            crate::device::name(self.machine.device),
             self.folder.display(),
         ))
     }
 }
 
-/// Best architectures as rows of a table.
-fn best_rows(best: &[Best]) -> Vec<Vec<String>> {
-    let row = |(place, best): (usize, &Best)| {
-        vec![
-            (place + 1).to_string(),
-            format!("{:.3}", best.score),
-            format!("{:.3}", best.std),
-            best.truth.map(|truth| format!("{truth:.3}")).unwrap_or_default(),
-            best.true_rank.map(|rank| rank.to_string()).unwrap_or_default(),
-            best.arch.clone(),
-        ]
-    };
-    best.iter().enumerate().map(row).collect()
-}
-
-/// An architecture with a high score.
-struct Best {
-    arch: String,
-    score: f64,
-    std: f64,
-    truth: Option<f64>,
-    true_rank: Option<usize>,
-}
-
-impl Best {
-    fn to_json(&self) -> Value {
-        json!({"arch": self.arch, "score": self.score, "std": self.std, "truth": self.truth, "true_rank": self.true_rank})
-    }
-}
-
-/// A line an epoch: the mean of each term over members.
+/// One line per epoch: the mean of each term over the members.
 fn log_lines(entries: &[EpochLog]) -> Vec<Value> {
     let line = |epoch: &[EpochLog]| {
         let mut line = serde_json::Map::new();
         line.insert("epoch".to_string(), epoch[0].epoch.into());
-        for (place, term) in TERMS.iter().enumerate() {
-            let mean = epoch.iter().map(|entry| entry.terms[place]).sum::<f64>() / epoch.len() as f64;
+        for (index, term) in TERMS.iter().enumerate() {
+            let mean = epoch.iter().map(|entry| entry.terms[index]).sum::<f64>() / epoch.len() as f64;
             line.insert((*term).to_string(), mean.into());
         }
         Value::Object(line)
@@ -339,12 +232,22 @@ fn log_lines(entries: &[EpochLog]) -> Vec<Value> {
     entries.chunk_by(|a, b| a.epoch == b.epoch).map(line).collect()
 }
 
+/// The terms that are not 0 everywhere, each with its values over epochs.
+fn curves(log: &[Value]) -> Vec<(String, Vec<(f64, f64)>)> {
+    let curve = |term: &&str| {
+        let points: Vec<(f64, f64)> =
+            log.iter().filter_map(|line| Some((line["epoch"].as_f64()?, line[*term].as_f64()?))).collect();
+        ((*term).to_string(), points)
+    };
+    TERMS.iter().map(curve).filter(|(_, points)| points.iter().any(|point| point.1 > 0.0)).collect()
+}
+
 /// The lines of a log up to epoch `epoch`.
 fn read_log(path: &Path, epoch: usize) -> Result<Vec<Value>> {
     let text = std::fs::read_to_string(path).map_err(|error| Error::io(path, "read", &error))?;
-    let parse = |(place, line): (usize, &str)| -> Result<Value> {
+    let parse = |(index, line): (usize, &str)| -> Result<Value> {
         serde_json::from_str(line).map_err(|error| {
-            Error::new(Stage::Checkpoint, error.to_string()).file(path).at(Position::Line(place as u64 + 1))
+            Error::new(Stage::Checkpoint, error.to_string()).file(path).at(Position::Line(index as u64 + 1))
         })
     };
     text.lines().enumerate().take(epoch).map(parse).collect()

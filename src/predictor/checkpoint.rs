@@ -1,19 +1,17 @@
-//! Checkpoint = a folder: weights with their card, resolved config, metrics, log, optimiser state.
+//! Checkpoint files: tensors with a card, as safetensors.
 //!
-//! `model.safetensors` is the artefact. Its metadata say what the weights are for; a checkpoint of another space,
-//! vocabulary or version is refused, naming both sides.
+//! `model.safetensors` is the artefact. The card is one JSON text under one key of its metadata and holds a hash of the
+//! weights; a checkpoint of another format, space or vocabulary, or with changed weights, is refused.
 
-use crate::config::Config;
+use super::card::{Card, FORMAT};
+use crate::dataset::{Schema, hex};
 use crate::error::{Error, Result, Stage};
 use crate::file;
-use crate::graph::Vocabulary;
 use crate::model::Carl;
-use crate::model::ensemble::Calibration;
-use crate::model::scorer::Weights;
+use crate::model::calibration::{Calibration, VarianceCalibration};
+use crate::model::weights::Weights;
 use crate::space::Space;
-use crate::split::hex;
-use crate::train::{LabelScale, State};
-use crate::model::calibration::VarianceCalibration;
+use crate::train::TrainState;
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 use serde::{Deserialize, Serialize};
@@ -22,335 +20,248 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
-/// Version of the folder's layout.
-const FORMAT: u32 = 1;
-/// Largest file that is read: far above any model of this size.
+/// The largest file that is read: far above any model of this size.
 const MAX_BYTES: u64 = 4 << 30;
+/// The key of the metadata that holds the card.
+const CARD: &str = "card";
 
-/// Names of the files.
+/// Name of the file with the weights.
 pub const MODEL: &str = "model.safetensors";
-/// The resolved configuration.
-pub const CONFIG: &str = "config.yaml";
-/// Figures against the truth.
-pub const METRICS: &str = "metrics.json";
-/// Loss terms, a line an epoch.
-pub const LOG: &str = "log.jsonl";
-/// Parameters and moments for resuming.
+/// Name of the file with parameters and moments for resuming.
 pub const STATE: &str = "state.safetensors";
-/// The page for people.
-pub const REPORT: &str = "report.html";
-/// The exported program.
-pub const EXPORT: &str = "model.pt";
 
-/// Name of the tensor that says what spreads are worth; absent where there were no validation rows.
-const RELIANCE: &str = "calibration.reliance";
+/// Names of the calibration's tensors; the last one is absent where there were no validation rows.
+const CENTER: &str = "calibration.center";
+const SCALE: &str = "calibration.scale";
+const VARIANCE: &str = "calibration.variance";
 
-/// What the weights are for.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Card {
-    /// Layout of the folder.
-    pub format_version: u32,
-    /// Release of carl that wrote it.
-    pub carl_version: String,
-    /// Search space.
-    pub space: String,
-    /// Names of the operations, by id.
-    pub vocabulary: Vec<String>,
-    /// Finished epochs.
-    pub epochs: usize,
-    /// Mean of the training labels, in the unit of the table.
-    pub label_mean: f64,
-    /// Their standard deviation; negative where less is better.
-    pub label_std: f64,
-    /// First 16 hex digits of SHA-256 over the resolved configuration.
-    pub config_hash: String,
-    /// Of the rows trained on.
-    pub split_hash: String,
-    /// Of the table.
-    pub data_hash: String,
+/// Tensors by name.
+type Tensors = BTreeMap<String, Tensor>;
+
+fn fail(path: &Path, message: impl Into<String>) -> Error {
+    Error::new(Stage::Checkpoint, message).file(path)
 }
 
-/// A trained ensemble and what it is for.
-#[derive(Debug)]
-pub struct Checkpoint {
-    /// How it was trained.
-    pub config: Config,
-    /// What it is for.
-    pub card: Card,
-    /// The members.
-    pub weights: Weights,
-}
-
-/// First 16 hex digits of SHA-256 over a resolved configuration, without what does not touch training: where the table
-/// lies and what is judged by. It is taken from the text, so that options of a later release do not change it.
-fn config_hash(yaml: &str) -> String {
-    let mut tree: serde_yaml::Value = serde_yaml::from_str(yaml).unwrap_or_default();
-    if let Some(data) = tree.get_mut("data").and_then(|data| data.as_mapping_mut()) {
-        data.remove("table");
-        data.remove("test_target");
+/// Writes `weights` and their card, whose hash of the weights is filled in, to `path`.
+///
+/// # Errors
+/// The disk refuses; a file that was there stays whole.
+pub fn save_weights(path: &Path, weights: &Weights, card: &Card) -> Result<()> {
+    let flat = weights.parameters.to_device(Device::Cpu);
+    let slots = Carl::slots(&weights.options, weights.vocabulary as i64);
+    let mut tensors: Tensors = slots.iter().map(|slot| (slot.name.clone(), slot.view(&flat))).collect();
+    let mut add = |name: &str, values: &[f64]| tensors.insert(name.to_string(), Tensor::from_slice(values));
+    add(CENTER, &weights.calibration.center);
+    add(SCALE, &weights.calibration.scale);
+    let variance = weights.calibration.variance;
+    if variance != VarianceCalibration::default() {
+        add(VARIANCE, &[variance.offset, variance.slope, variance.floor, variance.factor]);
     }
-    hex(&Sha256::digest(serde_yaml::to_string(&tree).unwrap_or_default().as_bytes())[..8])
+    let encoded = encode(path, &tensors)?;
+    let card = Card { weights_hash: hash(&encoded), ..card.clone() };
+    write_tensors(path, &encoded, &card)
 }
 
-impl Card {
-    /// The card of a run.
-    pub fn new(
-        config: &Config,
-        space: &dyn Space,
-        epochs: usize,
-        scale: LabelScale,
-        split: String,
-        data: String,
-    ) -> Self {
-        Card {
-            format_version: FORMAT,
-            carl_version: env!("CARGO_PKG_VERSION").to_string(),
-            space: config.space.clone(),
-            vocabulary: names(space.vocabulary()),
-            epochs,
-            label_mean: scale.mean,
-            label_std: scale.scale,
-            config_hash: config_hash(&config.to_yaml()),
-            split_hash: split,
-            data_hash: data,
-        }
+/// Reads the weights at `path` with their card and opens their space.
+///
+/// # Errors
+/// A missing or damaged file; a checkpoint of another format; weights that do not fit their card or this release's space.
+pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
+    if !path.exists() {
+        let folder = path.parent().unwrap_or(path);
+        return Err(fail(folder, format!("there is no {MODEL}: not a checkpoint"))
+            .hint("give the folder that `carl train` wrote"));
     }
-}
-
-fn names(vocabulary: &Vocabulary) -> Vec<String> {
-    vocabulary.operations().iter().map(|operation| operation.name.clone()).collect()
-}
-
-impl Checkpoint {
-    /// Writes weights and configuration into `folder`.
-    ///
-    /// # Errors
-    /// The disk refuses; files that were there stay whole.
-    pub fn save(&self, folder: &Path) -> Result<()> {
-        file::create_folder(folder)?;
-        let flat = self.weights.parameters.to_device(Device::Cpu);
-        let slots = Carl::slots(&self.weights.options, self.weights.vocabulary as i64);
-        let mut tensors: Vec<(String, Tensor)> =
-            slots.iter().map(|slot| (slot.name.clone(), slot.view(&flat))).collect();
-        let column = |values: &[f64]| Tensor::from_slice(values);
-        tensors.push(("calibration.center".to_string(), column(&self.weights.calibration.center)));
-        tensors.push(("calibration.scale".to_string(), column(&self.weights.calibration.scale)));
-        let VarianceCalibration { offset, slope, floor, factor } = self.weights.calibration.reliance;
-        if self.weights.calibration.reliance != VarianceCalibration::default() {
-            tensors.push((RELIANCE.to_string(), column(&[offset, slope, floor, factor])));
-        }
-        write_tensors(&folder.join(MODEL), &tensors, &self.card)?;
-        file::write_bytes(&folder.join(CONFIG), self.config.to_yaml().as_bytes())
+    let (mut tensors, card, encoded): (Tensors, Card, _) = read_tensors(path)?;
+    if card.format_version != FORMAT {
+        return Err(refuse_format(path, card.format_version, &card.carl_version));
     }
-
-    /// Reads the checkpoint in `folder` and the space that it is for.
-    ///
-    /// # Errors
-    /// A missing or damaged file; weights that do not fit the configuration beside them, the space or this release.
-    pub fn load(folder: &Path) -> Result<(Self, Box<dyn Space>)> {
-        let path = folder.join(MODEL);
-        if !path.exists() {
-            return Err(Error::new(Stage::Checkpoint, format!("there is no {MODEL}: not a checkpoint"))
-                .file(folder)
-                .hint("give the folder that `carl train` wrote"));
-        }
-        let written = folder.join(CONFIG);
-        let text = std::fs::read_to_string(&written).map_err(|error| Error::io(&written, "read", &error))?;
-        let mut config = Config::parse(&text, &[]).map_err(|error| error.file(&written))?;
-        let space = crate::space::open(&config.space, config.vocabulary()).map_err(|error| error.file(&path))?;
-        config.settle(space.vocabulary());
-        if let Some(attribute) = config.model.attributes.iter().find(|attribute| attribute.scale.is_none()) {
-            let message = format!("attribute `{}` has no scale", attribute.column);
-            return Err(Error::new(Stage::Checkpoint, message).file(&written).hint("train again, or restore it"));
-        }
-        let (mut tensors, card): (_, Card) = read_tensors(&path)?;
-        let refuse = |what: &str, here: &str, there: &str| {
-            Err(Error::new(Stage::Checkpoint, format!("{what} of the weights is {there}, but here it is {here}"))
-                .file(&path)
-                .hint("use the checkpoint and the release of carl that belong together"))
-        };
-        if card.format_version != FORMAT {
-            return refuse("the format version", &FORMAT.to_string(), &card.format_version.to_string());
-        }
-        if card.space != config.space {
-            return refuse("the space", &config.space, &card.space);
-        }
-        let known = names(space.vocabulary());
-        if card.vocabulary != known {
-            return refuse("the vocabulary", &known.join(" "), &card.vocabulary.join(" "));
-        }
-        let hash = config_hash(&text);
-        if card.config_hash != hash {
-            return refuse("the config hash", &hash, &card.config_hash);
-        }
-        let members = config.model.members as i64;
-        let validated = tensors.contains_key(RELIANCE);
-        let mut take = |name: &str, shape: &[i64]| -> Result<Tensor> {
-            let damaged = |message: String| Error::new(Stage::Checkpoint, message).file(&path);
-            let tensor = tensors.remove(name).ok_or_else(|| damaged(format!("parameter `{name}` is missing")))?;
-            if tensor.size() != shape {
-                return Err(damaged(format!("parameter `{name}` has shape {:?}, not {shape:?}", tensor.size())));
-            }
-            Ok(tensor)
-        };
-        let mut rows = Vec::new();
-        for slot in Carl::slots(&config.model, known.len() as i64) {
-            let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
-            rows.push(take(&slot.name, &shape)?.view([members, -1]).to_kind(Kind::Float));
-        }
-        let reliance = if validated { Some(take(RELIANCE, &[4])?) } else { None };
-        let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double)).expect("one dimension");
-        let calibration = Calibration {
-            center: numbers(take("calibration.center", &[members])?),
-            scale: numbers(take("calibration.scale", &[members])?),
-            reliance: reliance.map_or(VarianceCalibration::default(), |tensor| {
-                let values = numbers(tensor);
-                VarianceCalibration { offset: values[0], slope: values[1], floor: values[2], factor: values[3] }
-            }),
-        };
-        let weights = Weights {
-            options: config.model.clone(),
-            vocabulary: known.len(),
-            output: space.vocabulary().output()?,
-            parameters: Tensor::cat(&rows, 1),
-            calibration,
-        };
-        Ok((Checkpoint { config, card, weights }, space))
+    if card.weights_hash != hash(&encoded) {
+        return Err(damaged(path, "the weights are not those that were saved"));
     }
+    let space = card.schema.open().map_err(|error| error.file(path))?;
+    let (options, vocabulary) = (card.options.model.clone(), space.vocabulary());
+    let members = options.members as i64;
+    let validated = tensors.contains_key(VARIANCE);
+    let mut take = |name: &str, shape: &[i64]| -> Result<Tensor> {
+        let tensor = tensors.remove(name).ok_or_else(|| fail(path, format!("parameter `{name}` is missing")))?;
+        if tensor.size() != shape {
+            let message = format!("parameter `{name}` has shape {:?}, not {shape:?}", tensor.size());
+            return Err(fail(path, message));
+        }
+        Ok(tensor)
+    };
+    let mut rows = Vec::new();
+    for slot in Carl::slots(&options, vocabulary.len() as i64) {
+        let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
+        rows.push(take(&slot.name, &shape)?.view([members, -1]).to_kind(Kind::Float));
+    }
+    let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double)).expect("one dimension");
+    let mut calibration = Calibration {
+        center: numbers(take(CENTER, &[members])?),
+        scale: numbers(take(SCALE, &[members])?),
+        variance: VarianceCalibration::default(),
+    };
+    if validated {
+        let values = numbers(take(VARIANCE, &[4])?);
+        let [offset, slope, floor, factor] = values.try_into().expect("four numbers");
+        calibration.variance = VarianceCalibration { offset, slope, floor, factor };
+    }
+    let parameters = Tensor::cat(&rows, 1);
+    let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
+    Ok((Weights { options, vocabulary, output, parameters, calibration }, card, space))
 }
 
-/// What the state belongs to.
+/// What a training state belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StateCard {
     epoch: usize,
+    engine: String,
+    schema: Schema,
     config_hash: String,
     split_hash: String,
     data_hash: String,
 }
 
-/// Writes the state of a run with `card`.
+impl StateCard {
+    fn new(epoch: usize, engine: &str, card: &Card) -> Self {
+        StateCard {
+            epoch,
+            engine: engine.to_string(),
+            schema: card.schema.clone(),
+            config_hash: card.config_hash.clone(),
+            split_hash: card.split_hash.clone(),
+            data_hash: card.data_hash.clone(),
+        }
+    }
+}
+
+/// Writes the state of a run on `engine` to `path`.
 ///
 /// # Errors
 /// The disk refuses.
-pub fn save_state(folder: &Path, state: &State, card: &Card) -> Result<()> {
+pub fn save_state(path: &Path, state: &TrainState, engine: &str, card: &Card) -> Result<()> {
     let tensors = [("parameters", &state.parameters), ("first", &state.first), ("second", &state.second)];
-    let tensors: Vec<_> = tensors.map(|(name, tensor)| (name.to_string(), tensor.to_device(Device::Cpu))).into();
-    let card = StateCard {
-        epoch: state.epoch,
-        config_hash: card.config_hash.clone(),
-        split_hash: card.split_hash.clone(),
-        data_hash: card.data_hash.clone(),
-    };
-    write_tensors(&folder.join(STATE), &tensors, &card)
+    let tensors: Tensors =
+        tensors.map(|(name, tensor)| (name.to_string(), tensor.to_device(Device::Cpu))).into_iter().collect();
+    write_tensors(path, &encode(path, &tensors)?, &StateCard::new(state.epoch, engine, card))
 }
 
-/// Reads the state of a run that must have the hashes of `card` and the shape of `like`.
+/// Reads the state of a run at `path`, which must have the hashes of `card` and the shape of `like`.
 ///
 /// # Errors
-/// A missing or damaged file; a state of another configuration, split or table.
-pub fn load_state(folder: &Path, like: &State, card: &Card) -> Result<State> {
-    let path = folder.join(STATE);
-    let (mut tensors, found): (_, StateCard) = read_tensors(&path)?;
+/// A missing or damaged file; a state of another configuration, split, table or engine.
+pub fn load_state(path: &Path, like: &TrainState, engine: &str, card: &Card) -> Result<TrainState> {
+    let (mut tensors, found, _): (Tensors, StateCard, _) = read_tensors(path)?;
+    let here = StateCard::new(found.epoch, engine, card);
     for (what, here, there) in [
-        ("configuration", &card.config_hash, &found.config_hash),
-        ("split", &card.split_hash, &found.split_hash),
-        ("table", &card.data_hash, &found.data_hash),
+        ("configuration", &here.config_hash, &found.config_hash),
+        ("split", &here.split_hash, &found.split_hash),
+        ("table", &here.data_hash, &found.data_hash),
+        ("engine", &here.engine, &found.engine),
+        ("space", &here.schema.space, &found.schema.space),
     ] {
         if here != there {
-            return Err(Error::new(
-                Stage::Checkpoint,
-                format!("the state belongs to {what} {there}, this run has {here}"),
-            )
-            .file(&path)
-            .hint("resume with the configuration and the table of the first run"));
+            return Err(fail(path, format!("the state belongs to {what} {there}, this run has {here}"))
+                .hint("resume with the configuration, the table and the device of the first run"));
         }
     }
     let mut take = |name: &str| {
         let tensor = tensors.remove(name).filter(|tensor| tensor.size() == like.parameters.size());
-        tensor.ok_or_else(|| {
-            Error::new(Stage::Checkpoint, format!("`{name}` is missing or of another shape")).file(&path)
-        })
+        tensor.ok_or_else(|| fail(path, format!("`{name}` is missing or of another shape")))
     };
-    Ok(State { epoch: found.epoch, parameters: take("parameters")?, first: take("first")?, second: take("second")? })
+    let (parameters, first, second) = (take("parameters")?, take("first")?, take("second")?);
+    Ok(TrainState { epoch: found.epoch, parameters, first, second })
 }
 
-/// Tensors with a card as safetensors. The library keeps metadata in a hash map, whose order changes from run to run; equal
-/// runs must write equal bytes, so the metadata are put into the header here, sorted.
-fn write_tensors(path: &Path, tensors: &[(String, Tensor)], card: &impl Serialize) -> Result<()> {
-    let fail = |error: String| Error::new(Stage::Checkpoint, error).file(path);
-    let mut bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
+/// A tensor as bytes, with its name, type and shape.
+type Encoded = Vec<(String, Dtype, Vec<usize>, Vec<u8>)>;
+
+fn encode(path: &Path, tensors: &Tensors) -> Result<Encoded> {
+    let mut encoded = Vec::new();
     for (name, tensor) in tensors {
-        let (kind, width) = match tensor.kind() {
+        let (dtype, width) = match tensor.kind() {
             Kind::Double => (Dtype::F64, 8),
             _ => (Dtype::F32, 4),
         };
         let tensor = tensor.detach().contiguous();
-        let mut data = vec![0u8; tensor.numel() * width];
-        tensor.f_copy_data_u8(&mut data, tensor.numel()).map_err(|error| fail(error.to_string()))?;
-        bytes.push((name.clone(), kind, tensor.size().iter().map(|&size| size as usize).collect(), data));
+        let mut bytes = vec![0u8; tensor.numel() * width];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel()).map_err(|error| fail(path, first_line(&error)))?;
+        encoded.push((name.clone(), dtype, tensor.size().iter().map(|&size| size as usize).collect(), bytes));
     }
+    Ok(encoded)
+}
+
+/// First 16 hex digits of SHA-256 over names and values.
+fn hash(encoded: &Encoded) -> String {
+    let mut digest = Sha256::new();
+    for (name, _, _, bytes) in encoded {
+        digest.update(name.as_bytes());
+        digest.update(bytes);
+    }
+    hex(&digest.finalize()[..8])
+}
+
+fn write_tensors(path: &Path, encoded: &Encoded, card: &impl Serialize) -> Result<()> {
     let mut views = Vec::new();
-    for (name, kind, shape, data) in &bytes {
-        views.push((name, TensorView::new(*kind, shape.clone(), data).map_err(|error| fail(error.to_string()))?));
+    for (name, dtype, shape, bytes) in encoded {
+        let view = TensorView::new(*dtype, shape.clone(), bytes);
+        views.push((name, view.map_err(|error| fail(path, error.to_string()))?));
     }
-    let plain = safetensors::serialize(views, None).map_err(|error| fail(error.to_string()))?;
-    let metadata: BTreeMap<String, String> = match serde_json::to_value(card) {
-        Ok(serde_json::Value::Object(fields)) => {
-            fields.into_iter().map(|(key, value)| (key, text_of(&value))).collect()
-        }
-        _ => BTreeMap::new(),
-    };
-    let length = 8 + u64::from_le_bytes(plain[..8].try_into().expect("eight bytes")) as usize;
-    let header = std::str::from_utf8(&plain[8..length]).map_err(|error| fail(error.to_string()))?.trim_end();
-    let metadata = serde_json::to_string(&metadata).map_err(|error| fail(error.to_string()))?;
-    let mut header = format!("{{\"__metadata__\":{metadata},{}", &header[1..]);
-    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-    file::write(path, |output| {
-        output.write_all(&(header.len() as u64).to_le_bytes())?;
-        output.write_all(header.as_bytes())?;
-        output.write_all(&plain[length..])
-    })
+    let card = serde_json::to_string(card).expect("a card is plain data");
+    let metadata = [(CARD.to_string(), card)].into_iter().collect();
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(|error| fail(path, error.to_string()))?;
+    file::write_bytes(path, &bytes)
 }
 
-/// Strings as they are, everything else as JSON.
-fn text_of(value: &serde_json::Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_string)
-}
-
-/// All tensors of a file by name, and its card.
-fn read_tensors<C: for<'de> Deserialize<'de>>(path: &Path) -> Result<(BTreeMap<String, Tensor>, C)> {
-    let damaged = |reason: String| {
-        Error::new(Stage::Checkpoint, format!("the file is damaged: {reason}"))
-            .file(path)
-            .hint("train again, or restore it")
-    };
+/// All tensors of a file by name, its card, and the tensors as bytes.
+fn read_tensors<C: for<'de> Deserialize<'de>>(path: &Path) -> Result<(Tensors, C, Encoded)> {
     let size = std::fs::metadata(path).map_err(|error| Error::io(path, "open", &error))?.len();
     if size > MAX_BYTES {
-        return Err(damaged(format!("{size} bytes are too many")));
+        return Err(damaged(path, &format!("{size} bytes are too many")));
     }
     let bytes = std::fs::read(path).map_err(|error| Error::io(path, "read", &error))?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(error.to_string()))?;
-    let fields = header.metadata().clone().unwrap_or_default();
-    let card: serde_json::Map<String, serde_json::Value> = fields
-        .into_iter()
-        .map(|(key, text)| {
-            // Hashes and names are text even where they read as numbers.
-            let plain = key.ends_with("_hash") || key == "space" || key == "carl_version";
-            let value = if plain { None } else { serde_json::from_str(&text).ok() };
-            (key, value.unwrap_or(serde_json::Value::String(text)))
-        })
-        .collect();
-    let card = serde_json::from_value(card.into()).map_err(|error| damaged(format!("its card: {error}")))?;
-    let mut tensors = BTreeMap::new();
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|error| damaged(path, &error.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let Some(card) = metadata.get(CARD) else {
+        // Format 1 spread its card over many keys.
+        let version = metadata.get("format_version").and_then(|version| version.parse().ok());
+        return Err(match version {
+            Some(version) => refuse_format(path, version, metadata.get("carl_version").map_or("unknown", |v| v)),
+            None => damaged(path, "it has no card"),
+        });
+    };
+    let version = serde_json::from_str(card).ok().and_then(|card: serde_json::Value| card["format_version"].as_u64());
+    if let Some(version) = version.filter(|&version| version != u64::from(FORMAT)) {
+        return Err(refuse_format(path, version as u32, "unknown"));
+    }
+    let card = serde_json::from_str(card).map_err(|error| damaged(path, &format!("its card: {error}")))?;
+    let (mut tensors, mut encoded) = (BTreeMap::new(), Vec::new());
     for (name, view) in file.iter() {
         let kind = match view.dtype() {
             Dtype::F32 => Kind::Float,
             Dtype::F64 => Kind::Double,
-            other => return Err(damaged(format!("`{name}` holds {other:?}"))),
+            other => return Err(damaged(path, &format!("`{name}` holds {other:?}"))),
         };
         let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
         tensors.insert(name.to_string(), Tensor::from_data_size(view.data(), &shape, kind));
+        encoded.push((name.to_string(), view.dtype(), view.shape().to_vec(), view.data().to_vec()));
     }
-    Ok((tensors, card))
+    encoded.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok((tensors, card, encoded))
+}
+
+fn damaged(path: &Path, reason: &str) -> Error {
+    fail(path, format!("the file is damaged: {reason}")).hint("train again, or restore it")
+}
+
+fn refuse_format(path: &Path, version: u32, release: &str) -> Error {
+    fail(path, format!("the checkpoint has format version {version} (carl {release}), this release reads {FORMAT}"))
+        .hint("train again, or use the release of carl that wrote it")
+}
+
+/// The first line of an error of LibTorch, whose further lines are a C++ trace.
+pub fn first_line(error: &tch::TchError) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_string()
 }

@@ -1,46 +1,50 @@
 //! TorchScript: the ensemble as one program for LibTorch and Python.
 //!
-//! Inputs operations [B, N, V], adjacency [B, N, N], mask [B, N] and, where the members read attributes, those as the table has
-//! them, [B, A], NaN where missing, then path statistics where they read those; all float. Outputs score `[B]` (mean of the members' standardised scores), spread `[B]`, node
-//! mask [B, N], edge mask [B, N, N]. Any B and N. Tracing has been deprecated upstream
-//! since 2.11 and works; safetensors is the canonical artefact, this file is derived from it.
+//! Inputs are operations [B, N, V], adjacency [B, N, N] and mask [B, N], all float; outputs are score `[B]` (the mean of the
+//! members' standardised scores), standard deviation `[B]`, node mask [B, N] and edge mask [B, N, N], for any B and N.
+//! Tracing is deprecated upstream since 2.11 but works; safetensors is the canonical artefact, and this file is derived from it.
 
-use crate::model::batch::Padded;
-use crate::config::Attribute;
+use super::checkpoint::first_line;
 use crate::error::{Error, Result, Stage};
+use crate::file;
 use crate::graph::Graph;
-use crate::model::scorer::Weights;
+use crate::model::batch::PaddedGraphs;
+use crate::model::weights::Weights;
+use crate::random::Random;
 use std::io::{Cursor, Read, Write};
 use std::path::Path;
-use tch::{CModule, Device, Kind, Tensor};
+use tch::{CModule, Device, Kind, TchError, Tensor};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
 /// Batch sizes at which a written program is compared with the model.
-const CHECKED: [usize; 3] = [1, 2, 257];
-/// Largest difference that is let pass: products of other sizes may round otherwise.
+pub const CHECKED: [usize; 3] = [1, 2, 257];
+/// The largest difference that passes: products of other sizes may round differently.
 const TOLERANCE: f64 = 1e-4;
 
-/// Writes the ensemble to `path`, after reloading it and comparing it with the model on `graphs`, repeated as needed.
+/// Writes the ensemble to `path`, after reloading it and comparing it with the model.
 ///
 /// # Errors
 /// Tracing, writing or reloading fails, or a reloaded output differs; then nothing is written.
-pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
-    let fail = |error: tch::TchError| Error::new(Stage::Device, format!("TorchScript: {error}")).file(path);
+pub fn export(weights: &Weights, path: &Path) -> Result<()> {
+    let fail = |error: TchError| Error::new(Stage::Device, format!("TorchScript: {}", first_line(&error))).file(path);
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        file::create_folder(folder)?;
+    }
     let _guard = tch::no_grad_guard();
     let ensemble = weights.ensemble(0, weights.members() as i64, Device::Cpu);
-    let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2], inputs.get(3));
+    let forward = |inputs: &[Tensor]| ensemble.forward(&inputs[0], &inputs[1], &inputs[2]);
     // A traced method returns one value: the outputs leave the trace as one list, which `return_tuple` turns into a tuple.
     let mut traced = |inputs: &[Tensor]| vec![Tensor::cat(&forward(inputs).map(|part| part.flatten(0, -1)), 0)];
     let module =
-        CModule::create_by_tracing("carl", "forward", &inputs(graphs, 2, weights), &mut traced).map_err(fail)?;
+        CModule::create_by_tracing("carl", "forward", &inputs(2, weights.vocabulary), &mut traced).map_err(fail)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let partial = path.with_file_name(format!(".{name}.{}.partial", std::process::id()));
     let checked = module.save(&partial).map_err(fail).and_then(|()| {
         rewrite(&partial).map_err(|error| Error::new(Stage::Io, format!("TorchScript: {error}")).file(path))?;
         let reloaded = CModule::load(&partial).map_err(fail)?;
         CHECKED.iter().try_for_each(|&batch| {
-            let inputs = inputs(graphs, batch, weights);
+            let inputs = inputs(batch, weights.vocabulary);
             compare(&reloaded, &inputs, &forward(&inputs)).map_err(|error| error.file(path))
         })
     });
@@ -51,6 +55,21 @@ pub fn export(weights: &Weights, graphs: &[Graph], path: &Path) -> Result<()> {
         let _ = std::fs::remove_file(&partial);
     }
     renamed
+}
+
+/// Inputs of `batch` random graphs over `vocabulary` operations, of 2 to 9 nodes.
+fn inputs(batch: usize, vocabulary: usize) -> Vec<Tensor> {
+    let mut random = Random::new(batch as u64, 0);
+    let graph = |_| {
+        let nodes = 2 + random.below(8) as u16;
+        let operations: Vec<_> = (0..nodes).map(|_| (random.below(vocabulary) as u16, None)).collect();
+        let edges: Vec<_> = (1..nodes).map(|node| (random.below(node as usize) as u16, node)).collect();
+        Graph::new(operations, edges)
+    };
+    let graphs: Vec<Graph> = (0..batch).map(graph).collect();
+    let nodes = graphs.iter().map(Graph::len).max().unwrap_or(1);
+    let batch = PaddedGraphs::new(&graphs, nodes, vocabulary).to_batch(Kind::Float, Device::Cpu);
+    vec![batch.operations.squeeze_dim(0), batch.adjacency.squeeze_dim(0), batch.mask.squeeze_dim(0).squeeze_dim(-1)]
 }
 
 /// Rewrites the archive at `path` with a method that returns a tuple.
@@ -91,36 +110,11 @@ fn return_tuple(text: &str) -> Option<String> {
     Some(format!("{body}\n    return ({})\n", parts.join(", ")))
 }
 
-/// `batch` graphs, the given ones over and over, padded to the largest of them.
-fn inputs(graphs: &[Graph], batch: usize, weights: &Weights) -> Vec<Tensor> {
-    let chosen: Vec<&Graph> = graphs.iter().cycle().take(batch).collect();
-    let nodes = chosen.iter().map(|graph| graph.len()).max().unwrap_or(1);
-    let padded = Padded::new(&chosen, nodes, weights.vocabulary).to_graphs(Kind::Float, Device::Cpu);
-    let mut inputs = vec![
-        padded.operations.squeeze_dim(0),
-        padded.adjacency.squeeze_dim(0),
-        padded.mask.squeeze_dim(0).squeeze_dim(-1),
-    ];
-    let mean_and_more = |attribute: &Attribute| {
-        let (mean, deviation) = attribute.known_scale();
-        let values: Vec<f32> = (0..batch).map(|row| (mean + deviation * (row % 3) as f64) as f32).collect();
-        Tensor::from_slice(&values).unsqueeze(1)
-    };
-    let mut beside: Vec<Tensor> = weights.options.attributes.iter().map(mean_and_more).collect();
-    if weights.options.statistics > 0 {
-        beside.push(Tensor::from_slice(&crate::model::batch::beside(&chosen)).view([batch as i64, -1]));
-    }
-    if !beside.is_empty() {
-        inputs.push(Tensor::cat(&beside, 1));
-    }
-    inputs
-}
-
 fn compare(module: &CModule, inputs: &[Tensor], expected: &[Tensor]) -> Result<()> {
     let batch = inputs[0].size()[0];
     let wrong = |message: String| Error::new(Stage::Device, format!("TorchScript at batch {batch}: {message}"));
     let values: Vec<tch::IValue> = inputs.iter().map(|tensor| tch::IValue::Tensor(tensor.shallow_clone())).collect();
-    let output = module.forward_is(&values).map_err(|error| wrong(error.to_string()))?;
+    let output = module.forward_is(&values).map_err(|error| wrong(first_line(&error)))?;
     let tch::IValue::Tuple(parts) = output else { return Err(wrong("the output is not four tensors".to_string())) };
     for (part, expected) in parts.iter().zip(expected) {
         let tch::IValue::Tensor(part) = part else { return Err(wrong("an output is not a tensor".to_string())) };

@@ -2,15 +2,15 @@
 
 use crate::dataset::Dataset;
 use crate::metrics::{best_rank_of_top, kendall_tau, pearson, precision_at, regret_at, spearman};
-#[cfg(feature = "torch")]
 use crate::model::calibration::VarianceCalibration;
+use crate::split::Split;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-/// The k of the figures over the best k.
+/// The values of k for the figures over the best k rows.
 const TOPS: [usize; 5] = [1, 5, 10, 50, 100];
 
-/// Figures of one set of scores. Keys of the maps are k.
+/// The figures of one set of scores. The keys of the maps are k.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Kendall's tau-b.
@@ -19,35 +19,35 @@ pub struct Figures {
     pub spearman: f64,
     /// Pearson's correlation.
     pub pearson: f64,
-    /// Share of the k highest scores among the k best.
+    /// Share of the k highest scores that are among the k best rows.
     pub precision_at_k: BTreeMap<usize, f64>,
     /// True rank, from 1, of the best of the k highest scores.
     pub best_rank_of_top_k: BTreeMap<usize, f64>,
-    /// What the best of the k highest scores lacks, in the unit of the table.
+    /// How far the best of the k highest scores stays below the best row, in the unit of the table.
     pub regret_at_k: BTreeMap<usize, f64>,
     /// Number of rows with a truth.
     pub architectures: usize,
 }
 
-/// Rows with a test label, and their labels turned so that more is better.
+/// Rows that scores are judged by, with their test labels.
 #[derive(Debug, Clone)]
-pub struct Truth {
+pub struct TestRows {
     /// Rows of the data set.
     pub rows: Vec<usize>,
-    /// Turned label of each.
+    /// The test label of each row, turned so that more is better.
     pub values: Vec<f64>,
 }
 
-impl Truth {
+impl TestRows {
     /// All rows that have a test label, training rows included.
     pub fn new(dataset: &Dataset) -> Self {
-        Truth::of((0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect(), dataset)
+        TestRows::of((0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect(), dataset)
     }
 
-    /// Some rows, each of which must have a test label.
+    /// The given rows, each of which must have a test label.
     pub fn of(rows: Vec<usize>, dataset: &Dataset) -> Self {
         let values = rows.iter().map(|&row| dataset.sign() * dataset.test_labels[row]).collect();
-        Truth { rows, values }
+        TestRows { rows, values }
     }
 
     /// Compares scores of all rows of the data set, higher is better.
@@ -65,10 +65,17 @@ impl Truth {
         }
     }
 
-    /// Expected calibration error of scores and spreads over members of all rows of the data set.
-    #[cfg(feature = "torch")]
-    pub fn calibration_error(&self, reliance: &VarianceCalibration, scores: &[f64], spreads: &[f64]) -> f64 {
+    /// Those of the rows that are neither trained nor validated on.
+    pub fn unseen(&self, split: &Split) -> TestRows {
+        let seen: HashSet<usize> = split.train.iter().chain(&split.validation).copied().collect();
+        let pairs = self.rows.iter().zip(&self.values).filter(|(row, _)| !seen.contains(*row));
+        let (rows, values) = pairs.map(|(&row, &value)| (row, value)).unzip();
+        TestRows { rows, values }
+    }
+
+    /// Expected calibration error of the scores and standard deviations over members of all rows of the data set.
+    pub fn calibration_error(&self, variance: &VarianceCalibration, scores: &[f64], stds: &[f64]) -> f64 {
         let of = |values: &[f64]| self.rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-        reliance.calibration_error(&of(scores), &of(spreads), &self.values)
+        variance.calibration_error(&of(scores), &of(stds), &self.values)
     }
 }

@@ -1,16 +1,15 @@
-//! Members that are trained as one model: an epoch's rows, a step's gradient, the optimiser's step.
+//! Members that are trained as one batched model: the rows of an epoch, the gradient of a step, the step of the optimiser.
 
-use super::loss::{Lesson, TERMS, terms};
+use super::loss::{Distillation, LossTerms, TERMS, loss_terms};
 use super::optimizer::{AdamW, schedule};
-use super::set::Member;
-use super::trainer::{EpochLog, Frontier, State, Trainer};
-use crate::device::upload;
+use super::set::MemberData;
+use super::trainer::{EpochLog, Frontier, TrainState, Trainer};
+use crate::device::{Engine, upload};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::model::Carl;
-use crate::model::frame::Graphs;
-use crate::model::fused::trunk::Trunk;
+use crate::model::cpu::CpuEngine;
 use crate::model::noise::{Noise, NoiseBank};
+use crate::model::{Carl, GraphBatch};
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
 use tch::{Device, Kind, Tensor};
@@ -23,85 +22,74 @@ pub(super) struct Group<'a> {
     model: Carl,
     optimizer: AdamW,
     passes: Passes,
-    lessons: Option<Tensor>, // weight of the teacher's for each member, [E]
     log: Vec<EpochLog>,
 }
 
-/// How cells become parts and how their gradient comes back.
+/// How cells become representations, and how their gradient comes back.
 enum Passes {
-    /// Autograd over padded batches, all graphs resident on the device.
-    Padded { graphs: Graphs, bank: Option<NoiseBank> },
-    /// Written out, for the CPU.
-    Fused(Box<Trunk>),
+    /// Autograd over padded batches; all graphs are resident on the device.
+    Autograd { graphs: GraphBatch, bank: Option<NoiseBank> },
+    /// Written out, on the CPU.
+    Cpu(Box<CpuEngine<f32>>),
 }
 
-/// Functions of all members in the order in which they are taken, and a value for each.
-struct Rows {
-    functions: Vec<Vec<u32>>, // a list a member
-    indices: Option<Tensor>,  // the same as [E, rows] where batches are gathered on the device
-    values: Tensor,           // [E, rows]
+/// Rows of all members in the order in which they are visited.
+struct EpochRows {
+    graphs: Vec<Vec<u32>>,   // indices into the graphs of the set, one list per member
+    indices: Option<Tensor>, // the same as [E, rows], where batches are gathered on the device
+    values: Tensor,          // labels or distillation targets, [E, rows]
 }
 
-impl Rows {
-    /// What heads read beside these rows, [E, B, K].
-    fn beside(&self, trainer: &Trainer) -> Option<Tensor> {
-        let width = trainer.config.model.beside();
-        let functions = self.functions.iter().flatten().map(|&function| function as usize);
-        let values: Vec<f32> =
-            functions.flat_map(|function| &trainer.beside[function * width..][..width]).copied().collect();
-        let shape = [self.functions.len() as i64, -1, width as i64];
-        (width > 0).then(|| Tensor::from_slice(&values).view(shape))
-    }
-
-    fn part(&self, start: usize, length: usize) -> Rows {
-        let part = |tensor: &Tensor| tensor.narrow(1, start as i64, length as i64);
-        Rows {
-            functions: self.functions.iter().map(|functions| functions[start..start + length].to_vec()).collect(),
-            indices: self.indices.as_ref().map(part),
-            values: part(&self.values),
+impl EpochRows {
+    fn slice(&self, start: usize, length: usize) -> EpochRows {
+        let slice = |tensor: &Tensor| tensor.narrow(1, start as i64, length as i64);
+        EpochRows {
+            graphs: self.graphs.iter().map(|graphs| graphs[start..start + length].to_vec()).collect(),
+            indices: self.indices.as_ref().map(slice),
+            values: slice(&self.values),
         }
     }
 
-    /// These rows with their `scores` as a lesson.
-    fn lesson<'b>(&'b self, scores: Tensor, weights: Option<&'b Tensor>) -> Lesson<'b> {
-        Lesson { scores, targets: &self.values, weights: weights.expect("rows are taught where somebody learns") }
+    /// The graphs of every member.
+    fn lists<'g>(&self, graphs: &'g [Graph]) -> Vec<Vec<&'g Graph>> {
+        self.graphs.iter().map(|list| list.iter().map(|&index| &graphs[index as usize]).collect()).collect()
+    }
+
+    /// The same graphs, of all those on the device.
+    fn gather(&self, graphs: &GraphBatch) -> GraphBatch {
+        graphs.gather(self.indices.as_ref().expect("rows are uploaded for autograd"))
     }
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(trainer: &'a Trainer<'a>, members: &'a [usize], state: &State) -> Self {
-        let (config, device, set) = (trainer.config, trainer.device, trainer.set);
+    pub(super) fn new(trainer: &'a Trainer<'a>, members: &'a [usize], state: &TrainState) -> Self {
+        let (options, machine, set) = (trainer.options, trainer.machine, trainer.set);
         let rows: Vec<i64> = members.iter().map(|&member| member as i64).collect();
         let rows = Tensor::from_slice(&rows);
-        let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(device);
-        let model = Carl::over(&config.model, trainer.vocabulary(), trainer.output, take(&state.parameters), true);
+        let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(machine.device);
+        let model = trainer.model(take(&state.parameters));
         let mut streams: Vec<Random> = (members.iter())
             .map(|&member| &set.members[member])
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
             .collect();
-        let (_, size) = batches(set.members[members[0]].labels.len(), config.train.batch);
-        let lessons = members.iter().map(|&member| set.members[member].taught);
-        let lessons: Vec<f64> = lessons.map(|taught| if taught { config.loss.distillation } else { 0.0 }).collect();
-        let taught = !set.taught.is_empty() && lessons.iter().any(|&weight| weight > 0.0);
-        let lessons = taught.then(|| Tensor::from_slice(&lessons).to_kind(trainer.kind).to_device(device));
-        let size = if taught { size.max(config.loss.unlabelled) } else { size };
-        let largest = (size * set.nodes()) as i64 * config.model.hidden;
-        let bank = NoiseBank::new(config.model.dropout, largest, &mut streams, trainer.kind, device);
-        let passes = match device {
-            Device::Cpu => Passes::Fused(Box::new(Trunk::new(&model, trainer.output as u16, bank))),
-            _ => {
-                let mut graphs = set.padded(0..set.graphs.len()).to_graphs(trainer.kind, device);
-                let width = config.model.beside() as i64;
-                graphs.beside =
-                    (width > 0).then(|| upload(&Tensor::from_slice(&trainer.beside).view([1, -1, width]), device));
-                Passes::Padded { graphs, bank }
+        let (_, mut size) = batches(set.members[members[0]].labels.len(), options.train.batch);
+        if !set.targets.is_empty() {
+            size = size.max(options.loss.unlabelled);
+        }
+        let largest = (size * set.nodes()) as i64 * options.model.hidden;
+        let bank = NoiseBank::new(options.model.dropout, largest, &mut streams, Kind::Float, machine.device);
+        let passes = match machine.engine {
+            Engine::Cpu => Passes::Cpu(Box::new(CpuEngine::new(&model, set.output, bank))),
+            Engine::Autograd => {
+                let graphs = set.padded(0..set.graphs.len()).to_batch(Kind::Float, machine.device);
+                Passes::Autograd { graphs, bank }
             }
         };
-        let optimizer = AdamW::new(take(&state.first), take(&state.second), &config.train);
-        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, lessons, log: Vec::new() }
+        let optimizer = AdamW::new(take(&state.first), take(&state.second), &options.train);
+        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, log: Vec::new() }
     }
 
-    /// Trains as far as it may.
+    /// Trains as many epochs as `frontier` admits.
     pub(super) fn run(&mut self, frontier: &Frontier, progress: &dyn Progress) -> Result<()> {
         while frontier.admits(self.epoch) {
             self.run_epoch()?;
@@ -111,17 +99,19 @@ impl<'a> Group<'a> {
     }
 
     fn run_epoch(&mut self) -> Result<()> {
-        let config = self.trainer.config;
+        let options = self.trainer.options;
         let count = self.trainer.set.members[self.members[0]].labels.len();
-        let (steps, size) = batches(count, config.train.batch);
-        let labelled = self.epoch_rows(steps * size);
-        let taught = self.taught_rows(steps * config.loss.unlabelled);
+        let (steps, size) = batches(count, options.train.batch);
+        let labelled = self.labelled_rows(steps * size);
+        let unlabelled = self.unlabelled_rows(steps * options.loss.unlabelled);
         let mut sums: Option<Tensor> = None;
         for step in 0..steps {
             let number = self.epoch * steps + step;
-            let (rate, momentum) = schedule(&config.train, number, config.train.epochs * steps);
-            let taught = taught.as_ref().map(|rows| rows.part(step * config.loss.unlabelled, config.loss.unlabelled));
-            let (terms, gradients) = self.gradients(&labelled.part(step * size, size), taught.as_ref(), number as u64);
+            let (rate, momentum) = schedule(&options.train, number, options.train.epochs * steps);
+            let unlabelled =
+                unlabelled.as_ref().map(|rows| rows.slice(step * options.loss.unlabelled, options.loss.unlabelled));
+            let (terms, gradients) =
+                self.gradients(&labelled.slice(step * size, size), unlabelled.as_ref(), number as u64);
             tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));
             sums = Some(sums.map_or(terms.shallow_clone(), |sums| sums + terms));
         }
@@ -129,84 +119,70 @@ impl<'a> Group<'a> {
         self.write_log(&(sums.expect("an epoch has a step") / steps as f64))
     }
 
-    /// Functions and labels of every member in the order of this epoch.
-    fn epoch_rows(&self, rows: usize) -> Rows {
+    /// The training rows of every member in the order of this epoch, with their labels.
+    fn labelled_rows(&self, rows: usize) -> EpochRows {
         self.collect(|member| {
             let mut random = Random::of(member.seed, Purpose::Order, member.index, self.epoch as u64);
             let chosen = random.choose(member.labels.len(), rows).into_iter();
-            chosen.map(|row| (member.functions[row], member.labels[row])).unzip()
+            chosen.map(|row| (member.graphs[row], member.labels[row])).unzip()
         })
     }
 
-    /// Unlabelled functions and the teacher's scores of them; none where nobody is taught.
-    fn taught_rows(&self, rows: usize) -> Option<Rows> {
+    /// Unlabelled graphs with their distillation targets; none where nothing is distilled.
+    fn unlabelled_rows(&self, rows: usize) -> Option<EpochRows> {
         let set = self.trainer.set;
-        let draw = |member: &Member| {
+        let draw = |member: &MemberData| {
             let mut random = Random::of(member.seed, Purpose::Unlabelled, member.index, self.epoch as u64);
-            let functions = (0..rows).map(|_| random.below(set.graphs.len()));
-            functions.map(|function| (function as u32, set.taught[member.split][function])).unzip()
+            let graphs = (0..rows).map(|_| random.below(set.graphs.len()));
+            graphs.map(|graph| (graph as u32, set.targets[member.split][graph])).unzip()
         };
-        self.lessons.is_some().then(|| self.collect(draw))
+        (!set.targets.is_empty()).then(|| self.collect(draw))
     }
 
-    /// What `draw` gives for every member, where it is needed.
-    fn collect(&self, draw: impl Fn(&Member) -> (Vec<u32>, Vec<f64>)) -> Rows {
+    /// What `draw` gives for every member, on the device where it is needed there.
+    fn collect(&self, draw: impl Fn(&MemberData) -> (Vec<u32>, Vec<f64>)) -> EpochRows {
         let trainer = self.trainer;
         let members = self.members.iter().map(|&member| &trainer.set.members[member]);
-        let (functions, values): (Vec<Vec<u32>>, Vec<Vec<f64>>) = members.map(draw).unzip();
-        let shape = [self.members.len() as i64, functions[0].len() as i64];
-        let place = |tensor: Tensor| upload(&tensor.view(shape), trainer.device);
-        let indices = matches!(self.passes, Passes::Padded { .. }).then(|| {
-            let all: Vec<i64> = functions.iter().flatten().map(|&function| i64::from(function)).collect();
-            place(Tensor::from_slice(&all))
+        let (graphs, values): (Vec<Vec<u32>>, Vec<Vec<f64>>) = members.map(draw).unzip();
+        let shape = [self.members.len() as i64, graphs[0].len() as i64];
+        let to_device = |tensor: Tensor| upload(&tensor.view(shape), trainer.machine.device);
+        let indices = matches!(self.passes, Passes::Autograd { .. }).then(|| {
+            let all: Vec<i64> = graphs.iter().flatten().map(|&graph| i64::from(graph)).collect();
+            to_device(Tensor::from_slice(&all))
         });
-        let values = place(Tensor::from_slice(&values.concat()).to_kind(trainer.kind));
-        Rows { functions, indices, values }
+        let values = to_device(Tensor::from_slice(&values.concat()).to_kind(Kind::Float));
+        EpochRows { graphs, indices, values }
     }
 
-    /// Loss terms [E, 6] and the gradient [E, P] of step `number` on labelled rows and on unlabelled ones with the teacher's
-    /// scores.
-    fn gradients(&mut self, labelled: &Rows, taught: Option<&Rows>, number: u64) -> (Tensor, Tensor) {
-        let (model, options) = (&self.model, &self.trainer.config.loss);
-        let weights = self.lessons.as_ref();
+    /// Loss terms [E, 5] and the gradient [E, P] of step `number` on labelled and unlabelled rows.
+    fn gradients(&mut self, labelled: &EpochRows, unlabelled: Option<&EpochRows>, number: u64) -> (Tensor, Tensor) {
+        let (model, set, options) = (&self.model, self.trainer.set, &self.trainer.options.loss);
         match &mut self.passes {
-            Passes::Padded { graphs, bank } => {
-                let indices = |rows: &Rows| rows.indices.as_ref().expect("was uploaded").shallow_clone();
+            Passes::Autograd { graphs, bank } => {
                 let mut noise = Noise::of_step(bank.as_ref(), number);
-                let parts = model.represent(&gather(graphs, &indices(labelled)), &mut noise);
-                let lesson = taught
-                    .map(|rows| rows.lesson(model.score_with(&gather(graphs, &indices(rows)), &mut noise).0, weights));
-                let terms = terms(model, &parts, &labelled.values, lesson.as_ref(), options);
-                let gradients = gradients(model, &terms.total);
-                (terms.stack(), gradients)
-            }
-            Passes::Fused(trunk) => {
-                let all = &self.trainer.set.graphs;
-                let graphs = |rows: &Rows| -> Vec<Vec<&Graph>> {
-                    let list = |functions: &Vec<u32>| functions.iter().map(|&place| &all[place as usize]).collect();
-                    rows.functions.iter().map(list).collect()
-                };
-                trunk.begin();
-                let mut parts = trunk.forward(0, number, &graphs(labelled));
-                parts.beside = labelled.beside(self.trainer);
-                let unlabelled = taught.map(|rows| (trunk.critical(1, number, &graphs(rows)), rows));
-                let lesson = unlabelled.as_ref().map(|(part, rows)| {
-                    rows.lesson(model.head.forward(part, rows.beside(self.trainer).as_ref()), weights)
+                let parts = model.represent(&labelled.gather(graphs), &mut noise);
+                let distillation = unlabelled.map(|rows| Distillation {
+                    scores: model.score_with(&rows.gather(graphs), &mut noise).0,
+                    targets: &rows.values,
                 });
-                let terms = terms(model, &parts, &labelled.values, lesson.as_ref(), options);
-                let mut leaves: Vec<&Tensor> = vec![&parts.critical, &parts.redundant];
-                leaves.extend(unlabelled.as_ref().map(|(part, _)| part));
-                let (heads, parts) = gradients_of(model, &terms.total, &leaves);
-                trunk.backward(0, &parts[0], Some(&parts[1]));
-                if let Some(part) = parts.get(2) {
-                    trunk.backward(1, part, None);
-                }
-                (terms.stack(), heads + trunk.gradients())
+                let terms = loss_terms(model, &parts, &labelled.values, distillation.as_ref(), options);
+                (terms.stack(), gradients(model, &terms.total))
+            }
+            Passes::Cpu(engine) => {
+                engine.start_step();
+                let parts = engine.represent(0, number, &labelled.lists(&set.graphs));
+                let critical = unlabelled.map(|rows| engine.critical(1, number, &rows.lists(&set.graphs)));
+                let distillation = critical.as_ref().zip(unlabelled).map(|(critical, rows)| Distillation {
+                    scores: model.head.forward(critical),
+                    targets: &rows.values,
+                });
+                let terms = loss_terms(model, &parts, &labelled.values, distillation.as_ref(), options);
+                (terms.stack(), engine_gradients(model, engine, &terms, [&parts.critical, &parts.redundant], critical))
             }
         }
     }
 
-    /// The only place where the host reads: once an epoch.
+    /// The only place where the host reads a tensor of a training step: once per epoch.
     fn write_log(&mut self, means: &Tensor) -> Result<()> {
         let values: Vec<f64> = Vec::try_from(means.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
             .expect("a flat tensor of doubles");
@@ -221,8 +197,8 @@ impl<'a> Group<'a> {
         Ok(())
     }
 
-    /// Writes the group's rows back and gives its log.
-    pub(super) fn store(self, state: &mut State) -> Vec<EpochLog> {
+    /// Writes the group's rows back into `state` and returns its log.
+    pub(super) fn store(self, state: &mut TrainState) -> Vec<EpochLog> {
         let (first, second) = self.optimizer.into_moments();
         for (row, &member) in self.members.iter().enumerate() {
             let put = |to: &Tensor, from: &Tensor| to.get(member as i64).copy_(&from.get(row as i64));
@@ -234,41 +210,45 @@ impl<'a> Group<'a> {
     }
 }
 
-/// Steps an epoch and rows a step: `rows` in equal batches of about `batch`. Fewer rows than steps are left out of an epoch.
+/// Gradient [E, P] of the total loss: autograd gives that of the heads and of the representations, which are leaves; the engine
+/// carries the latter back to the parameters below.
+fn engine_gradients(
+    model: &Carl,
+    engine: &mut CpuEngine<f32>,
+    terms: &LossTerms,
+    [critical, redundant]: [&Tensor; 2],
+    unlabelled: Option<Tensor>,
+) -> Tensor {
+    let mut leaves = vec![critical, redundant];
+    leaves.extend(&unlabelled);
+    let (heads, slopes) = gradients_of(model, &terms.total, &leaves);
+    engine.backward(0, &slopes[0], Some(&slopes[1]));
+    if let Some(slope) = slopes.get(2) {
+        engine.backward(1, slope, None);
+    }
+    heads + engine.gradients()
+}
+
+/// Steps per epoch and rows per step: `rows` in equal batches of about `batch`. Up to one row per step is left out.
 pub fn batches(rows: usize, batch: usize) -> (usize, usize) {
     let steps = ((rows as f64 / batch as f64).round() as usize).clamp(1, rows / 2);
     (steps, rows / steps)
 }
 
-/// The graphs at `functions` [E, B] of graphs that all members share.
-pub fn gather(graphs: &Graphs, functions: &Tensor) -> Graphs {
-    let flat = functions.flatten(0, 1);
-    let take = |tensor: &Tensor| {
-        let shape: Vec<i64> = functions.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();
-        tensor.squeeze_dim(0).index_select(0, &flat).view(shape.as_slice())
-    };
-    Graphs {
-        operations: take(&graphs.operations),
-        adjacency: take(&graphs.adjacency),
-        mask: take(&graphs.mask),
-        beside: graphs.beside.as_ref().map(take),
-    }
-}
-
-/// d sum(loss) / d parameters, [E, P], from loss `[E]`; zero where a parameter has no part in it.
+/// d sum(loss) / d parameters, [E, P], of a loss `[E]`; zero where a parameter takes no part in it.
 pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
     gradients_of(model, loss, &[]).0
 }
 
-/// The same, and the gradients of other leaves.
+/// The same, and the gradients of `others`, which are leaves too.
 fn gradients_of(model: &Carl, loss: &Tensor, others: &[&Tensor]) -> (Tensor, Vec<Tensor>) {
     let leaves: Vec<&Tensor> = model.leaves().iter().chain(others.iter().copied()).collect();
-    let mut parts: Vec<Tensor> = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false)
+    let mut slopes: Vec<Tensor> = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false)
         .into_iter()
         .zip(&leaves)
-        .map(|(part, leaf)| if part.defined() { part } else { leaf.zeros_like() })
+        .map(|(slope, leaf)| if slope.defined() { slope } else { leaf.zeros_like() })
         .collect();
-    let others = parts.split_off(model.leaves().len());
-    let rows: Vec<Tensor> = parts.iter().map(|part| part.view([model.members(), -1])).collect();
+    let others = slopes.split_off(model.leaves().len());
+    let rows: Vec<Tensor> = slopes.iter().map(|slope| slope.view([model.members(), -1])).collect();
     (Tensor::cat(&rows, 1), others)
 }

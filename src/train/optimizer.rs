@@ -1,21 +1,22 @@
-//! AdamW (Loshchilov and Hutter, 2019) over the flat parameters [E, P], gradient clipping per member, one-cycle schedule.
+//! AdamW (Loshchilov and Hutter, 2019) over the flat parameters [E, P], gradient clipping per member, and the one-cycle
+//! schedule (Smith and Topin, 2019).
 //!
-//! LibTorch's optimisers cannot save their state; this one is three tensors and a step number.
+//! The optimisers of LibTorch cannot save their state; the state of this one is two tensors and a step number.
 
-use crate::config::{Schedule, TrainOptions};
+use super::options::TrainOptions;
 use tch::{Kind, Tensor};
 
 const BETA_2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
-/// Share of the steps in which the rate rises.
+/// Share of the steps in which the learning rate rises.
 const WARM_UP: f64 = 0.1;
-/// The rate starts at 1/25 of its peak and ends at 1/10,000 of its start.
+/// The learning rate starts at 1/25 of its peak and ends at 1/10,000 of its start.
 const START: f64 = 25.0;
 const END: f64 = 1e4;
-/// Momentum, low where the rate is high.
+/// Momentum is low where the learning rate is high.
 const MOMENTUM: (f64, f64) = (0.85, 0.95);
 
-/// Moments of the gradient.
+/// The optimiser: first and second moments of the gradient, [E, P].
 pub struct AdamW {
     first: Tensor,
     second: Tensor,
@@ -24,7 +25,7 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// With the moments `first` and `second`, [E, P], zero at the start.
+    /// Continues from the moments `first` and `second`, [E, P], which are zero at the start of training.
     pub fn new(first: Tensor, second: Tensor, options: &TrainOptions) -> Self {
         AdamW { first, second, weight_decay: options.weight_decay, gradient_clip: options.gradient_clip }
     }
@@ -34,7 +35,7 @@ impl AdamW {
         (self.first, self.second)
     }
 
-    /// One step, the `step`-th (from 1), on parameters and gradients [E, P].
+    /// Takes step number `step` (from 1) on parameters and gradients [E, P], in place.
     pub fn step(&mut self, parameters: &Tensor, gradients: &Tensor, step: usize, rate: f64, momentum: f64) {
         let gradients = clip(gradients, self.gradient_clip);
         let _ = self.first.lerp_(&gradients, 1.0 - momentum);
@@ -49,7 +50,7 @@ impl AdamW {
     }
 }
 
-/// Scales the gradient of each member, a row of [E, P], down to the norm `most`; 0 does not clip.
+/// Scales the gradient of each member, a row of [E, P], down to the norm `most`; 0 leaves it as it is.
 pub fn clip(gradients: &Tensor, most: f64) -> Tensor {
     if most == 0.0 {
         return gradients.shallow_clone();
@@ -61,9 +62,6 @@ pub fn clip(gradients: &Tensor, most: f64) -> Tensor {
 /// Learning rate and momentum of step `step` (from 0) of `total`.
 pub fn schedule(options: &TrainOptions, step: usize, total: usize) -> (f64, f64) {
     let peak = options.learning_rate;
-    if options.schedule == Schedule::Constant {
-        return (peak, 0.9);
-    }
     let (top, last) = ((WARM_UP * total as f64 - 1.0).max(0.0), (total - 1) as f64);
     let cosine = |from: f64, to: f64, share: f64| to + (from - to) / 2.0 * (1.0 + (std::f64::consts::PI * share).cos());
     let step = step as f64;
@@ -72,31 +70,5 @@ pub fn schedule(options: &TrainOptions, step: usize, total: usize) -> (f64, f64)
     } else {
         let share = if last > top { (step - top) / (last - top) } else { 1.0 };
         (cosine(peak, peak / START / END, share), cosine(MOMENTUM.0, MOMENTUM.1, share))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rate_rises_and_falls() {
-        let options = TrainOptions::default();
-        let rates: Vec<f64> = (0..100).map(|step| schedule(&options, step, 100).0).collect();
-        let peak = rates.iter().copied().fold(0.0, f64::max);
-        assert!((peak - options.learning_rate).abs() < 1e-12);
-        assert!((rates[0] - options.learning_rate / 25.0).abs() < 1e-12);
-        assert!(rates[99] < 1e-7);
-        assert!(rates[9..].windows(2).all(|pair| pair[1] <= pair[0]));
-    }
-
-    #[test]
-    fn short_runs_have_a_rate() {
-        for total in 1..12 {
-            for step in 0..total {
-                let (rate, momentum) = schedule(&TrainOptions::default(), step, total);
-                assert!(rate.is_finite() && rate > 0.0 && (0.85..=0.95).contains(&momentum));
-            }
-        }
     }
 }

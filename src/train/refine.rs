@@ -1,32 +1,33 @@
 //! Refinement: masks that say what the ensemble's own counterfactuals say.
 //!
-//! Attention as it is trained need not agree with what its cell loses when a part is taken away. So, once training has
-//! ended, every part of a sample of cells is taken away and what is left is scored; the mask of a part is then trained to be
-//! the share of all losses that are smaller than its own, and the masks of a cell to have the order of its losses, while
-//! scores are held where they were. No label is used.
+//! Attention as it is trained need not agree with what a cell loses when a part of it is removed. So, once training has ended,
+//! every part of a sample of cells is removed and the rest is scored. The mask of a part is then trained to be the share of all
+//! losses that are smaller than its own, and the masks of a cell to have the order of its losses, while the scores are held
+//! where they were. No label is used.
 
-use super::group::{gather, gradients};
+use super::group::gradients;
 use super::optimizer::{AdamW, schedule};
-use crate::model::batch::Padded;
-use crate::config::{LossOptions, Schedule, TrainOptions};
+use super::options::{LossOptions, TrainOptions};
+use crate::device::{Machine, worker};
 use crate::error::Result;
-use crate::graph::Vocabulary;
-use crate::graph::occlusion::{Part, without};
-use crate::graph::reduce::Reduction;
-use crate::graph::{Graph, canonicalize};
+use crate::graph::occlusion::{GraphPart, without};
+use crate::graph::{Graph, Reduction, Vocabulary, canonicalize};
 use crate::metrics::mean_ranks;
-use crate::model::Carl;
-use crate::model::frame::Graphs;
+use crate::model::batch::PaddedGraphs;
+use crate::model::scorer::{mean_and_std, member_scores};
+use crate::model::weights::Weights;
+use crate::model::{Carl, GraphBatch};
+use crate::progress::NoProgress;
 use crate::random::{Purpose, Random};
-use crate::model::scorer::{Weights, mean_and_std, member_scores};
 use rayon::prelude::*;
 use std::collections::HashMap;
 use tch::{Device, Kind, Tensor};
 
-/// Most cells whose parts are taken away, and most nodes of all that is then left: what refinement costs is bounded.
+/// The largest number of cells whose parts are removed, and the largest number of nodes of all that is then left: the cost of
+/// refinement is bounded.
 const CELLS: usize = 2048;
 const NODES: usize = 200_000;
-/// Edges of a cell that are cut, drawn at random where there are more; its operations are all taken away.
+/// Edges of a cell that are cut, drawn at random where there are more; its operations are all removed.
 const EDGES: usize = 12;
 /// Members that are trained as one model on the CPU, as in training.
 const GROUP: usize = 3;
@@ -36,14 +37,14 @@ const STEPS: usize = 600;
 const RATE: f64 = 2e-3;
 /// Weight of the squared change of a member's scores, in units of their spread.
 const HOLD: f64 = 100.0;
-/// Weights of the order within cells, of operations alone and of all parts, beside the distance over all parts.
+/// Weights of the order within cells, of operations alone and of all parts; the distance over all parts has weight 1.
 const OPERATIONS: f64 = 10.0;
 const PARTS: f64 = 3.0;
 
-/// Cells and what is left of them without one of their parts.
+/// Cells, and what is left of them without one of their parts.
 #[derive(Debug, Clone)]
 pub struct Occlusions {
-    /// Distinct functions; the first `cells` are the cells.
+    /// Unique graphs; the first `cells` are the cells.
     graphs: Vec<Graph>,
     cells: usize,
     parts: Vec<Occlusion>,
@@ -51,46 +52,43 @@ pub struct Occlusions {
     vocabulary: usize,
 }
 
-/// A part of a cell and what is left without it.
+/// A part of a cell, and what is left without it.
 #[derive(Debug, Clone, Copy)]
 struct Occlusion {
     cell: u32,
-    part: Part,
+    part: GraphPart,
     rest: u32,
 }
 
 impl Occlusions {
-    /// Takes the parts of `functions` away, as many of them, drawn at random, as there is room for.
+    /// Removes the parts of `cells`, of as many of them, drawn at random, as there is room for.
     ///
     /// # Errors
-    /// What is left cannot be brought into order.
-    pub fn new(functions: &[Graph], reduction: Reduction, vocabulary: &Vocabulary) -> Result<Self> {
+    /// A rest that cannot be brought into canonical order.
+    pub fn new(cells: &[Graph], reduction: Reduction, vocabulary: &Vocabulary) -> Result<Self> {
         let mut random = Random::of(0, Purpose::Refinement, 0, 0);
-        let mut chosen = random.choose(functions.len(), functions.len().min(CELLS));
+        let mut chosen = random.choose(cells.len(), cells.len().min(CELLS));
         let mut room = NODES;
         let cost = |graph: &Graph| graph.len() * (graph.len() + graph.edges.len().min(EDGES));
-        let within = chosen.iter().take_while(|&&function| {
+        let within = chosen.iter().take_while(|&&cell| {
             let fits = room > 0;
-            room = room.saturating_sub(cost(&functions[function]));
+            room = room.saturating_sub(cost(&cells[cell]));
             fits
         });
         let count = within.count();
         chosen.truncate(count);
-        let parts: Vec<Vec<Part>> = chosen.iter().map(|&function| parts(&functions[function], &mut random)).collect();
-        let left = |(&function, parts): (&usize, &Vec<Part>)| -> Result<Vec<_>> {
-            let graph = &functions[function];
-            parts
-                .iter()
-                .map(|&part| canonicalize(&without(graph, vocabulary, &[part]), vocabulary, reduction))
-                .collect()
+        let parts: Vec<Vec<GraphPart>> = chosen.iter().map(|&cell| parts(&cells[cell], &mut random)).collect();
+        let rest = |(&cell, parts): (&usize, &Vec<GraphPart>)| -> Result<Vec<_>> {
+            let rest = |&part| canonicalize(&without(&cells[cell], vocabulary, &[part]), vocabulary, reduction);
+            parts.iter().map(rest).collect()
         };
-        let left: Vec<Result<Vec<_>>> = chosen.par_iter().zip(&parts).map(left).collect();
-        let mut graphs: Vec<Graph> = chosen.iter().map(|&function| functions[function].clone()).collect();
-        let mut places = HashMap::new();
+        let rests: Vec<Result<Vec<_>>> = chosen.par_iter().zip(&parts).map(rest).collect();
+        let mut graphs: Vec<Graph> = chosen.iter().map(|&cell| cells[cell].clone()).collect();
+        let mut known = HashMap::new();
         let mut occlusions = Vec::new();
-        for (cell, (left, parts)) in left.into_iter().zip(parts).enumerate() {
-            for (canonical, part) in left?.into_iter().zip(parts) {
-                let rest = *places.entry(canonical.key).or_insert_with(|| {
+        for (cell, (rests, parts)) in rests.into_iter().zip(parts).enumerate() {
+            for (canonical, part) in rests?.into_iter().zip(parts) {
+                let rest = *known.entry(canonical.key).or_insert_with(|| {
                     graphs.push(canonical.graph);
                     graphs.len() as u32 - 1
                 });
@@ -112,13 +110,13 @@ impl Occlusions {
     fn orders(&self, targets: &[f64]) -> Vec<f64> {
         let mut orders = Vec::with_capacity(targets.len());
         for parts in self.parts.chunk_by(|a, b| a.cell == b.cell) {
-            let own = &targets[orders.len()..orders.len() + parts.len()];
-            orders.extend(mean_ranks(own).iter().map(|rank| rank / parts.len() as f64));
+            let targets = &targets[orders.len()..orders.len() + parts.len()];
+            orders.extend(mean_ranks(targets).iter().map(|rank| rank / parts.len() as f64));
         }
         orders
     }
 
-    /// Targets and weights (1 for a part that was taken away) of nodes [F, N, 1] and edges [F, N, N], side by side as
+    /// Targets and weights (1 for a part that was removed) of nodes [F, N, 1] and edges [F, N, N], concatenated as
     /// [F, N, 1 + N].
     fn tensors(&self, targets: &[f64], kind: Kind, device: Device) -> (Tensor, Tensor) {
         let width = 1 + self.nodes;
@@ -127,14 +125,14 @@ impl Occlusions {
         for (occlusion, target) in self.parts.iter().zip(targets) {
             let cell = occlusion.cell as usize;
             let (row, column) = match occlusion.part {
-                Part::Node(node) => (node as usize, 0),
-                Part::Edge(edge) => {
+                GraphPart::Node(node) => (node as usize, 0),
+                GraphPart::Edge(edge) => {
                     let edge = self.graphs[cell].edges[edge];
                     (edge.from as usize, 1 + edge.to as usize)
                 }
             };
-            let place = (cell * self.nodes + row) * width + column;
-            (values[place], weights[place]) = (*target, 1.0);
+            let index = (cell * self.nodes + row) * width + column;
+            (values[index], weights[index]) = (*target, 1.0);
         }
         let shape = [self.cells as i64, self.nodes as i64, width as i64];
         let tensor = |values: &[f64]| Tensor::from_slice(values).view(shape).to_kind(kind).to_device(device);
@@ -142,37 +140,36 @@ impl Occlusions {
     }
 }
 
-/// The operations of a graph that stand for one of the user's, and some of its edges.
-fn parts(graph: &Graph, random: &mut Random) -> Vec<Part> {
-    let nodes = (0..graph.len() as u16).filter(|&node| graph.origin[node as usize].is_some()).map(Part::Node);
-    let edges = random.choose(graph.edges.len(), graph.edges.len().min(EDGES)).into_iter().map(Part::Edge);
+/// The operations of a graph that stand for one of the user's operations, and some of its edges.
+fn parts(graph: &Graph, random: &mut Random) -> Vec<GraphPart> {
+    let nodes = (0..graph.len() as u16).filter(|&node| graph.origin[node as usize].is_some()).map(GraphPart::Node);
+    let edges = random.choose(graph.edges.len(), graph.edges.len().min(EDGES)).into_iter().map(GraphPart::Edge);
     nodes.chain(edges).collect()
 }
 
-/// Refines the members of `weights`, those of each split, `members` in number, by the counterfactuals of their ensemble.
+/// Refines the members of `weights`, which are ensembles of `members` members one after another, each by the counterfactuals of
+/// its ensemble; returns the parameters, [E, P].
 pub fn refine(
     weights: &Weights,
     occlusions: &Occlusions,
     members: usize,
     options: &LossOptions,
-    device: Device,
-    threads: usize,
+    machine: Machine,
 ) -> Tensor {
-    let scores = member_scores(weights, &occlusions.graphs, device, threads, &crate::progress::NoProgress);
+    let scores = member_scores(weights, &occlusions.graphs, machine, &NoProgress);
     let groups: Vec<(usize, usize, usize)> = (0..weights.members())
         .step_by(members)
-        .flat_map(|split| {
-            (split..split + members).step_by(GROUP).map(move |start| (split, start, GROUP.min(split + members - start)))
+        .flat_map(|first| {
+            (first..first + members).step_by(GROUP).map(move |start| (first, start, GROUP.min(first + members - start)))
         })
         .collect();
-    // A tensor may be sent to a thread, not shared between threads.
+    // A tensor may be sent to a thread, but not be shared between threads.
     let work: Vec<_> = groups.into_iter().map(|group| (group, weights.clone())).collect();
-    let refined = |((split, start, count), weights): ((usize, usize, usize), Weights)| {
-        tch::set_num_threads(1);
-        let targets = occlusions.targets(&mean_and_std(&scores[split..split + members]).0);
-        Group::new(&weights, occlusions, &targets, start, count, device).run(options)
+    let refined = |((first, start, count), weights): ((usize, usize, usize), Weights)| {
+        let targets = occlusions.targets(&mean_and_std(&scores[first..first + members]).0);
+        worker(|| RefinedGroup::new(&weights, occlusions, &targets, start, count, machine.device).run(options))
     };
-    let rows: Vec<Tensor> = match device {
+    let rows: Vec<Tensor> = match machine.device {
         Device::Cpu => work.into_par_iter().map(refined).collect(),
         _ => work.into_iter().map(refined).collect(),
     };
@@ -180,9 +177,9 @@ pub fn refine(
 }
 
 /// Members that are refined as one model.
-struct Group {
+struct RefinedGroup {
     model: Carl,
-    graphs: Graphs,
+    graphs: GraphBatch,
     targets: Tensor, // [F, N, 1 + N]
     weights: Tensor, // [F, N, 1 + N]
     orders: Tensor,  // [F, N, 1 + N], ranks within cells
@@ -191,7 +188,7 @@ struct Group {
     cells: usize,
 }
 
-impl Group {
+impl RefinedGroup {
     fn new(
         weights: &Weights,
         occlusions: &Occlusions,
@@ -202,23 +199,18 @@ impl Group {
     ) -> Self {
         let flat = weights.parameters.narrow(0, start as i64, count as i64).to_device(device).copy();
         let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
-        let graphs = Padded::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
-            .to_graphs(Kind::Float, device);
+        let graphs = PaddedGraphs::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
+            .to_batch(Kind::Float, device);
         let orders = occlusions.tensors(&occlusions.orders(targets), Kind::Float, device).0;
         let (targets, part_weights) = occlusions.tensors(targets, Kind::Float, device);
         let scores = tch::no_grad(|| model.score(&graphs).0);
         let scale = scores.std_dim([1i64].as_slice(), false, true).clamp_min(1e-12);
-        Group { model, graphs, targets, weights: part_weights, orders, scores, scale, cells: occlusions.cells }
+        RefinedGroup { model, graphs, targets, weights: part_weights, orders, scores, scale, cells: occlusions.cells }
     }
 
     /// The parameters after all steps, [E, P].
     fn run(self, options: &LossOptions) -> Tensor {
-        let train = TrainOptions {
-            learning_rate: RATE,
-            weight_decay: 0.0,
-            schedule: Schedule::OneCycle,
-            ..TrainOptions::default()
-        };
+        let train = TrainOptions { learning_rate: RATE, weight_decay: 0.0, ..TrainOptions::default() };
         let zeros = || self.model.flat().zeros_like();
         let mut optimizer = AdamW::new(zeros(), zeros(), &train);
         let size = BATCH.min(self.cells);
@@ -234,9 +226,10 @@ impl Group {
         self.model.flat().detach().to_device(Device::Cpu)
     }
 
-    /// Change of scores, and distance of masks from their targets and from their order, `[E]`, on the cells `rows` [B].
+    /// The change of the scores, and the distance of the masks from their targets and from their order, `[E]`, on the cells
+    /// `rows` [B].
     fn loss(&self, rows: &Tensor, options: &LossOptions) -> Tensor {
-        let graphs = gather(&self.graphs, &rows.unsqueeze(0));
+        let graphs = self.graphs.gather(&rows.unsqueeze(0));
         let (scores, masks) = self.model.score(&graphs);
         let hold = ((scores - self.scores.index_select(1, rows)) / &self.scale).square();
         let hold = hold.mean_dim([1i64].as_slice(), false, None::<Kind>);

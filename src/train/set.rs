@@ -1,116 +1,151 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
+use super::distillation::{self, Labelled};
+use super::options::PredictorOptions;
 use super::refine::Occlusions;
-use super::teacher::teach;
-use crate::model::batch::Padded;
-use crate::config::{Config, Mask};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
-use crate::graph::Graph;
-use crate::graph::Vocabulary;
-use crate::graph::statistics::statistics;
+use crate::graph::{Graph, Vocabulary};
 use crate::metrics::{mean, standard_deviation};
+use crate::model::Mask;
+use crate::model::batch::PaddedGraphs;
 use crate::random::{Purpose, Random};
 use crate::split::Split;
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 /// What one member is trained on.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Member {
+pub struct MemberData {
     /// Seed of its split.
     pub seed: u64,
-    /// Number of its split among those of the set.
+    /// Index of its split in the set.
     pub split: usize,
-    /// Number of the member among those of its split.
+    /// Index of the member in its split's ensemble.
     pub index: usize,
-    /// Index into the graphs of the training set, one a training row.
-    pub functions: Vec<u32>,
-    /// Standardised labels, more is better, one a training row.
+    /// Index into the graphs of the set, one per training row.
+    pub graphs: Vec<u32>,
+    /// Standardised labels, one per training row; more is better.
     pub labels: Vec<f64>,
-    /// Whether it learns from the teacher too.
-    pub taught: bool,
 }
 
 /// Mean and standard deviation of the training labels of a split, in the unit of the table.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LabelScale {
     /// Mean.
     pub mean: f64,
     /// Standard deviation; negative where less is better, so that a higher standardised label is a better cell.
-    pub scale: f64,
+    pub std: f64,
+}
+
+impl LabelScale {
+    /// The scale of `labels`, of which more is better where `sign` is 1, and less where it is -1.
+    ///
+    /// # Errors
+    /// Labels that are all equal, or not finite: there is nothing to rank.
+    pub fn new(labels: &[f64], sign: f64) -> Result<Self> {
+        let scale = LabelScale { mean: mean(labels), std: sign * standard_deviation(labels) };
+        if scale.std == 0.0 || !scale.std.is_finite() {
+            let message = format!("all {} training labels are {}", labels.len(), labels[0]);
+            return Err(
+                Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows, or more of them")
+            );
+        }
+        Ok(scale)
+    }
+
+    /// A label in the unit of the table as a standardised one.
+    pub fn standardise(&self, label: f64) -> f64 {
+        (label - self.mean) / self.std
+    }
+
+    /// A standardised label in the unit of the table.
+    pub fn restore(&self, standardised: f64) -> f64 {
+        self.mean + self.std * standardised
+    }
 }
 
 /// Graphs and members; every member has the same number of rows.
 #[derive(Debug, Clone)]
 pub struct TrainingSet {
-    /// Every function that some member is trained on or, where a teacher is, may be taught.
+    /// Every graph that some member is trained on or that distillation may draw.
     pub graphs: Vec<Graph>,
     /// Number of operations, V.
     pub vocabulary: usize,
-    /// All members of all splits, split by split.
-    pub members: Vec<Member>,
-    /// Scale of the labels, one a split.
+    /// Operation id of output nodes.
+    pub output: u16,
+    /// The members of all splits, split by split.
+    pub members: Vec<MemberData>,
+    /// Scale of the labels, one per split.
     pub scales: Vec<LabelScale>,
-    /// The teacher's scores of all graphs, one list a split; empty where nothing is distilled.
-    pub taught: Vec<Vec<f64>>,
+    /// Distillation targets of all graphs, one list per split; empty where nothing is distilled.
+    pub targets: Vec<Vec<f64>>,
     /// Cells without one of their parts, where masks are refined.
     pub occlusions: Option<Occlusions>,
 }
 
-/// Largest number of unlabelled functions that are kept for distillation.
-const POOL: usize = 8192;
+/// The largest number of unlabelled graphs that are kept for distillation.
+const MAX_UNLABELLED: usize = 8192;
 
 impl TrainingSet {
-    /// The members of `config` for each of `splits`, which must be of one size.
+    /// The members that `options` asks for on each of `splits`, which must be of one size.
     ///
     /// # Errors
-    /// A split whose labels are all equal; a teacher that fails.
-    pub fn new(dataset: &Dataset, splits: &[Split], config: &Config, vocabulary: &Vocabulary) -> Result<Self> {
-        let mut places: HashMap<u32, u32> = HashMap::new();
-        let mut graphs: Vec<&Graph> = Vec::new();
-        let (mut all, mut scales) = (Vec::new(), Vec::new());
+    /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted; a
+    /// vocabulary without an output.
+    pub fn new(
+        dataset: &Dataset,
+        splits: &[Split],
+        options: &PredictorOptions,
+        vocabulary: &Vocabulary,
+    ) -> Result<Self> {
+        let unique = &dataset.unique;
+        let mut known: HashMap<u32, u32> = HashMap::new();
+        let mut chosen: Vec<u32> = Vec::new(); // index into the unique graphs
+        let (mut members, mut scales) = (Vec::new(), Vec::new());
         for (number, split) in splits.iter().enumerate() {
-            let mut place = |&row: &usize| {
-                let function = dataset.architectures.function[row];
-                *places.entry(function).or_insert_with(|| {
-                    graphs.push(&dataset.architectures.functions[function as usize]);
-                    graphs.len() as u32 - 1
+            let mut add = |&row: &usize| {
+                *known.entry(unique.index[row]).or_insert_with(|| {
+                    chosen.push(unique.index[row]);
+                    chosen.len() as u32 - 1
                 })
             };
-            let functions: Vec<u32> = split.train.iter().map(&mut place).collect();
+            let graphs: Vec<u32> = split.train.iter().map(&mut add).collect();
             let raw: Vec<f64> = split.train.iter().map(|&row| dataset.train_labels[row]).collect();
-            let scale = LabelScale { mean: mean(&raw), scale: dataset.sign() * standard_deviation(&raw) };
-            if scale.scale == 0.0 {
-                let message = format!("all {} training labels of split {} are {}", raw.len(), split.seed, raw[0]);
-                return Err(Error::new(Stage::Dataset, message)
-                    .hint("there is nothing to rank: use another split or more rows"));
+            let scale = LabelScale::new(&raw, dataset.sign())?;
+            if graphs.iter().all(|&graph| graph == graphs[0]) {
+                let message = format!("all {} training rows are one and the same graph", graphs.len());
+                return Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows"));
             }
-            let labels: Vec<f64> = raw.iter().map(|label| (label - scale.mean) / scale.scale).collect();
+            let labels: Vec<f64> = raw.iter().map(|&label| scale.standardise(label)).collect();
             scales.push(scale);
-            all.extend((0..config.model.members).map(|index| Member {
+            members.extend((0..options.model.members).map(|index| MemberData {
                 seed: split.seed,
                 split: number,
                 index,
-                functions: functions.clone(),
+                graphs: graphs.clone(),
                 labels: labels.clone(),
-                taught: config.loss.teaches(index, config.model.members),
             }));
         }
-        let mut taught = Vec::new();
-        if config.loss.distillation > 0.0 {
-            let pool = unlabelled(dataset.architectures.functions.len());
-            let others = pool.into_iter().filter(|function| !places.contains_key(function));
-            graphs.extend(others.map(|function| &dataset.architectures.functions[function as usize]));
-            let first: Vec<&Member> = all.iter().step_by(config.model.members).collect();
-            taught = teach_all(&graphs, &first, vocabulary)?;
+        let mut targets = Vec::new();
+        if options.loss.distillation > 0.0 {
+            chosen.extend(unlabelled(unique.graphs.len()).into_iter().filter(|graph| !known.contains_key(graph)));
+            let graphs: Vec<&Graph> = chosen.iter().map(|&graph| &unique.graphs[graph as usize]).collect();
+            let columns = dataset.columns_of_graphs();
+            let columns: Vec<Vec<f64>> =
+                (columns.iter()).map(|values| chosen.iter().map(|&graph| values[graph as usize]).collect()).collect();
+            let first = members.iter().step_by(options.model.members);
+            let labelled: Vec<Labelled> =
+                first.map(|member| Labelled { graphs: &member.graphs, labels: &member.labels }).collect();
+            targets = distillation::targets(&distillation::features(&graphs, &columns, vocabulary), &labelled)?;
         }
-        let graphs = graphs.into_iter().cloned().collect();
-        let occlusions = match config.loss.counterfactual > 0.0 && config.model.mask == Mask::Attention {
-            true => Some(Occlusions::new(&dataset.architectures.functions, config.graph, vocabulary)?),
+        let occlusions = match options.loss.counterfactual > 0.0 && options.model.mask == Mask::Attention {
+            true => Some(Occlusions::new(&unique.graphs, options.graph, vocabulary)?),
             false => None,
         };
-        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), members: all, scales, taught, occlusions })
+        let graphs = chosen.into_iter().map(|graph| unique.graphs[graph as usize].clone()).collect();
+        let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
+        Ok(TrainingSet { graphs, vocabulary, output, members, scales, targets, occlusions })
     }
 
     /// Nodes of the largest graph.
@@ -118,32 +153,18 @@ impl TrainingSet {
         self.graphs.iter().map(Graph::len).max().unwrap_or(1)
     }
 
-    /// Its graphs at `places`, padded to the largest of them all.
-    pub fn padded(&self, places: impl IntoIterator<Item = usize>) -> Padded {
-        let graphs: Vec<&Graph> = places.into_iter().map(|place| &self.graphs[place]).collect();
-        Padded::new(&graphs, self.nodes(), self.vocabulary)
+    /// The graphs at `indices`, padded to the largest of the set.
+    pub fn padded(&self, indices: impl IntoIterator<Item = usize>) -> PaddedGraphs {
+        let graphs: Vec<&Graph> = indices.into_iter().map(|index| &self.graphs[index]).collect();
+        PaddedGraphs::new(&graphs, self.nodes(), self.vocabulary)
     }
 }
 
-/// At most [`POOL`] of `count` functions, always the same ones.
+/// At most [`MAX_UNLABELLED`] of `count` unique graphs, always the same ones.
 fn unlabelled(count: usize) -> Vec<u32> {
-    let chosen =
-        if count <= POOL { (0..count).collect() } else { Random::of(0, Purpose::Unlabelled, 0, 0).choose(count, POOL) };
-    chosen.into_iter().map(|function| function as u32).collect()
-}
-
-/// The scores that a teacher of each split, given by one of its members, has for all `graphs`.
-fn teach_all(graphs: &[&Graph], members: &[&Member], vocabulary: &Vocabulary) -> Result<Vec<Vec<f64>>> {
-    let describe = |graph: &&Graph| {
-        let mut row = statistics(graph, vocabulary);
-        row.extend(graph.attributes.iter().map(|&value| f64::from(value)));
-        row
+    let chosen = match count <= MAX_UNLABELLED {
+        true => (0..count).collect(),
+        false => Random::of(0, Purpose::Unlabelled, 0, 0).choose(count, MAX_UNLABELLED),
     };
-    let rows: Vec<Vec<f64>> = graphs.par_iter().map(describe).collect();
-    let teach_one = |member: &&Member| {
-        tch::set_num_threads(1);
-        let known: Vec<usize> = member.functions.iter().map(|&place| place as usize).collect();
-        teach(&rows, &known, &member.labels)
-    };
-    members.par_iter().map(teach_one).collect()
+    chosen.into_iter().map(|graph| graph as u32).collect()
 }

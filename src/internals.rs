@@ -1,0 +1,3 @@
+//! What benches and fuzz targets reach inside.
+
+pub use crate::source::fuzz;

@@ -1,0 +1,54 @@
+//! The card of a checkpoint: what the weights are for and how they came about.
+
+use crate::dataset::{Schema, hex};
+use crate::train::{LabelScale, PredictorOptions};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Version of the checkpoint's format.
+pub const FORMAT: u32 = 2;
+
+/// What the weights are for and how they came about; stored with them as one JSON text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// Version of the checkpoint's format.
+    pub format_version: u32,
+    /// Release of carl that wrote it.
+    pub carl_version: String,
+    /// The search space with its vocabulary.
+    pub schema: Schema,
+    /// How the predictor was fitted.
+    pub options: PredictorOptions,
+    /// Seed of the split and of the models.
+    pub seed: u64,
+    /// Number of training rows.
+    pub train_rows: usize,
+    /// Number of finished epochs.
+    pub epochs: usize,
+    /// Whether the masks were refined by counterfactuals.
+    pub masks_refined: bool,
+    /// Mean of the training labels, in the unit of the table.
+    pub label_mean: f64,
+    /// Standard deviation of the training labels; negative where less is better.
+    pub label_std: f64,
+    /// First 16 hex digits of SHA-256 over the configuration.
+    pub config_hash: String,
+    /// The same over the rows that were trained on.
+    pub split_hash: String,
+    /// The same over the data set.
+    pub data_hash: String,
+    /// The same over the names and values of the weights; filled in when they are saved.
+    pub weights_hash: String,
+}
+
+impl Card {
+    /// Scale of the training labels.
+    pub fn label_scale(&self) -> LabelScale {
+        LabelScale { mean: self.label_mean, std: self.label_std }
+    }
+}
+
+/// First 16 hex digits of SHA-256 over `text`.
+pub fn hash_text(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..8])
+}

@@ -1,0 +1,311 @@
+//! The facade: the only way from data to a trained model, for the command line, the protocol, the search and library users.
+
+mod card;
+pub mod checkpoint;
+mod export;
+mod training;
+
+pub use crate::train::PredictorOptions;
+pub use card::{Card, hash_text};
+pub use training::Training;
+
+use crate::dataset::{Dataset, GraphEncoder, UniqueGraphs};
+use crate::device::Machine;
+use crate::error::{Error, Position, Result, Stage};
+use crate::explain::{Explainer, explanation::Explanation};
+use crate::file;
+use crate::graph::Graph;
+use crate::metrics::kendall_tau;
+use crate::model::calibration::VarianceCalibration;
+use crate::model::scorer::{mean_and_std, member_scores};
+use crate::model::weights::Weights;
+use crate::progress::{NoProgress, Progress};
+use crate::random::{Purpose, Random};
+use crate::space::{self, Dag, Space};
+use crate::split::Split;
+use checkpoint::{MODEL, load_weights, save_weights};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+use tch::Device;
+
+/// Cells of the space that are added for distillation where all given cells are labelled.
+const UNLABELLED: usize = 2048;
+/// Spaces of at most this many cells are listed for that purpose; cells of larger ones are drawn.
+const LISTED: u64 = 20_000;
+
+/// How a predictor is fitted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FitOptions {
+    /// Model, loss and optimisation.
+    pub predictor: PredictorOptions,
+    /// Whether a higher label is better; false for losses and latencies.
+    pub higher_is_better: bool,
+    /// Seed of the models.
+    pub seed: u64,
+    /// Numbers that are known of the given cells, such as zero-cost proxies: columns with one value per cell, NaN where
+    /// unknown. They are used in training only.
+    pub columns: Vec<Vec<f64>>,
+    /// Where the work is done.
+    pub machine: Machine,
+}
+
+impl Default for FitOptions {
+    /// On the CPU with all threads of rayon's pool.
+    fn default() -> Self {
+        FitOptions {
+            predictor: PredictorOptions::default(),
+            higher_is_better: true,
+            seed: 0,
+            columns: Vec::new(),
+            machine: Machine::new(Device::Cpu, rayon::current_num_threads()),
+        }
+    }
+}
+
+/// What is predicted of a cell.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Mean over the members of standardised scores: more is better, 0 is an average training cell.
+    pub score: f64,
+    /// Standard deviation of the score.
+    pub std: f64,
+    /// The score in the unit of the labels.
+    pub predicted: f64,
+}
+
+/// A trained ensemble that ranks the cells of a search space.
+///
+/// ```no_run
+/// # fn main() -> carl::Result<()> {
+/// # let (cells, accuracies, others) = (vec![""], vec![0.0], vec![""]);
+/// let predictor = carl::Predictor::fit("nasbench201", &cells, &accuracies, &carl::FitOptions::default())?;
+/// let ranked = predictor.predict(&others)?;
+/// predictor.save("checkpoint".as_ref())?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Predictor {
+    pub(crate) space: Box<dyn Space>,
+    pub(crate) card: Card,
+    pub(crate) weights: Weights,
+    pub(crate) machine: Machine,
+}
+
+impl Predictor {
+    /// Fits a predictor to `architectures`, written in the text of the space called `space`, and their `labels`. A label of
+    /// NaN is unknown: such cells help distillation. For the space `dag`, the vocabulary is collected from the architectures.
+    ///
+    /// # Errors
+    /// An unknown space, text that is not an architecture (with its index), fewer than two labels or labels that do not
+    /// differ, columns of another length.
+    pub fn fit<S: AsRef<str>>(
+        space: &str,
+        architectures: &[S],
+        labels: &[f64],
+        options: &FitOptions,
+    ) -> Result<Predictor> {
+        let mut texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
+        let lengths = options.columns.iter().map(Vec::len).chain([labels.len()]);
+        if let Some(length) = lengths.into_iter().find(|&length| length != texts.len()) {
+            let message = format!("{} architectures, but {length} labels or values of a column", texts.len());
+            return Err(Error::new(Stage::Dataset, message));
+        }
+        let vocabulary = match space == space::USER_SPACE {
+            true => Some(Dag::collect(texts.iter().map(String::as_str))?),
+            false => None,
+        };
+        let space = space::open(space, vocabulary)?;
+        if labels.iter().all(|label| !label.is_nan()) {
+            texts.extend(unlabelled(space.as_ref()));
+        }
+        let padded = |values: &[f64]| {
+            let unknown = std::iter::repeat_n(f64::NAN, texts.len() - values.len());
+            values.iter().copied().chain(unknown).collect::<Vec<f64>>()
+        };
+        let (labels, columns) = (padded(labels), options.columns.iter().map(|values| padded(values)).collect());
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: options.predictor.graph };
+        let unique = UniqueGraphs::new(texts, encoder).map_err(at_record)?;
+        let dataset = Dataset::new(unique, [labels.clone(), labels], columns, options.higher_is_better);
+        let train = dataset.labelled();
+        let split = Split::draw(&train, train.len(), 0, options.seed)?;
+        Predictor::fit_split(&dataset, space.as_ref(), &split, &options.predictor, options.machine)
+    }
+
+    /// Fits a predictor to the training rows of `split`.
+    ///
+    /// # Errors
+    /// As [`Training::new`] and [`Training::run`].
+    pub(crate) fn fit_split(
+        dataset: &Dataset,
+        space: &dyn Space,
+        split: &Split,
+        options: &PredictorOptions,
+        machine: Machine,
+    ) -> Result<Predictor> {
+        let (splits, hash) = (std::slice::from_ref(split), training::options_hash(options));
+        let mut training = Training::new(dataset, space, splits, options, machine, &hash)?;
+        training.run(options.train.epochs, &AtomicBool::new(false), &NoProgress)?;
+        Ok(training.predictors()?.pop().expect("a predictor per split"))
+    }
+
+    /// Predictions for `architectures`, in their order.
+    ///
+    /// # Errors
+    /// The first text that is not an architecture of the space, with its index.
+    pub fn predict<S: AsRef<str>>(&self, architectures: &[S]) -> Result<Vec<Prediction>> {
+        let texts = architectures.iter().map(|text| text.as_ref().to_string()).collect();
+        let unique = UniqueGraphs::new(texts, self.encoder()).map_err(at_record)?;
+        let (scores, stds) = self.score_graphs(&unique.graphs, &NoProgress);
+        let predictions: Vec<Prediction> =
+            scores.into_iter().zip(stds).map(|(score, std)| self.prediction(score, std)).collect();
+        Ok(unique.broadcast(&predictions))
+    }
+
+    /// Kendall's tau-b between the predictions for `architectures` and their `labels`, turned so that more is better.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub fn score<S: AsRef<str>>(&self, architectures: &[S], labels: &[f64]) -> Result<f64> {
+        let scores: Vec<f64> = self.predict(architectures)?.iter().map(|prediction| prediction.score).collect();
+        let sign = self.card.label_std.signum();
+        Ok(kendall_tau(&scores, &labels.iter().map(|label| sign * label).collect::<Vec<f64>>()))
+    }
+
+    /// Explanations of `architectures`: which operations and edges each score rests on. A critical substructure may change
+    /// the score by at most `tolerance` standard deviations of the training labels.
+    ///
+    /// # Errors
+    /// The first text that is not an architecture of the space, with its index.
+    pub fn explain<S: AsRef<str>>(&self, architectures: &[S], tolerance: f64) -> Result<Vec<Explanation>> {
+        let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
+        self.explainer().explain(&texts, tolerance, &NoProgress).map_err(at_record)
+    }
+
+    /// Saves the predictor into `folder`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// The disk refuses; files that were there stay whole.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        file::create_folder(folder)?;
+        save_weights(&folder.join(MODEL), &self.weights, &self.card)
+    }
+
+    /// Loads the predictor in `folder`, onto the CPU.
+    ///
+    /// # Errors
+    /// A missing or damaged file, changed weights, a checkpoint of another format, space or vocabulary.
+    pub fn load(folder: &Path) -> Result<Predictor> {
+        let (weights, card, space) = load_weights(&folder.join(MODEL))?;
+        let machine = Machine::new(Device::Cpu, rayon::current_num_threads());
+        Ok(Predictor { space, card, weights, machine })
+    }
+
+    /// Writes the ensemble to `path` as a TorchScript program. Its inputs are operations [B, N, V], adjacency [B, N, N] and
+    /// mask [B, N], all float; its outputs are score `[B]`, standard deviation `[B]`, node mask [B, N] and edge mask
+    /// [B, N, N]. The program is reloaded and compared with the model before `path` is replaced.
+    ///
+    /// # Errors
+    /// Tracing, writing or reloading fails, or an output differs.
+    pub fn export(&self, path: &Path) -> Result<()> {
+        export::export(&self.weights, path)
+    }
+
+    /// The same predictor on another machine.
+    pub fn on(self, machine: Machine) -> Predictor {
+        Predictor { machine, ..self }
+    }
+
+    /// The search space.
+    pub fn space(&self) -> &dyn Space {
+        self.space.as_ref()
+    }
+
+    /// How the predictor was fitted.
+    pub fn options(&self) -> &PredictorOptions {
+        &self.card.options
+    }
+
+    pub(crate) fn card(&self) -> &Card {
+        &self.card
+    }
+
+    pub(crate) fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    pub(crate) fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    pub(crate) fn encoder(&self) -> GraphEncoder<'_> {
+        GraphEncoder { space: self.space.as_ref(), reduction: self.card.options.graph }
+    }
+
+    pub(crate) fn explainer(&self) -> Explainer<'_> {
+        Explainer { encoder: self.encoder(), weights: &self.weights, machine: self.machine }
+    }
+
+    pub(crate) fn prediction(&self, score: f64, std: f64) -> Prediction {
+        Prediction { score, std, predicted: self.card.label_scale().restore(score) }
+    }
+
+    /// Scores and standard deviations of canonical graphs.
+    pub(crate) fn score_graphs(&self, graphs: &[Graph], progress: &dyn Progress) -> (Vec<f64>, Vec<f64>) {
+        let (scores, stds) = mean_and_std(&member_scores(&self.weights, graphs, self.machine, progress));
+        let variance = &self.weights.calibration.variance;
+        (scores, stds.into_iter().map(|std| variance.deviation(std)).collect())
+    }
+
+    /// Fits the calibration of the variance to validation rows of `dataset`, whose labels no member has seen, from the scores
+    /// and the raw standard deviations of all rows. Too few rows leave it as it is.
+    pub(crate) fn calibrate(&mut self, dataset: &Dataset, validation: &[usize], scores: &[f64], stds: &[f64]) {
+        let of = |values: &[f64]| validation.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+        let truth: Vec<f64> = of(&dataset.train_labels).iter().map(|label| dataset.sign() * label).collect();
+        if let Some(variance) = VarianceCalibration::fit(&of(scores), &of(stds), &truth) {
+            self.weights.calibration.variance = variance;
+        }
+    }
+
+    /// Scores of those of `texts` that are cells of this predictor's space, NaN for the others.
+    ///
+    /// # Errors
+    /// No text is a cell of the space.
+    pub(crate) fn known_scores(&self, texts: &[String]) -> Result<Vec<f64>> {
+        let encoder = self.encoder();
+        let rows: Vec<usize> = (0..texts.len()).filter(|&row| encoder.encode(&texts[row]).is_ok()).collect();
+        if rows.is_empty() {
+            let message = format!("no cell of the table is one of the space {}", self.space.name());
+            return Err(Error::new(Stage::Checkpoint, message)
+                .hint("use a source of the same space, or of one that reads its cells"));
+        }
+        let known: Vec<&String> = rows.iter().map(|&row| &texts[row]).collect();
+        let mut scores = vec![f64::NAN; texts.len()];
+        rows.into_iter().zip(self.predict(&known)?).for_each(|(row, prediction)| scores[row] = prediction.score);
+        Ok(scores)
+    }
+}
+
+/// Adds the scores of the checkpoints `sources` to the known columns of `dataset`.
+///
+/// # Errors
+/// A checkpoint that cannot be loaded, or whose space has none of the cells.
+pub(crate) fn add_sources(dataset: &mut Dataset, sources: &[impl AsRef<Path>], machine: Machine) -> Result<()> {
+    for source in sources {
+        let scores = Predictor::load(source.as_ref())?.on(machine).known_scores(&dataset.unique.texts);
+        dataset.columns.push(scores.map_err(|error| error.file(source))?);
+    }
+    Ok(())
+}
+
+/// Cells of the space for distillation; none where the space has no rule to draw by.
+fn unlabelled(space: &dyn Space) -> Vec<String> {
+    if let Some(cells) = space.enumerate().filter(|_| space.size().is_some_and(|size| size <= LISTED)) {
+        return cells.map(|cell| space.print(&cell)).collect();
+    }
+    let mut random = Random::of(0, Purpose::Unlabelled, 1, 0);
+    (0..UNLABELLED).map_while(|_| space.sample(&mut random).ok()).map(|cell| space.print(&cell)).collect()
+}
+
+fn at_record((index, error): (usize, Error)) -> Error {
+    error.at(Position::Record(index as u64))
+}

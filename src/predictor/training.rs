@@ -1,0 +1,137 @@
+//! Fitting, step by step: what [`Predictor::fit`](super::Predictor::fit) does at once, for callers that save, resume or train
+//! many splits in one pass.
+
+use super::card::{Card, FORMAT, hash_text};
+use super::checkpoint::{STATE, load_state, save_state};
+use super::{Predictor, PredictorOptions};
+use crate::dataset::{Dataset, Schema};
+use crate::device::{self, Machine};
+use crate::error::Result;
+use crate::model::weights::Weights;
+use crate::progress::Progress;
+use crate::space::Space;
+use crate::split::Split;
+use crate::train::{EpochLog, TrainState, Trainer, TrainingSet};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+/// Predictors that are being trained, one per split.
+pub struct Training {
+    options: PredictorOptions,
+    set: TrainingSet,
+    state: TrainState,
+    cards: Vec<Card>,
+    machine: Machine,
+}
+
+impl Training {
+    /// Prepares the predictors of `splits`, which must be of one size; `config_hash` stands for the configuration in their
+    /// cards.
+    ///
+    /// # Errors
+    /// A split whose labels are all equal or whose rows are all one graph; distillation targets that cannot be computed.
+    pub fn new(
+        dataset: &Dataset,
+        space: &dyn Space,
+        splits: &[Split],
+        options: &PredictorOptions,
+        machine: Machine,
+        config_hash: &str,
+    ) -> Result<Self> {
+        let set = TrainingSet::new(dataset, splits, options, space.vocabulary())?;
+        let card = |(split, scale): (&Split, &crate::train::LabelScale)| Card {
+            format_version: FORMAT,
+            carl_version: env!("CARGO_PKG_VERSION").to_string(),
+            schema: Schema::new(space),
+            options: options.clone(),
+            seed: split.seed,
+            train_rows: split.train.len(),
+            epochs: 0,
+            masks_refined: false,
+            label_mean: scale.mean,
+            label_std: scale.std,
+            config_hash: config_hash.to_string(),
+            split_hash: split.hash(),
+            data_hash: dataset.hash.clone(),
+            weights_hash: String::new(),
+        };
+        let cards = splits.iter().zip(&set.scales).map(card).collect();
+        let state = Trainer::new(options, &set, machine).start();
+        Ok(Training { options: options.clone(), set, state, cards, machine })
+    }
+
+    /// Finished epochs.
+    pub fn epoch(&self) -> usize {
+        self.state.epoch
+    }
+
+    /// Epochs times members: the units in which [`Training::run`] reports progress.
+    pub fn units(&self, epochs: usize) -> u64 {
+        (epochs * self.set.members.len()) as u64
+    }
+
+    /// Trains up to epoch `until`, or to the epoch that is under way once `stop` is set.
+    ///
+    /// # Errors
+    /// A loss that is not finite.
+    pub fn run(&mut self, until: usize, stop: &AtomicBool, progress: &dyn Progress) -> Result<Vec<EpochLog>> {
+        let until = until.min(self.options.train.epochs);
+        Trainer::new(&self.options, &self.set, self.machine).run(&mut self.state, until, stop, progress)
+    }
+
+    /// Continues from the state that [`Training::save_state`] wrote into `folder`.
+    ///
+    /// # Errors
+    /// A missing or damaged state, or one of another configuration, split, table or engine.
+    pub fn load_state(&mut self, folder: &Path) -> Result<()> {
+        self.state = load_state(&folder.join(STATE), &self.state, self.engine(), &self.cards[0])?;
+        Ok(())
+    }
+
+    /// Writes the state into `folder`, for [`Training::load_state`].
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn save_state(&self, folder: &Path) -> Result<()> {
+        save_state(&folder.join(STATE), &self.state, self.engine(), &self.cards[0])
+    }
+
+    fn engine(&self) -> &'static str {
+        match self.machine.engine {
+            device::Engine::Cpu => "cpu",
+            device::Engine::Autograd => "autograd",
+        }
+    }
+
+    /// The predictors as they are now, one per split. After the last epoch, masks are refined where the options ask for it.
+    ///
+    /// # Errors
+    /// A space that cannot be opened again.
+    pub fn predictors(&self) -> Result<Vec<Predictor>> {
+        let trainer = Trainer::new(&self.options, &self.set, self.machine);
+        let all = trainer.finish(&self.state);
+        let members = self.options.model.members;
+        let predictor = |(index, card): (usize, &Card)| -> Result<Predictor> {
+            let weights = slice(&all, index * members, members);
+            let (epochs, masks_refined) = (self.state.epoch, trainer.refines(&self.state));
+            let card = Card { epochs, masks_refined, ..card.clone() };
+            let space = card.schema.open()?;
+            Ok(Predictor { space, card, weights, machine: self.machine })
+        };
+        self.cards.iter().enumerate().map(predictor).collect()
+    }
+}
+
+/// `count` members from `start` on.
+fn slice(weights: &Weights, start: usize, count: usize) -> Weights {
+    let mut calibration = weights.calibration.clone();
+    calibration.center = calibration.center[start..start + count].to_vec();
+    calibration.scale = calibration.scale[start..start + count].to_vec();
+    let parameters = weights.parameters.narrow(0, start as i64, count as i64);
+    Weights { options: weights.options.clone(), parameters, calibration, ..*weights }
+}
+
+/// The hash that stands for options without a configuration file.
+pub(super) fn options_hash(options: &PredictorOptions) -> String {
+    hash_text(&serde_json::to_string(options).expect("options are plain data"))
+}
