@@ -78,12 +78,12 @@ impl ScoreStream<'_> {
         mut take: impl FnMut(&ScoredRow) -> Result<()>,
     ) -> Result<StreamCounts> {
         let mut best = self.top.map(BestRows::new);
-        let encoder = self.predictor.encoder();
+        let (encoder, locate) = (self.predictor.encoder(), self.locate);
         let counts = std::thread::scope(|scope| {
             let (send_rows, received) = sync_channel(2);
             let (send_batches, batches) = sync_channel(1);
             scope.spawn(move || read(rows, &send_rows));
-            scope.spawn(move || self.canonical_batches(encoder, &received, &send_batches));
+            scope.spawn(move || canonical_batches(encoder, locate, &received, &send_batches));
             self.score(&batches, stop, progress, |row| match &mut best {
                 Some(best) => {
                     best.push(row);
@@ -97,28 +97,6 @@ impl ScoreStream<'_> {
         }
         best.map_or(Ok(()), |best| best.into_ranked().iter().try_for_each(take))?;
         Ok(counts)
-    }
-
-    /// Second stage: rows -> canonical graphs.
-    fn canonical_batches(
-        &self,
-        encoder: GraphEncoder,
-        rows: &Receiver<Result<Vec<InputRow>>>,
-        batches: &SyncSender<Result<CanonicalBatch>>,
-    ) {
-        let encode = |row: &InputRow| encoder.encode(&row.text).map_err(|error| (self.locate)(error, row.line));
-        for rows in rows {
-            let batch = rows.and_then(|rows| {
-                let graphs: Vec<Result<Canonical>> = rows.par_iter().with_min_len(64).map(encode).collect();
-                let graphs = graphs.into_iter().collect::<Result<_>>()?;
-                Ok(CanonicalBatch { texts: rows.into_iter().map(|row| row.text).collect(), graphs })
-            });
-            let failed = batch.is_err();
-            // A receiver that has ended reports an error of its own.
-            if batches.send(batch).is_err() || failed {
-                return;
-            }
-        }
     }
 
     /// Third stage: canonical graphs -> scored rows.
@@ -151,6 +129,28 @@ impl ScoreStream<'_> {
             }
         }
         Ok(counts)
+    }
+}
+
+/// Second stage: rows -> canonical graphs.
+fn canonical_batches(
+    encoder: GraphEncoder,
+    locate: &(dyn Fn(Error, u64) -> Error + Sync),
+    rows: &Receiver<Result<Vec<InputRow>>>,
+    batches: &SyncSender<Result<CanonicalBatch>>,
+) {
+    let encode = |row: &InputRow| encoder.encode(&row.text).map_err(|error| locate(error, row.line));
+    for rows in rows {
+        let batch = rows.and_then(|rows| {
+            let graphs: Vec<Result<Canonical>> = rows.par_iter().with_min_len(64).map(encode).collect();
+            let graphs = graphs.into_iter().collect::<Result<_>>()?;
+            Ok(CanonicalBatch { texts: rows.into_iter().map(|row| row.text).collect(), graphs })
+        });
+        let failed = batch.is_err();
+        // A receiver that has ended reports an error of its own.
+        if batches.send(batch).is_err() || failed {
+            return;
+        }
     }
 }
 
