@@ -17,8 +17,8 @@ pub struct Choices {
 
 impl Choices {
     /// Number of architectures.
-    pub fn size(self) -> u64 {
-        u64::from(self.options).pow(self.decisions as u32)
+    pub const fn size(self) -> u64 {
+        (self.options as u64).pow(self.decisions as u32)
     }
 
     /// All architectures; the last decision changes fastest.

@@ -115,11 +115,12 @@ impl Space for NasBench101 {
             for shape in &self.shapes {
                 if number < shape.spellings() {
                     let matrix = (number / shape.labellings()) as u32;
+                    let Some(symmetries) = shape.symmetries(matrix) else { break };
                     let labels = shape.labels(number % shape.labellings());
-                    if shape.symmetries(matrix).is_some_and(|symmetries| is_smallest(&labels, &symmetries)) {
-                        return Ok(shape.architecture(matrix, labels));
+                    match is_smallest(&labels, &symmetries) {
+                        true => return Ok(shape.architecture(matrix, labels)),
+                        false => break,
                     }
-                    break;
                 }
                 number -= shape.spellings();
             }

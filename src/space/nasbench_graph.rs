@@ -26,6 +26,8 @@ const TOPOLOGIES: [[u16; NODES]; 9] = [
 const NODES: usize = 4;
 /// The operations, in the order of the official hash.
 const CHOICES: Choices = Choices { decisions: NODES, first: 2, options: 9 };
+/// Number of texts, representatives or not.
+const TEXTS: u64 = TOPOLOGIES.len() as u64 * CHOICES.size();
 const SKIP: u16 = CHOICES.first + CHOICES.options - 1;
 
 /// The space of 26,206 graph neural networks.
@@ -83,12 +85,12 @@ impl Space for NasBenchGraph {
     }
 
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(Box::new((0..texts()).map(decode).filter(is_representative)))
+        Some(Box::new((0..TEXTS).map(decode).filter(is_representative)))
     }
 
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
         // About half of the texts are representatives.
-        let mut drawn = std::iter::repeat_with(|| decode(random.below(texts() as usize) as u64));
+        let mut drawn = std::iter::repeat_with(|| decode(random.below(TEXTS as usize) as u64));
         Ok(drawn.find(is_representative).expect("the iterator is infinite"))
     }
 
@@ -120,11 +122,6 @@ impl Space for NasBenchGraph {
     fn compose(&self, fields: &[&str]) -> Result<String> {
         Ok(format!("{}:{}", fields[0], fields[1..].join(" ")))
     }
-}
-
-/// Number of texts, representatives or not.
-fn texts() -> u64 {
-    TOPOLOGIES.len() as u64 * CHOICES.size()
 }
 
 fn digits_of(topology: &[u16; NODES]) -> String {
