@@ -6,7 +6,7 @@
 //! whole graph: two graphs have the same key exactly when they are isomorphic as operation-labelled multigraphs.
 
 use super::reduce::{Reduced, Reduction, reduce};
-use super::{Edge, Graph, Vocabulary};
+use super::{Edge, Graph, Vocabulary, ranks};
 use crate::error::{Error, Result, Stage};
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ const MAX_LEAVES: usize = 10_000;
 pub struct Canonical {
     /// The graph with its nodes in canonical order, which is topological.
     pub graph: Graph,
-    /// For every node, the index of the raw node, [N].
+    /// For every node, the index of the raw node, `[N]`.
     pub nodes: Vec<u16>,
     /// For every edge, the identities (raw nodes) that were contracted into it, sorted.
     pub through: Vec<Vec<u16>>,
@@ -37,19 +37,13 @@ pub struct Canonical {
 pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> Result<Canonical> {
     let Reduced { graph, nodes, through } = reduce(graph, vocabulary, reduction)?;
     let order = canonical_order(&graph)?;
-    let mut rank = vec![0; graph.len()];
-    order.iter().enumerate().for_each(|(index, &node)| rank[node as usize] = index as u16);
-    let mut edges: Vec<(Edge, Vec<u16>)> = graph.edges.iter().map(|edge| edge.relabel(&rank)).zip(through).collect();
+    let ranks = ranks(&order, graph.len());
+    let mut edges: Vec<(Edge, Vec<u16>)> = graph.edges.iter().map(|edge| edge.relabel(&ranks)).zip(through).collect();
     edges.sort_unstable_by_key(|(edge, _)| *edge);
     let (edges, through): (Vec<Edge>, Vec<Vec<u16>>) = edges.into_iter().unzip();
     let key = encode(&graph, &order, &edges);
-    let ordered = Graph {
-        operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
-        origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
-        edges,
-    };
     let nodes = order.iter().map(|&node| nodes[node as usize]).collect();
-    Ok(Canonical { graph: ordered, nodes, through, key })
+    Ok(Canonical { graph: graph.with_nodes(&order, edges), nodes, through, key })
 }
 
 /// The nodes of `graph` in canonical order.
@@ -123,7 +117,7 @@ impl Partition {
 
 /// For every node, its edges as (whether outgoing, count, other end), sorted.
 struct Neighbours {
-    /// Where the edges of every node start in `edges`, [N + 1].
+    /// Where the edges of every node start in `edges`, `[N + 1]`.
     starts: Vec<usize>,
     edges: Vec<(bool, u32, u16)>,
 }
@@ -162,11 +156,10 @@ impl Neighbours {
                 if end - start > 1 {
                     for &node in &partition.order[start..end] {
                         let range = self.range(node);
-                        for (code, &(out, count, other)) in
-                            signatures[range.clone()].iter_mut().zip(&self.edges[range.clone()])
-                        {
+                        for index in range.clone() {
+                            let (outgoing, count, other) = self.edges[index];
                             let colour = partition.colours[other as usize];
-                            *code = u64::from(out) << 48 | u64::from(count) << 16 | u64::from(colour);
+                            signatures[index] = u64::from(outgoing) << 48 | u64::from(count) << 16 | u64::from(colour);
                         }
                         signatures[range].sort_unstable();
                     }
@@ -262,9 +255,7 @@ impl CanonicalSearch<'_> {
             }
         }
         let leaf = || Leaf { path: path.to_vec(), order: order.clone(), edges: edges.clone() };
-        if self.first.is_none() {
-            self.first = Some(leaf());
-        }
+        self.first.get_or_insert_with(leaf);
         if self.best.as_ref().is_none_or(|best| edges < best.edges) {
             self.best = Some(leaf());
         }

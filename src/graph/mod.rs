@@ -44,11 +44,11 @@ impl Edge {
 /// A directed acyclic graph with one operation per node.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
-    /// The vocabulary id of every node's operation, [N].
+    /// The vocabulary id of every node's operation, `[N]`.
     pub operations: Vec<u16>,
     /// The edges, sorted; each pair of nodes occurs once.
     pub edges: Vec<Edge>,
-    /// For every node, the index of its operation in the text of the cell, [N]; `None` for inputs and outputs that the text
+    /// For every node, the index of its operation in the text of the cell, `[N]`; `None` for inputs and outputs that the text
     /// does not name.
     pub origin: Vec<Option<u16>>,
 }
@@ -70,6 +70,12 @@ impl Graph {
         Graph::new(nodes, edges)
     }
 
+    /// The graph of the given nodes in the given order, with other edges.
+    fn with_nodes(&self, nodes: &[u16], edges: Vec<Edge>) -> Self {
+        let operations = nodes.iter().map(|&node| self.operations[node as usize]).collect();
+        Graph { operations, edges, origin: nodes.iter().map(|&node| self.origin[node as usize]).collect() }
+    }
+
     /// Number of nodes, N.
     pub fn len(&self) -> usize {
         self.operations.len()
@@ -80,7 +86,7 @@ impl Graph {
         self.operations.is_empty()
     }
 
-    /// For every node, the length of the longest path that ends there, [N].
+    /// For every node, the length of the longest path that ends there, `[N]`.
     ///
     /// # Errors
     /// If the graph has a cycle (the message names a node on the cycle or after it), an edge to a node that does not exist,
@@ -121,6 +127,13 @@ impl Graph {
         }
         Ok(depth)
     }
+}
+
+/// The index of every node in `order`, `[N]`; 0 for nodes that are not in it.
+fn ranks(order: &[u16], nodes: usize) -> Vec<u16> {
+    let mut ranks = vec![0; nodes];
+    (0..).zip(order).for_each(|(rank, &node)| ranks[node as usize] = rank);
+    ranks
 }
 
 /// Sorts edges and merges those with equal ends.

@@ -5,7 +5,7 @@
 //! as in a chain, its predecessors are connected to its successors instead. A removed edge is deleted.
 
 use super::reduce::connects;
-use super::{Edge, Graph, Role, Vocabulary};
+use super::{Edge, Graph, Role, Vocabulary, ranks};
 
 /// A part of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,16 +20,12 @@ pub enum GraphPart {
 /// Output nodes are kept but lose their incoming edges.
 ///
 /// # Panics
-/// If a part is not in the graph.
+/// If a node of `parts` is not in `graph`.
 pub fn without(graph: &Graph, vocabulary: &Vocabulary, parts: &[GraphPart]) -> Graph {
     let absent = vocabulary.operations().iter().position(|operation| operation.role == Role::Absent);
-    let cut = parts.iter().filter_map(|part| match *part {
-        GraphPart::Edge(index) => Some(graph.edges[index]),
-        GraphPart::Node(_) => None,
-    });
-    let cut: Vec<Edge> = cut.collect();
+    let is_kept = |index: &usize| !parts.contains(&GraphPart::Edge(*index));
     let mut rest = graph.clone();
-    rest.edges.retain(|edge| !cut.contains(edge));
+    rest.edges = (0..graph.edges.len()).filter(is_kept).map(|index| graph.edges[index]).collect();
     let mut removed = vec![false; graph.len()];
     for part in parts {
         let GraphPart::Node(node) = *part else { continue };
@@ -42,7 +38,10 @@ pub fn without(graph: &Graph, vocabulary: &Vocabulary, parts: &[GraphPart]) -> G
             }
         }
     }
-    if removed.contains(&true) { compact(&rest, &removed) } else { rest }
+    // Removed nodes have no edges.
+    let kept: Vec<u16> = (0..graph.len() as u16).filter(|&node| !removed[node as usize]).collect();
+    let ranks = ranks(&kept, graph.len());
+    rest.with_nodes(&kept, rest.edges.iter().map(|edge| edge.relabel(&ranks)).collect())
 }
 
 /// Whether a path leads from an input to an output without passing an absent node.
@@ -63,16 +62,4 @@ fn detach(graph: &mut Graph, vocabulary: &Vocabulary, node: u16) {
     });
     graph.edges.extend(bridges);
     graph.edges = super::merge(std::mem::take(&mut graph.edges));
-}
-
-/// `graph` without its `removed` nodes, which have no edges.
-fn compact(graph: &Graph, removed: &[bool]) -> Graph {
-    let kept: Vec<usize> = (0..graph.len()).filter(|&node| !removed[node]).collect();
-    let mut index = vec![0u16; graph.len()];
-    kept.iter().enumerate().for_each(|(new, &old)| index[old] = new as u16);
-    Graph {
-        operations: kept.iter().map(|&node| graph.operations[node]).collect(),
-        origin: kept.iter().map(|&node| graph.origin[node]).collect(),
-        edges: graph.edges.iter().map(|edge| edge.relabel(&index)).collect(),
-    }
 }

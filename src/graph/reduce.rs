@@ -4,7 +4,7 @@
 //! are removed, nor when the predecessors of an identity are connected to its successors directly. Inputs of a node are
 //! summed, so parallel edges count: x + x is an edge of count 2.
 
-use super::{Edge, Graph, Role, Vocabulary};
+use super::{Edge, Graph, Role, Vocabulary, ranks};
 use crate::error::{Error, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ impl Default for Reduction {
 pub struct Reduced {
     /// The reduced graph, with its nodes in the order of the raw graph.
     pub graph: Graph,
-    /// For every node, the index of the raw node, [N].
+    /// For every node, the index of the raw node, `[N]`.
     pub nodes: Vec<u16>,
     /// For every edge, the identities (raw nodes) that were contracted into it, sorted.
     pub through: Vec<Vec<u16>>,
@@ -68,17 +68,10 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
         }
     }
     let nodes: Vec<u16> = (0..graph.len() as u16).filter(|&node| live[node as usize]).collect();
-    let index = |raw: u16| nodes.binary_search(&raw).expect("links join live nodes") as u16;
-    let edges = links.iter().map(|(&(from, to), link)| Edge { from: index(from), to: index(to), count: link.count });
-    Ok(Reduced {
-        graph: Graph {
-            operations: nodes.iter().map(|&raw| graph.operations[raw as usize]).collect(),
-            edges: edges.collect(),
-            origin: nodes.iter().map(|&raw| graph.origin[raw as usize]).collect(),
-        },
-        through: links.into_values().map(|link| link.through).collect(),
-        nodes,
-    })
+    let ranks = ranks(&nodes, graph.len());
+    let edges = links.iter().map(|(&(from, to), link)| Edge { from, to, count: link.count }.relabel(&ranks)).collect();
+    let through = links.into_values().map(|link| link.through).collect();
+    Ok(Reduced { graph: graph.with_nodes(&nodes, edges), nodes, through })
 }
 
 /// Marks the nodes on a path from an input to an output that passes no absent node, and all outputs. `role` maps an

@@ -24,7 +24,7 @@ pub fn with_order(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     values
 }
 
-/// A graph with its numbers of paths. Masks hold 1 for the nodes that belong to them and 0 for the others, [N].
+/// A graph with its numbers of paths. Masks hold 1 for the nodes that belong to them and 0 for the others, `[N]`.
 struct Paths<'a> {
     graph: &'a Graph,
     /// The operations of the vocabulary other than inputs and outputs.
@@ -33,7 +33,7 @@ struct Paths<'a> {
     input: Vec<f64>,
     output: Vec<f64>,
     inner: Vec<f64>,
-    /// Number of paths from the inputs to each node, and from each node to the outputs, [N].
+    /// Number of paths from the inputs to each node, and from each node to the outputs, `[N]`.
     before: Vec<f64>,
     after: Vec<f64>,
     /// Number of paths from the inputs to the outputs.
@@ -42,16 +42,15 @@ struct Paths<'a> {
 
 impl<'a> Paths<'a> {
     fn new(graph: &'a Graph, vocabulary: &Vocabulary) -> Self {
-        let is_end = |id: u16| matches!(vocabulary.role(id), Role::Input | Role::Output);
         let mask = |test: &dyn Fn(u16) -> bool| -> Vec<f64> {
             graph.operations.iter().map(|&id| f64::from(test(id))).collect()
         };
         let mut paths = Paths {
             graph,
-            operations: (0..vocabulary.len() as u16).filter(|&id| !is_end(id)).collect(),
+            operations: (0..vocabulary.len() as u16).filter(|&id| !vocabulary.is_end(id)).collect(),
             input: mask(&|id| vocabulary.role(id) == Role::Input),
             output: mask(&|id| vocabulary.role(id) == Role::Output),
-            inner: mask(&|id| !is_end(id)),
+            inner: mask(&|id| !vocabulary.is_end(id)),
             before: Vec::new(),
             after: Vec::new(),
             total: 0.0,
@@ -118,7 +117,7 @@ impl<'a> Paths<'a> {
     }
 
     /// For all ordered pairs of operations, the number of pairs of nodes with these operations on a path, averaged over
-    /// all paths, [C * C].
+    /// all paths, `[C * C]`.
     fn order(&self, vocabulary: usize) -> Vec<f64> {
         let mut pairs = vec![vec![0.0; vocabulary]; vocabulary];
         for start in 0..self.graph.len() {
@@ -139,7 +138,7 @@ impl<'a> Paths<'a> {
             .collect()
     }
 
-    /// Number of paths from the inputs to each node that pass only nodes in the mask `keep`, [N]. The edges are sorted by
+    /// Number of paths from the inputs to each node that pass only nodes in the mask `keep`, `[N]`. The edges are sorted by
     /// their source, and every source comes before its destinations.
     fn count(&self, keep: &[f64]) -> Vec<f64> {
         let mut paths = self.input.clone();

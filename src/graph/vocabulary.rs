@@ -72,7 +72,7 @@ impl Vocabulary {
         self.operations.is_empty()
     }
 
-    /// All operations in the order of their ids, [V].
+    /// All operations in the order of their ids, `[V]`.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
@@ -99,6 +99,14 @@ impl Vocabulary {
     /// If no operation has this id.
     pub fn role(&self, id: u16) -> Role {
         self.operations[id as usize].role
+    }
+
+    /// Whether operation `id` is an input or an output.
+    ///
+    /// # Panics
+    /// If no operation has this id.
+    pub fn is_end(&self, id: u16) -> bool {
+        matches!(self.role(id), Role::Input | Role::Output)
     }
 
     /// The id of the first operation with role [`Role::Output`].

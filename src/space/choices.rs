@@ -40,9 +40,14 @@ impl Choices {
 
     /// The architecture whose decisions are written as ASCII digits, if they are as many as the decisions and in range.
     pub fn from_ascii(self, digits: &[u8]) -> Option<Architecture> {
-        let digits: Option<Vec<u16>> = digits.iter().map(|digit| digit.checked_sub(b'0').map(u16::from)).collect();
-        let digits = digits.filter(|digits| digits.len() == self.decisions);
-        digits.filter(|digits| digits.iter().all(|&digit| digit < self.options)).map(|digits| self.architecture(digits))
+        let digit = |digit: &u8| digit.checked_sub(b'0').map(u16::from).filter(|&digit| digit < self.options);
+        let digits: Vec<u16> = digits.iter().map(digit).collect::<Option<_>>()?;
+        (digits.len() == self.decisions).then(|| self.architecture(digits))
+    }
+
+    /// The decisions of `architecture` as ASCII digits, the inverse of [`Choices::from_ascii`].
+    pub fn to_ascii(self, architecture: &Architecture) -> String {
+        architecture.operations.iter().map(|id| (id - self.first).to_string()).collect()
     }
 
     /// An architecture drawn uniformly.

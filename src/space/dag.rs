@@ -110,10 +110,9 @@ impl Dag {
         let mut mutant = architecture.clone();
         let nodes = mutant.operations.len();
         if nodes < 2 || random.below(2) == 0 {
-            let inner = |id: u16| !matches!(self.vocabulary.role(id), Role::Input | Role::Output);
             let operation = &mut mutant.operations[random.below(nodes)];
             let other = random.below(self.vocabulary.len()) as u16;
-            if inner(*operation) && inner(other) {
+            if !self.vocabulary.is_end(*operation) && !self.vocabulary.is_end(other) {
                 *operation = other;
             }
         } else {

@@ -117,10 +117,10 @@ impl Space for NasBench101 {
                     let matrix = (number / shape.labellings()) as u32;
                     let Some(symmetries) = shape.symmetries(matrix) else { break };
                     let labels = shape.labels(number % shape.labellings());
-                    match is_smallest(&labels, &symmetries) {
-                        true => return Ok(shape.architecture(matrix, labels)),
-                        false => break,
+                    if is_smallest(&labels, &symmetries) {
+                        return Ok(shape.architecture(matrix, labels));
                     }
+                    break;
                 }
                 number -= shape.spellings();
             }
@@ -235,6 +235,7 @@ impl CellShape {
         OPTIONS.pow(self.nodes as u32 - 2)
     }
 
+    /// Number of pairs of a matrix and labels.
     fn spellings(&self) -> usize {
         self.matrices() as usize * self.labellings()
     }

@@ -45,11 +45,8 @@ impl Space for NasBench201 {
                 return Err(wrong());
             }
             for (from, token) in tokens.iter().enumerate() {
-                let (name, input) = token.split_once('~').ok_or_else(wrong)?;
-                if input != from.to_string() {
-                    return Err(wrong());
-                }
-                let id = self.vocabulary.id(name)?;
+                let pair = token.split_once('~').filter(|(_, input)| *input == from.to_string());
+                let id = self.vocabulary.id(pair.ok_or_else(wrong)?.0)?;
                 if id < CHOICES.first {
                     return Err(wrong());
                 }

@@ -45,7 +45,7 @@ impl Space for NasBenchMacro {
     }
 
     fn print(&self, architecture: &Architecture) -> String {
-        architecture.operations.iter().map(|id| (id - CHOICES.first).to_string()).collect()
+        CHOICES.to_ascii(architecture)
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {

@@ -112,8 +112,7 @@ impl NasBenchNlp {
                 return Err(wrong(format!("{} is read, but no node is called {}", SOURCES[1 + state], OUTPUTS[state])));
             }
         }
-        self.graph(architecture).depths()?;
-        Ok(())
+        self.graph(architecture).depths().map(drop)
     }
 
     /// A random change, which may change nothing or give an invalid recipe.
@@ -187,18 +186,16 @@ impl Space for NasBenchNlp {
         let mut pairs = Vec::new();
         for (index, &operation) in (0..).zip(&architecture.operations) {
             for (argument, from) in inputs(architecture, index).enumerate() {
-                let between = match argument {
-                    0 => Some(GATE),
-                    2 => Some(OTHERWISE),
-                    _ => None,
-                };
-                match between.filter(|_| operation == BLEND) {
-                    Some(id) => {
-                        pairs.extend([(from, nodes.len() as u16), (nodes.len() as u16, index)]);
-                        nodes.push((id, None));
+                let between = match (operation, argument) {
+                    (BLEND, 0) => GATE,
+                    (BLEND, 2) => OTHERWISE,
+                    _ => {
+                        pairs.push((from, index));
+                        continue;
                     }
-                    None => pairs.push((from, index)),
-                }
+                };
+                pairs.extend([(from, nodes.len() as u16), (nodes.len() as u16, index)]);
+                nodes.push((between, None));
             }
         }
         let output = nodes.len() as u16;

@@ -51,12 +51,8 @@ impl Space for TransNas101Micro {
     }
 
     fn print(&self, architecture: &Architecture) -> String {
-        let mut text = PREFIX.to_string();
-        for (index, id) in architecture.operations.iter().enumerate() {
-            text.push_str(if matches!(index, 1 | 3) { "_" } else { "" });
-            text.push_str(&(id - CHOICES.first).to_string());
-        }
-        text
+        let digits = CHOICES.to_ascii(architecture);
+        format!("{PREFIX}{}_{}_{}", &digits[..1], &digits[1..3], &digits[3..])
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {
