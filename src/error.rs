@@ -1,40 +1,40 @@
-//! The one error type: which stage failed, in which file and where, why, and what to do about it.
+//! The error type of the crate: which stage failed, in which file, at which position and why, and what to do about it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Result of everything in the library.
+/// The result type of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The part of the program that could not go on.
+/// The stage of the program that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// Options and arguments.
+    /// Command line options and arguments.
     Usage,
-    /// A YAML configuration.
+    /// Reading a configuration.
     Config,
-    /// An official benchmark file.
+    /// Reading an official benchmark file.
     Source,
-    /// A table of architectures.
+    /// Reading a table of architectures.
     Table,
-    /// An architecture of a search space.
+    /// Reading an architecture or bringing its graph into canonical form.
     Architecture,
-    /// Labels, sizes and splits of a data set.
+    /// Building or splitting a data set.
     Dataset,
-    /// A checkpoint folder.
+    /// Reading or writing a checkpoint.
     Checkpoint,
-    /// LibTorch or the device it runs on.
+    /// Using LibTorch or the device on which it runs.
     Device,
-    /// Training did not come to an end.
+    /// Training a predictor.
     Training,
-    /// The operating system refused to read or write.
+    /// Reading or writing a file, because of the operating system.
     Io,
-    /// The user stopped the run.
+    /// None: the user interrupted the run.
     Interrupted,
 }
 
 impl Stage {
-    /// Stable name, for scripts that match on errors.
+    /// The name of the stage. It is stable, so that scripts can match on it.
     pub fn code(self) -> &'static str {
         match self {
             Stage::Usage => "usage",
@@ -52,14 +52,14 @@ impl Stage {
     }
 }
 
-/// Where in a file.
+/// A position in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
-    /// Line, counted from 1.
+    /// A line, counted from 1.
     Line(u64),
-    /// Record, counted from 0 as the official loaders do.
+    /// A record, counted from 0 as in the official loaders.
     Record(u64),
-    /// Byte offset.
+    /// A byte offset.
     Byte(u64),
 }
 
@@ -73,7 +73,10 @@ impl fmt::Display for Position {
     }
 }
 
-/// What went wrong, where, and what to do. Boxed, so that results stay small.
+/// An error with its stage, message, and optionally a file, a position in it and a hint.
+///
+/// It is displayed as `file, position: message`, followed by a second line with the hint. The content is boxed, so that
+/// results stay small.
 #[derive(Debug)]
 pub struct Error(Box<Detail>);
 
@@ -87,12 +90,12 @@ struct Detail {
 }
 
 impl Error {
-    /// An error of `stage`; the message says what is wrong, without a full stop.
+    /// An error in `stage`. The message says what is wrong, without a full stop.
     pub fn new(stage: Stage, message: impl Into<String>) -> Self {
         Error(Box::new(Detail { stage, message: message.into(), file: None, position: None, hint: None }))
     }
 
-    /// A refused read or write of `file`.
+    /// An error of the operating system in `action` (`read`, `write`) on `file`.
     pub fn io(file: impl AsRef<Path>, action: &str, source: &std::io::Error) -> Self {
         let error = Error::new(Stage::Io, format!("cannot {action}: {source}")).file(file);
         match source.kind() {
@@ -102,45 +105,45 @@ impl Error {
         }
     }
 
-    /// Names the file, unless a deeper caller has done so.
+    /// Adds the file, unless the error has one.
     pub fn file(mut self, file: impl AsRef<Path>) -> Self {
         self.0.file.get_or_insert_with(|| file.as_ref().to_path_buf());
         self
     }
 
-    /// Names the place in the file, unless a deeper caller has done so.
+    /// Adds the position in the file, unless the error has one.
     pub fn at(mut self, position: Position) -> Self {
         self.0.position.get_or_insert(position);
         self
     }
 
-    /// Says what to do.
+    /// Adds a hint on what to do, unless the error has one.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint.get_or_insert_with(|| hint.into());
         self
     }
 
-    /// The part of the program that failed.
+    /// The stage that failed.
     pub fn stage(&self) -> Stage {
         self.0.stage
     }
 
-    /// Stable name of the stage, such as `config`.
+    /// The stable name of the stage, such as `config`.
     pub fn code(&self) -> &'static str {
         self.0.stage.code()
     }
 
-    /// The message alone, without place and hint.
+    /// The message, without file, position and hint.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// Where in the file, if known.
+    /// The position in the file, if there is one.
     pub fn position(&self) -> Option<Position> {
         self.0.position
     }
 
-    /// What to do, if known.
+    /// The hint on what to do, if there is one.
     pub fn advice(&self) -> Option<&str> {
         self.0.hint.as_deref()
     }
@@ -167,7 +170,7 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// `name` or, if one of `known` is close, "`name` (did you mean `other`?)".
+/// `name` in backquotes, followed by "(did you mean `other`?)" if one of `known` is similar.
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let nearest = known
         .into_iter()
@@ -180,7 +183,7 @@ pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Stri
     }
 }
 
-/// At most 80 characters of a text, for messages.
+/// The first 80 characters of `text`, for messages; an ellipsis marks the omission of others.
 pub fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(80).collect();
     if short.len() < text.len() {

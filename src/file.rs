@@ -1,24 +1,26 @@
-//! Files that are whole or not there: written under a temporary name in the same folder, then renamed.
+//! Atomic writing of files: a file is written under a temporary name in the same folder and then renamed, so that it is
+//! either complete or unchanged.
 
 use crate::error::{Error, Result};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Removes what it names unless it has been renamed away.
+/// A temporary file that is removed when dropped, unless it has been renamed.
 struct Partial(PathBuf);
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Nothing is left to do where even this fails.
+        // There is nothing to be done if this fails as well.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// Writes `path` through `write`; `-` is standard output, devices and pipes are written to as they are.
+/// Replaces the file at `path` by what `write` writes. The path `-` stands for standard output; devices and pipes are opened
+/// and written directly.
 ///
 /// # Errors
-/// The folder or the disk refuses; `path` is then as it was before.
+/// If the operating system or `write` reports an error. The file at `path` is then unchanged.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let fail = |error: io::Error| Error::io(path, "write", &error);
     if path == Path::new("-") {
@@ -43,20 +45,20 @@ pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) 
     fs::rename(&partial.0, path).map_err(fail)
 }
 
-/// Writes bytes.
+/// Replaces the file at `path` by `bytes`.
 ///
 /// # Errors
-/// As [`fn@write`].
+/// As for [`fn@write`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |output| output.write_all(bytes))
 }
 
-/// Makes a folder and those above it.
+/// Creates a folder and its parent folders, unless they exist.
 ///
 /// # Errors
-/// The operating system refuses.
+/// If the operating system reports an error.
 pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| Error::io(path, "make the folder", &error))
+    fs::create_dir_all(path).map_err(|error| Error::io(path, "create the folder", &error))
 }
 
 #[cfg(test)]

@@ -1,26 +1,28 @@
-//! Random numbers that stay the same across machines and releases: ChaCha8 and a Fisher-Yates shuffle of our own.
+//! Random numbers that are the same on every machine and in every release: ChaCha8, with sampling and shuffling
+//! implemented here.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// What a stream of random numbers is for; each has its own, so that none depends on how much another has drawn.
+/// What random numbers are used for. Every purpose has its own stream, so that no use depends on how many numbers another
+/// one has drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// Which rows are trained on.
+    /// Selection of the training rows.
     Split = 0,
-    /// Starting values of a member.
+    /// Initial parameters of an ensemble member.
     Start = 1,
-    /// Order of a member's rows in an epoch.
+    /// Order of the rows of an ensemble member in an epoch.
     Order = 2,
-    /// Masks of dropout, and where a step's slices of them start.
+    /// Dropout masks, and the offsets at which a training step reads them.
     Dropout = 3,
-    /// Unlabelled cells of an epoch.
+    /// Unlabelled architectures of an epoch.
     Unlabelled = 5,
     /// Sampling and mutation of architectures.
     Search = 4,
-    /// Order of the cells in which masks are refined.
+    /// Order of the architectures in mask refinement.
     Refinement = 6,
-    /// Cells that explanations are judged on, and the random explanation that they are compared with.
+    /// Architectures on which explanations are evaluated, and the random explanations that serve as a baseline.
     Explanation = 7,
 }
 
@@ -29,21 +31,24 @@ pub enum Purpose {
 pub struct Random(ChaCha8Rng);
 
 impl Random {
-    /// The stream of `seed` for one purpose, member and index (an epoch, say).
+    /// The stream of `seed` for a purpose, an ensemble member and an index, such as the epoch.
     pub fn of(seed: u64, purpose: Purpose, member: usize, index: u64) -> Self {
         Random::new(seed, ((purpose as u64) << 60) | ((member as u64) << 40) | index)
     }
 
-    /// The stream number `stream` of `seed`; streams are independent of each other.
+    /// Stream number `stream` of `seed`. All streams are independent of each other.
     pub fn new(seed: u64, stream: u64) -> Self {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         generator.set_stream(stream);
         Random(generator)
     }
 
-    /// A number below `bound`, which must not be 0, without bias (Lemire's multiplication with rejection).
+    /// A number from 0 to `bound` - 1, drawn uniformly (Lemire's multiplication with rejection).
+    ///
+    /// # Panics
+    /// If `bound` is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        assert!(bound > 0, "an empty range has no number to draw");
+        assert!(bound > 0, "an empty range contains no number");
         let bound = bound as u64;
         loop {
             let wide = u128::from(self.0.next_u64()) * u128::from(bound);
@@ -53,24 +58,24 @@ impl Random {
         }
     }
 
-    /// A number in [0, 1) with 53 random bits.
+    /// A number in [0, 1), drawn uniformly, with 53 random bits.
     pub fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Fills with random bytes.
+    /// Fills `bytes` with random bytes.
     pub fn fill(&mut self, bytes: &mut [u8]) {
         self.0.fill_bytes(bytes);
     }
 
-    /// Shuffles in place, every order equally likely.
+    /// Shuffles `items` in place; all orders are equally likely (Fisher-Yates).
     pub fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i + 1));
         }
     }
 
-    /// `count` different numbers below `bound`, in random order.
+    /// `count` different numbers below `bound` in random order, or all of them if `count` is larger.
     pub fn choose(&mut self, bound: usize, count: usize) -> Vec<usize> {
         let mut all: Vec<usize> = (0..bound).collect();
         self.shuffle(&mut all);

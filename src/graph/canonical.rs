@@ -1,30 +1,30 @@
-//! One order and one key for all isomorphic graphs: colour refinement, then a search over the choices that refinement
-//! leaves open, pruned by the automorphisms it meets (after McKay, "Practical graph isomorphism", 1981).
+//! Canonical form of graphs: one order of nodes and one key for all isomorphic graphs.
 //!
-//! The first colour is (depth, operation), and refinement keeps the order of colours, so the canonical order is
-//! topological. The key spells the whole graph: two graphs have the same key exactly when they are isomorphic as
-//! operation-labelled multigraphs.
+//! Colour refinement is followed by a search over the choices that refinement leaves open, pruned by the automorphisms that
+//! are discovered on the way (after McKay, "Practical graph isomorphism", 1981). The initial colour of a node is (depth,
+//! operation), and refinement preserves the order of colours, so the canonical order is topological. The key encodes the
+//! whole graph: two graphs have the same key exactly when they are isomorphic as operation-labelled multigraphs.
 
 use super::reduce::{Reduced, Reduction, reduce};
-use super::{Edge, Graph};
+use super::{Edge, Graph, Vocabulary, ranks};
 use crate::error::{Error, Result, Stage};
-use crate::graph::Vocabulary;
+use std::ops::Range;
 
-/// Spells a canonical graph: node count, operations, edges.
+/// A canonical graph as a sequence of numbers: the number of nodes, the operations, the edges.
 pub type Key = Box<[u16]>;
 
-/// Leaves of the search tree that are looked at before a graph is refused. Cells have a few; it takes a large graph without
-/// symmetry that looks the same around every node to come near.
+/// Number of leaves of the search tree that are visited before a graph is refused. Cells have a few leaves; only a large
+/// graph without symmetries in which all nodes have similar neighbourhoods approaches the limit.
 const MAX_LEAVES: usize = 10_000;
 
-/// A reduced graph in canonical order, with its way back to the raw graph.
+/// A reduced graph in canonical order, and its relation to the raw graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Canonical {
-    /// Nodes in canonical order, which is topological.
+    /// The graph with its nodes in canonical order, which is topological.
     pub graph: Graph,
-    /// The raw node of every node.
+    /// For every node, the index of the raw node, `[N]`.
     pub nodes: Vec<u16>,
-    /// For every edge, the identities (raw nodes) that it runs through.
+    /// For every edge, the identities (raw nodes) that were contracted into it, sorted.
     pub through: Vec<Vec<u16>>,
     /// Equal for two graphs exactly when they are isomorphic.
     pub key: Key,
@@ -33,28 +33,23 @@ pub struct Canonical {
 /// Reduces `graph` and brings it into canonical order.
 ///
 /// # Errors
-/// Those of [`reduce`], and a graph with so many symmetries that the search does not end.
+/// If the graph cannot be reduced (see [`reduce`]), or if it is so regular that the search exceeds its limit.
 pub fn canonicalize(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> Result<Canonical> {
     let Reduced { graph, nodes, through } = reduce(graph, vocabulary, reduction)?;
     let order = canonical_order(&graph)?;
-    let place = inverse(&order);
-    let mut edges: Vec<(Edge, Vec<u16>)> = graph.edges.iter().map(|&edge| relabel(edge, &place)).zip(through).collect();
+    let ranks = ranks(&order, graph.len());
+    let mut edges: Vec<(Edge, Vec<u16>)> = graph.edges.iter().map(|edge| edge.relabel(&ranks)).zip(through).collect();
     edges.sort_unstable_by_key(|(edge, _)| *edge);
     let (edges, through): (Vec<Edge>, Vec<Vec<u16>>) = edges.into_iter().unzip();
-    let key = spell(&graph, &order, &edges);
-    let ordered = Graph {
-        operations: order.iter().map(|&node| graph.operations[node as usize]).collect(),
-        origin: order.iter().map(|&node| graph.origin[node as usize]).collect(),
-        edges,
-    };
+    let key = encode(&graph, &order, &edges);
     let nodes = order.iter().map(|&node| nodes[node as usize]).collect();
-    Ok(Canonical { graph: ordered, nodes, through, key })
+    Ok(Canonical { graph: graph.with_nodes(&order, edges), nodes, through, key })
 }
 
 /// The nodes of `graph` in canonical order.
 fn canonical_order(graph: &Graph) -> Result<Vec<u16>> {
     let colours: Vec<_> = graph.depths()?.into_iter().zip(graph.operations.iter().copied()).collect();
-    let mut search = Search {
+    let mut search = CanonicalSearch {
         graph,
         neighbours: Neighbours::new(graph),
         first: None,
@@ -63,7 +58,7 @@ fn canonical_order(graph: &Graph) -> Result<Vec<u16>> {
         leaves: 0,
     };
     search.descend(Partition::new(&colours), &mut Vec::new())?;
-    Ok(search.best.expect("the search reaches a leaf").order)
+    Ok(search.best.expect("every search tree has a leaf").order)
 }
 
 /// An ordered partition of the nodes into colours.
@@ -71,12 +66,12 @@ fn canonical_order(graph: &Graph) -> Result<Vec<u16>> {
 struct Partition {
     /// The nodes, sorted by colour.
     order: Vec<u16>,
-    /// The colour of every node: the place in `order` where its colour starts.
+    /// The colour of every node: the index in `order` of the first node with this colour.
     colours: Vec<u16>,
 }
 
 impl Partition {
-    /// Nodes of equal value have one colour, colours are ordered as the values.
+    /// A partition in which nodes with equal values have the same colour, and colours are ordered like the values.
     fn new<T: Ord>(values: &[T]) -> Self {
         let mut order: Vec<u16> = (0..values.len() as u16).collect();
         order.sort_unstable_by_key(|&node| &values[node as usize]);
@@ -85,14 +80,14 @@ impl Partition {
         partition
     }
 
-    /// Gives the nodes at `start..end` a new colour wherever one differs from the one before; true if one does.
+    /// Starts a new colour in `start..end` wherever a node differs from the previous one; returns whether one does.
     fn split(&mut self, start: usize, end: usize, same: impl Fn(u16, u16) -> bool) -> bool {
         let mut colour = start;
-        for place in start..end {
-            if place > start && !same(self.order[place - 1], self.order[place]) {
-                colour = place;
+        for index in start..end {
+            if index > start && !same(self.order[index - 1], self.order[index]) {
+                colour = index;
             }
-            self.colours[self.order[place] as usize] = colour as u16;
+            self.colours[self.order[index] as usize] = colour as u16;
         }
         colour > start
     }
@@ -103,25 +98,26 @@ impl Partition {
         start + self.order[start..].iter().take_while(|node| same(node)).count()
     }
 
-    /// The first colour that several nodes have.
-    fn first_shared(&self) -> Option<std::ops::Range<usize>> {
-        let start =
-            (1..self.order.len()).find(|&place| self.colours[self.order[place] as usize] as usize != place)? - 1;
+    /// The first colour of more than one node.
+    fn first_shared(&self) -> Option<Range<usize>> {
+        let is_shared = |&index: &usize| self.colours[self.order[index] as usize] as usize != index;
+        let start = (1..self.order.len()).find(is_shared)? - 1;
         Some(start..self.end(start))
     }
 
-    /// Puts `node` before the others of its colour.
-    fn single_out(&mut self, node: u16) {
+    /// Gives `node` a colour of its own, before the other nodes that had the same colour.
+    fn individualise(&mut self, node: u16) {
         let start = self.colours[node as usize] as usize;
         let end = self.end(start);
-        let place = start + self.order[start..end].iter().position(|&other| other == node).expect("the node is there");
-        self.order.swap(start, place);
-        self.split(start, end, |before, _| before != node);
+        let offset = self.order[start..end].iter().position(|&other| other == node).expect("a node has its colour");
+        self.order.swap(start, start + offset);
+        self.split(start, end, |previous, _| previous != node);
     }
 }
 
-/// For every node, its edges as (direction, count, other end), sorted.
+/// For every node, its edges as (whether outgoing, count, other end), sorted.
 struct Neighbours {
+    /// Where the edges of every node start in `edges`, `[N + 1]`.
     starts: Vec<usize>,
     edges: Vec<(bool, u32, u16)>,
 }
@@ -138,18 +134,19 @@ impl Neighbours {
         Neighbours { starts, edges: all.into_iter().map(|(_, edge)| edge).collect() }
     }
 
-    fn range(&self, node: u16) -> std::ops::Range<usize> {
+    fn range(&self, node: u16) -> Range<usize> {
         self.starts[node as usize]..self.starts[node as usize + 1]
     }
 
-    /// Whether the nodes can be swapped at will, because all have the very same neighbours.
+    /// Whether all nodes have exactly the same edges, so that any permutation of them is an automorphism.
     fn are_twins(&self, nodes: &[u16]) -> bool {
         nodes.windows(2).all(|pair| self.edges[self.range(pair[0])] == self.edges[self.range(pair[1])])
     }
 
-    /// Splits colours by the colours around their nodes until nothing changes; the order of colours is kept.
+    /// Splits every colour by the colours of the neighbours of its nodes until nothing changes. Preserves the order of
+    /// colours.
     fn refine(&self, partition: &mut Partition) {
-        let mut around = vec![0u64; self.edges.len()];
+        let mut signatures = vec![0u64; self.edges.len()];
         let mut changed = true;
         while changed {
             changed = false;
@@ -159,17 +156,16 @@ impl Neighbours {
                 if end - start > 1 {
                     for &node in &partition.order[start..end] {
                         let range = self.range(node);
-                        for (code, &(out, count, other)) in
-                            around[range.clone()].iter_mut().zip(&self.edges[range.clone()])
-                        {
+                        for index in range.clone() {
+                            let (outgoing, count, other) = self.edges[index];
                             let colour = partition.colours[other as usize];
-                            *code = u64::from(out) << 48 | u64::from(count) << 16 | u64::from(colour);
+                            signatures[index] = u64::from(outgoing) << 48 | u64::from(count) << 16 | u64::from(colour);
                         }
-                        around[range].sort_unstable();
+                        signatures[range].sort_unstable();
                     }
-                    let sight = |node: u16| &around[self.range(node)];
-                    partition.order[start..end].sort_unstable_by(|&a, &b| sight(a).cmp(sight(b)));
-                    changed |= partition.split(start, end, |a, b| sight(a) == sight(b));
+                    let signature = |node: u16| &signatures[self.range(node)];
+                    partition.order[start..end].sort_unstable_by(|&a, &b| signature(a).cmp(signature(b)));
+                    changed |= partition.split(start, end, |a, b| signature(a) == signature(b));
                 }
                 start = end;
             }
@@ -177,29 +173,31 @@ impl Neighbours {
     }
 }
 
-/// A way through the tree of choices: the nodes singled out, the order of nodes at its end, and the edges in that order.
+/// A leaf of the search tree: a sequence of individualised nodes that leads to an order of all nodes.
 struct Leaf {
     path: Vec<u16>,
     order: Vec<u16>,
+    /// The edges in terms of this order, sorted.
     edges: Vec<Edge>,
 }
 
-struct Search<'a> {
+struct CanonicalSearch<'a> {
     graph: &'a Graph,
     neighbours: Neighbours,
-    /// The leaf that was reached first.
+    /// The leaf that was visited first.
     first: Option<Leaf>,
-    /// The leaf with the least edges.
+    /// The leaf with the smallest edges.
     best: Option<Leaf>,
-    /// A forest of nodes; those with one root are images of each other under the automorphisms met so far. These keep in
-    /// place what is singled out on the first path above the point to which the search has come back.
+    /// A forest of nodes (union-find). Nodes with the same root are images of each other under the automorphisms discovered
+    /// so far; these fix the nodes individualised on the part of the first path to which the search has returned.
     orbits: Vec<u16>,
+    /// Number of leaves visited.
     leaves: usize,
 }
 
-impl Search<'_> {
-    /// Visits the part of the tree behind `path`. Returns the length of the path at which to go on: shorter than `path`
-    /// where the rest of this part is an image of one already seen.
+impl CanonicalSearch<'_> {
+    /// Visits the subtree below `path`. Returns the length of the path at which to continue, which is shorter than `path` if
+    /// the rest of the subtree is the image of one that has been visited.
     fn descend(&mut self, mut partition: Partition, path: &mut Vec<u16>) -> Result<usize> {
         let choices = loop {
             self.neighbours.refine(&mut partition);
@@ -213,16 +211,16 @@ impl Search<'_> {
         };
         for (index, &node) in choices.iter().enumerate() {
             let on_first_path = self.first.as_ref().is_none_or(|first| first.path.starts_with(path));
-            if on_first_path && choices[..index].iter().any(|&seen| self.root(seen) == self.root(node)) {
+            if on_first_path && choices[..index].iter().any(|&visited| self.root(visited) == self.root(node)) {
                 continue;
             }
-            let mut singled = partition.clone();
-            singled.single_out(node);
+            let mut child = partition.clone();
+            child.individualise(node);
             path.push(node);
-            let back = self.descend(singled, path)?;
+            let length = self.descend(child, path)?;
             path.pop();
-            if back < path.len() {
-                return Ok(back);
+            if length < path.len() {
+                return Ok(length);
             }
         }
         Ok(path.len())
@@ -238,15 +236,15 @@ impl Search<'_> {
     fn leaf(&mut self, partition: Partition, path: &[u16]) -> Result<usize> {
         self.leaves += 1;
         if self.leaves > MAX_LEAVES {
-            return Err(Error::new(Stage::Architecture, "the graph is too regular to be brought into one order"));
+            return Err(Error::new(Stage::Architecture, "the graph is too regular to be brought into canonical order"));
         }
         let Partition { order, colours } = partition;
-        let mut edges: Vec<Edge> = self.graph.edges.iter().map(|&edge| relabel(edge, &colours)).collect();
+        let mut edges: Vec<Edge> = self.graph.edges.iter().map(|edge| edge.relabel(&colours)).collect();
         edges.sort_unstable();
         for known in [&self.first, &self.best].into_iter().flatten() {
             if known.edges == edges {
-                // Same edges in two orders: the map from one to the other is an automorphism, and what comes behind the
-                // fork of the two paths looks the same on both.
+                // Two orders give the same edges, so the map between them is an automorphism, and the subtrees below the
+                // fork of the two paths are images of each other.
                 let fork = known.path.iter().zip(path).take_while(|(a, b)| a == b).count();
                 let pairs: Vec<(u16, u16)> = known.order.iter().copied().zip(order).collect();
                 for (from, to) in pairs {
@@ -257,9 +255,7 @@ impl Search<'_> {
             }
         }
         let leaf = || Leaf { path: path.to_vec(), order: order.clone(), edges: edges.clone() };
-        if self.first.is_none() {
-            self.first = Some(leaf());
-        }
+        self.first.get_or_insert_with(leaf);
         if self.best.as_ref().is_none_or(|best| edges < best.edges) {
             self.best = Some(leaf());
         }
@@ -267,22 +263,13 @@ impl Search<'_> {
     }
 }
 
-fn inverse(permutation: &[u16]) -> Vec<u16> {
-    let mut places = vec![0; permutation.len()];
-    permutation.iter().enumerate().for_each(|(place, &node)| places[node as usize] = place as u16);
-    places
-}
-
-fn relabel(edge: Edge, place: &[u16]) -> Edge {
-    Edge { from: place[edge.from as usize], to: place[edge.to as usize], count: edge.count }
-}
-
-/// The key of a graph that is in canonical order already.
+/// The key of a graph that is already in canonical order.
 pub fn key_of(graph: &Graph) -> Key {
-    spell(graph, &(0..graph.len() as u16).collect::<Vec<u16>>(), &graph.edges)
+    encode(graph, &(0..graph.len() as u16).collect::<Vec<u16>>(), &graph.edges)
 }
 
-fn spell(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
+/// The key of `graph` with its nodes in `order`; `edges` are its edges in terms of this order, sorted.
+fn encode(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
     let operations = order.iter().map(|&node| graph.operations[node as usize]);
     let edges = edges.iter().flat_map(|edge| [edge.from, edge.to, edge.count as u16, (edge.count >> 16) as u16]);
     std::iter::once(order.len() as u16).chain(operations).chain(edges).collect()

@@ -1,11 +1,12 @@
-//! Architecture -> canonical graph.
+//! Graphs of architectures and their canonical form.
 //!
-//! A space turns its cell into a [`Graph`] with one operation a node ([`mod@line`] does so for operations on edges). [`reduce`]
-//! drops what the cell's function does not depend on, [`canonical`] gives isomorphic graphs one order and one key, so that
-//! cells that compute the same function are one graph. The way back to the cell stays known.
+//! A search space turns a cell into a [`Graph`] with one operation per node ([`line_graph`] does so for cells with
+//! operations on edges). [`mod@reduce`] removes what does not affect the function of the cell, and [`mod@canonical`] gives
+//! isomorphic graphs the same order and the same key, so that cells that compute the same function become one graph.
+//! [`Canonical`] keeps the mapping from its nodes to the nodes of the cell.
 
 pub mod canonical;
-pub mod line;
+mod line;
 pub mod occlusion;
 pub mod reduce;
 pub mod statistics;
@@ -18,34 +19,42 @@ pub use vocabulary::{Operation, Role, Vocabulary};
 
 use crate::error::{Error, Result, Stage};
 
-/// Largest number of nodes of a graph: far above any cell of the field, and a bound on what bad input can cost.
+/// Largest number of nodes of a graph: far more than any cell of a published benchmark has, and a bound on the cost of bad
+/// input.
 pub const MAX_NODES: usize = 256;
 
 /// `count` parallel edges between two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Edge {
-    /// Index of the node that gives.
+    /// Index of the source node.
     pub from: u16,
-    /// Index of the node that takes.
+    /// Index of the destination node.
     pub to: u16,
-    /// How often it is taken: x + x is 2.
+    /// How often the output of the source enters the sum at the destination: 2 for x + x.
     pub count: u32,
 }
 
-/// A directed acyclic graph with one operation a node.
+impl Edge {
+    /// The edge with node i renamed to `index[i]`.
+    fn relabel(self, index: &[u16]) -> Edge {
+        Edge { from: index[self.from as usize], to: index[self.to as usize], count: self.count }
+    }
+}
+
+/// A directed acyclic graph with one operation per node.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Graph {
-    /// Vocabulary id of every node.
+    /// The vocabulary id of every node's operation, `[N]`.
     pub operations: Vec<u16>,
-    /// Sorted, each pair once.
+    /// The edges, sorted; each pair of nodes occurs once.
     pub edges: Vec<Edge>,
-    /// Which operation of the user's cell a node is, in the order of its text; none for inputs and outputs that the text
+    /// For every node, the index of its operation in the text of the cell, `[N]`; `None` for inputs and outputs that the text
     /// does not name.
     pub origin: Vec<Option<u16>>,
 }
 
 impl Graph {
-    /// A graph from nodes `(operation, origin)` and pairs of nodes; equal pairs add up.
+    /// A graph of nodes `(operation, origin)` and edges `(source, destination)`. Equal edges are merged and counted.
     pub fn new(
         nodes: impl IntoIterator<Item = (u16, Option<u16>)>,
         edges: impl IntoIterator<Item = (u16, u16)>,
@@ -55,60 +64,79 @@ impl Graph {
         Graph { operations, edges: merge(edges), origin }
     }
 
+    /// A graph in which every node `(operation, origin)` feeds the next one.
+    pub fn chain(nodes: Vec<(u16, Option<u16>)>) -> Self {
+        let edges: Vec<(u16, u16)> = (1..nodes.len() as u16).map(|node| (node - 1, node)).collect();
+        Graph::new(nodes, edges)
+    }
+
+    /// The graph of the given nodes in the given order, with other edges.
+    fn with_nodes(&self, nodes: &[u16], edges: Vec<Edge>) -> Self {
+        let operations = nodes.iter().map(|&node| self.operations[node as usize]).collect();
+        Graph { operations, edges, origin: nodes.iter().map(|&node| self.origin[node as usize]).collect() }
+    }
+
     /// Number of nodes, N.
     pub fn len(&self) -> usize {
         self.operations.len()
     }
 
-    /// Whether there is no node.
+    /// Whether the graph has no nodes.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// Length of the longest path that ends at each node.
+    /// For every node, the length of the longest path that ends there, `[N]`.
     ///
     /// # Errors
-    /// A cycle, naming a node on or behind it; an edge to a node that is not there; too many nodes.
+    /// If the graph has a cycle (the message names a node on the cycle or after it), an edge to a node that does not exist,
+    /// or more than [`MAX_NODES`] nodes.
     pub fn depths(&self) -> Result<Vec<u16>> {
         let nodes = self.len();
         if nodes > MAX_NODES {
             return Err(Error::new(Stage::Architecture, format!("{nodes} nodes, at most {MAX_NODES} can be handled")));
         }
-        let mut waiting = vec![0usize; nodes];
+        // The number of incoming edges whose source has not been visited yet.
+        let mut pending = vec![0usize; nodes];
         for edge in &self.edges {
             if edge.from.max(edge.to) as usize >= nodes {
                 let message = format!("edge {}>{} names a node beyond the last one, {}", edge.from, edge.to, nodes - 1);
                 return Err(Error::new(Stage::Architecture, message));
             }
-            waiting[edge.to as usize] += 1;
+            pending[edge.to as usize] += 1;
         }
         let mut depth = vec![0u16; nodes];
-        let mut ready: Vec<usize> = (0..nodes).filter(|&node| waiting[node] == 0).collect();
-        let mut done = 0;
+        let mut ready: Vec<usize> = (0..nodes).filter(|&node| pending[node] == 0).collect();
+        let mut visited = 0;
         while let Some(node) = ready.pop() {
-            done += 1;
+            visited += 1;
             for edge in self.edges.iter().filter(|edge| edge.from as usize == node) {
                 let to = edge.to as usize;
                 depth[to] = depth[to].max(depth[node] + 1);
-                waiting[to] -= 1;
-                if waiting[to] == 0 {
+                pending[to] -= 1;
+                if pending[to] == 0 {
                     ready.push(to);
                 }
             }
         }
-        if done < nodes {
-            let node = waiting.iter().position(|&left| left > 0).unwrap_or(0);
-            return Err(Error::new(
-                Stage::Architecture,
-                format!("the edges form a cycle through or before node {node}"),
-            )
-            .hint("an architecture is a directed acyclic graph: turn or drop one edge of the cycle"));
+        if visited < nodes {
+            let node = pending.iter().position(|&left| left > 0).unwrap_or(0);
+            let message = format!("the edges form a cycle through or before node {node}");
+            return Err(Error::new(Stage::Architecture, message)
+                .hint("an architecture is a directed acyclic graph: reverse or remove one edge of the cycle"));
         }
         Ok(depth)
     }
 }
 
-/// Sorts edges and adds up equal pairs.
+/// The index of every node in `order`, `[N]`; 0 for nodes that are not in it.
+fn ranks(order: &[u16], nodes: usize) -> Vec<u16> {
+    let mut ranks = vec![0; nodes];
+    (0..).zip(order).for_each(|(rank, &node)| ranks[node as usize] = rank);
+    ranks
+}
+
+/// Sorts edges and merges those with equal ends.
 fn merge(mut edges: Vec<Edge>) -> Vec<Edge> {
     edges.sort_unstable();
     edges.dedup_by(|next, kept| {

@@ -1,19 +1,19 @@
-//! Functional reduction: drop what cannot reach the output, turn identities into edges.
+//! Reduction of a graph to the computation that it performs.
 //!
-//! A cell's function does not change when an absent operation or a node on no path from an input to an output goes, nor
-//! when an identity's predecessors feed its successors directly. Sums make parallel edges count: x + x is an edge of 2.
+//! The function that a cell computes does not change when absent operations and nodes on no path from an input to an output
+//! are removed, nor when the predecessors of an identity are connected to its successors directly. Inputs of a node are
+//! summed, so parallel edges count: x + x is an edge of count 2.
 
-use super::{Edge, Graph};
+use super::{Edge, Graph, Role, Vocabulary, ranks};
 use crate::error::{Error, Result, Stage};
-use crate::graph::{Role, Vocabulary};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Which steps to take.
+/// The steps of a reduction; all of them by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reduction {
-    /// Drop absent operations and dead nodes.
+    /// Remove absent operations and dead nodes.
     pub prune: bool,
     /// Replace identities by edges.
     pub contract: bool,
@@ -25,35 +25,36 @@ impl Default for Reduction {
     }
 }
 
-/// A reduced graph and its way back.
+/// A reduced graph and its relation to the raw graph.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reduced {
-    /// What is left, nodes in the order of the raw graph.
+    /// The reduced graph, with its nodes in the order of the raw graph.
     pub graph: Graph,
-    /// The raw node of every node.
+    /// For every node, the index of the raw node, `[N]`.
     pub nodes: Vec<u16>,
-    /// For every edge, the identities (raw nodes) that it runs through, sorted.
+    /// For every edge, the identities (raw nodes) that were contracted into it, sorted.
     pub through: Vec<Vec<u16>>,
 }
 
-/// How often and through which identities one node feeds another.
+/// An edge under contraction.
 #[derive(Clone, Default)]
 struct Link {
     count: u32,
     through: Vec<u16>,
 }
 
-/// Reduces `graph`. Outputs are always kept; a cell that connects nothing is its outputs alone.
+/// Reduces `graph`. Outputs are always kept; a cell in which no path leads from an input to an output is reduced to its
+/// outputs.
 ///
 /// # Errors
-/// A cycle, an edge to nowhere, more than 2^32 parallel paths.
+/// If the graph has a cycle, an edge to a node that does not exist, or more than 2^32 parallel paths.
 pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> Result<Reduced> {
     graph.depths()?;
     let role = |node: usize| vocabulary.role(graph.operations[node]);
-    let mut live = vec![true; graph.len()];
-    if reduction.prune {
-        live = connected(graph, &role);
-    }
+    let mut live = match reduction.prune {
+        true => live_nodes(graph, &|id| vocabulary.role(id)),
+        false => vec![true; graph.len()],
+    };
     let mut links: BTreeMap<(u16, u16), Link> = (graph.edges.iter())
         .filter(|edge| live[edge.from as usize] && live[edge.to as usize])
         .map(|edge| ((edge.from, edge.to), Link { count: edge.count, through: Vec::new() }))
@@ -67,21 +68,16 @@ pub fn reduce(graph: &Graph, vocabulary: &Vocabulary, reduction: Reduction) -> R
         }
     }
     let nodes: Vec<u16> = (0..graph.len() as u16).filter(|&node| live[node as usize]).collect();
-    let place = |raw: u16| nodes.binary_search(&raw).expect("links join live nodes") as u16;
-    let edges = links.iter().map(|(&(from, to), link)| Edge { from: place(from), to: place(to), count: link.count });
-    Ok(Reduced {
-        graph: Graph {
-            operations: nodes.iter().map(|&raw| graph.operations[raw as usize]).collect(),
-            edges: edges.collect(),
-            origin: nodes.iter().map(|&raw| graph.origin[raw as usize]).collect(),
-        },
-        through: links.into_values().map(|link| link.through).collect(),
-        nodes,
-    })
+    let ranks = ranks(&nodes, graph.len());
+    let edges = links.iter().map(|(&(from, to), link)| Edge { from, to, count: link.count }.relabel(&ranks)).collect();
+    let through = links.into_values().map(|link| link.through).collect();
+    Ok(Reduced { graph: graph.with_nodes(&nodes, edges), nodes, through })
 }
 
-/// Which nodes are on a path from an input to an output over present operations; outputs always.
-pub(super) fn connected(graph: &Graph, role: &impl Fn(usize) -> Role) -> Vec<bool> {
+/// Marks the nodes on a path from an input to an output that passes no absent node, and all outputs. `role` maps an
+/// operation id to its role.
+fn live_nodes(graph: &Graph, role: &impl Fn(u16) -> Role) -> Vec<bool> {
+    let role = |node: usize| role(graph.operations[node]);
     let reach = |start: Role, forward: bool| {
         let mut seen: Vec<bool> = (0..graph.len()).map(|node| role(node) == start).collect();
         let mut stack: Vec<usize> = (0..graph.len()).filter(|&node| seen[node]).collect();
@@ -101,16 +97,22 @@ pub(super) fn connected(graph: &Graph, role: &impl Fn(usize) -> Role) -> Vec<boo
     (0..graph.len()).map(|node| (from_input[node] && to_output[node]) || role(node) == Role::Output).collect()
 }
 
+/// Whether a path leads from an input to an output without passing an absent node; `role` maps an operation id to its role.
+pub(crate) fn connects(graph: &Graph, role: &impl Fn(u16) -> Role) -> bool {
+    let live = live_nodes(graph, role);
+    graph.operations.iter().zip(live).any(|(&id, live)| live && role(id) == Role::Input)
+}
+
 /// Replaces `node` by edges from each predecessor to each successor.
 fn contract(links: &mut BTreeMap<(u16, u16), Link>, node: u16) -> Result<()> {
     let before: Vec<(u16, u16)> = links.keys().filter(|pair| pair.1 == node).copied().collect();
     let after: Vec<(u16, u16)> = links.range((node, 0)..=(node, u16::MAX)).map(|(pair, _)| *pair).collect();
-    let take = |links: &mut BTreeMap<_, Link>, pairs: &[(u16, u16)]| -> Vec<Link> {
+    let remove = |links: &mut BTreeMap<_, Link>, pairs: &[(u16, u16)]| -> Vec<Link> {
         pairs.iter().map(|pair| links.remove(pair).unwrap_or_default()).collect()
     };
-    let (entering, leaving) = (take(links, &before), take(links, &after));
-    for (&(from, _), first) in before.iter().zip(&entering) {
-        for (&(_, to), second) in after.iter().zip(&leaving) {
+    let (incoming, outgoing) = (remove(links, &before), remove(links, &after));
+    for (&(from, _), first) in before.iter().zip(&incoming) {
+        for (&(_, to), second) in after.iter().zip(&outgoing) {
             let link = links.entry((from, to)).or_default();
             let total = first.count.checked_mul(second.count).and_then(|paths| link.count.checked_add(paths));
             link.count = total.ok_or_else(|| Error::new(Stage::Architecture, "more than 2^32 parallel paths"))?;

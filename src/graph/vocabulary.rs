@@ -1,45 +1,65 @@
-//! Operations of a search space: names, ids and what each does to the function of a cell.
+//! The operations of a search space: their names, their ids, and how each affects the function of a cell.
 
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
-/// What an operation does to the function that a cell computes.
+/// How an operation affects the function that a cell computes; canonicalisation depends on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// A source of the cell.
+    /// An input of the cell: paths start here.
     Input,
-    /// A sink of the cell.
+    /// An output of the cell: paths end here.
     Output,
-    /// Computes something.
+    /// An operation that computes something, such as a convolution.
     Compute,
-    /// Passes the sum of what comes in, as `skip_connect` does.
+    /// An operation that returns the sum of its inputs unchanged, such as `skip_connect`.
     Identity,
-    /// Is not there, as `none` is not.
+    /// An operation that is equivalent to removing its node, such as `none`.
     Absent,
 }
 
-/// An operation of a vocabulary.
+impl Role {
+    /// The role that an operation called `name` has by convention: `input` and `output` are the ends of a cell, `none` is
+    /// absent, `skip_connect`, `skip` and `identity` are identities, and every other operation computes.
+    pub fn by_convention(name: &str) -> Self {
+        match name {
+            "input" => Role::Input,
+            "output" => Role::Output,
+            "none" => Role::Absent,
+            "skip_connect" | "skip" | "identity" => Role::Identity,
+            _ => Role::Compute,
+        }
+    }
+}
+
+/// An operation of a [`Vocabulary`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Operation {
-    /// The benchmark's own name.
+    /// The name that the benchmark or the user gave to the operation.
     pub name: String,
-    /// What canonicalisation does with it.
+    /// How the operation affects the function of a cell.
     pub role: Role,
 }
 
-/// The operations of a space; an operation's id is its place in the list.
+/// The operations of a search space. The id of an operation is its index in this list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vocabulary {
     operations: Vec<Operation>,
 }
 
 impl Vocabulary {
-    /// From names and roles; the order is the order of ids.
+    /// A vocabulary of operations with the given names and roles, in the order of their ids.
     pub fn new<'a>(operations: impl IntoIterator<Item = (&'a str, Role)>) -> Self {
-        let operations =
-            operations.into_iter().map(|(name, role)| Operation { name: name.to_string(), role }).collect();
-        Vocabulary { operations }
+        let operation = |(name, role): (&str, Role)| Operation { name: name.to_string(), role };
+        Vocabulary { operations: operations.into_iter().map(operation).collect() }
+    }
+
+    /// A vocabulary of operations with the given names, in the order of their ids. The roles are those of
+    /// [`Role::by_convention`].
+    pub fn by_convention<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Vocabulary::new(names.into_iter().map(|name| (name, Role::by_convention(name))))
     }
 
     /// Number of operations, V.
@@ -47,47 +67,76 @@ impl Vocabulary {
         self.operations.len()
     }
 
-    /// Whether there is none.
+    /// Whether the vocabulary has no operations.
     pub fn is_empty(&self) -> bool {
         self.operations.is_empty()
     }
 
-    /// All operations, by id.
+    /// All operations in the order of their ids, `[V]`.
     pub fn operations(&self) -> &[Operation] {
         &self.operations
     }
 
     /// The name of operation `id`.
+    ///
+    /// # Panics
+    /// If no operation has this id.
     pub fn name(&self, id: u16) -> &str {
         &self.operations[id as usize].name
     }
 
+    /// The names of the operations `ids`.
+    ///
+    /// # Panics
+    /// If an id is not one of this vocabulary.
+    pub fn names(&self, ids: &[u16]) -> Vec<&str> {
+        ids.iter().map(|&id| self.name(id)).collect()
+    }
+
     /// The role of operation `id`.
+    ///
+    /// # Panics
+    /// If no operation has this id.
     pub fn role(&self, id: u16) -> Role {
         self.operations[id as usize].role
     }
 
-    /// The id of output nodes.
+    /// Whether operation `id` is an input or an output.
+    ///
+    /// # Panics
+    /// If no operation has this id.
+    pub fn is_end(&self, id: u16) -> bool {
+        matches!(self.role(id), Role::Input | Role::Output)
+    }
+
+    /// The id of the first operation with role [`Role::Output`].
     ///
     /// # Errors
-    /// A vocabulary without an operation of role output.
+    /// If the vocabulary has no operation with this role.
     pub fn output(&self) -> Result<u16> {
-        let place = self.operations.iter().position(|operation| operation.role == Role::Output);
-        let id = place.ok_or_else(|| Error::new(Stage::Config, "the vocabulary has no operation of role output"))?;
+        let index = self.operations.iter().position(|operation| operation.role == Role::Output);
+        let id = index.ok_or_else(|| Error::new(Stage::Config, "the vocabulary has no operation of role output"))?;
         Ok(id as u16)
     }
 
     /// The id of the operation called `name`.
     ///
     /// # Errors
-    /// An unknown name, with the nearest known one.
+    /// If no operation has this name; the message suggests the most similar name.
     pub fn id(&self, name: &str) -> Result<u16> {
-        let found = self.operations.iter().position(|operation| operation.name == name);
-        found.map(|id| id as u16).ok_or_else(|| {
-            let known = self.operations.iter().map(|operation| operation.name.as_str());
-            let names: Vec<_> = known.clone().collect();
-            Error::new(Stage::Architecture, format!("unknown operation {}", suggest(&shorten(name), known)))
-                .hint(format!("the operations are {}", names.join(", ")))
+        self.id_in(name, 0..self.len() as u16)
+    }
+
+    /// The id of the operation called `name`, which must lie in `ids`.
+    ///
+    /// # Errors
+    /// If no operation with an id in `ids` has this name.
+    pub(crate) fn id_in(&self, name: &str, ids: Range<u16>) -> Result<u16> {
+        ids.clone().find(|&id| self.name(id) == name).ok_or_else(|| {
+            let known = || ids.clone().map(|id| self.name(id));
+            let message = format!("unknown operation {}", suggest(&shorten(name), known()));
+            let names: Vec<&str> = known().collect();
+            Error::new(Stage::Architecture, message).hint(format!("the operations are {}", names.join(", ")))
         })
     }
 }

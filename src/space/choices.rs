@@ -1,53 +1,66 @@
-//! What spaces share whose architectures are a fixed number of operations, each chosen freely.
+//! Spaces whose architectures are a fixed number of independent decisions.
 
 use super::Architecture;
 use crate::random::Random;
 
-/// `places` operations, each one of the `count` operations whose ids start at `first`.
+/// A set of architectures: `decisions` operations, each of which is one of the `options` operations whose ids start at
+/// `first`.
 #[derive(Debug, Clone, Copy)]
 pub struct Choices {
     /// Number of operations of an architecture.
-    pub places: usize,
+    pub decisions: usize,
     /// Id of the first operation to choose from.
     pub first: u16,
     /// Number of operations to choose from.
-    pub count: u16,
+    pub options: u16,
 }
 
 impl Choices {
     /// Number of architectures.
-    pub fn size(self) -> u64 {
-        u64::from(self.count).pow(self.places as u32)
+    pub const fn size(self) -> u64 {
+        (self.options as u64).pow(self.decisions as u32)
     }
 
-    /// All architectures; the last operation changes fastest.
+    /// All architectures; the last decision changes fastest.
     pub fn enumerate(self) -> Box<dyn Iterator<Item = Architecture> + Send> {
-        Box::new((0..self.size()).map(move |code| self.decode(code)))
+        Box::new((0..self.size()).map(move |number| self.decode(number)))
     }
 
-    fn decode(self, code: u64) -> Architecture {
-        let base = u64::from(self.count);
-        let digit = |place: usize| (code / base.pow((self.places - 1 - place) as u32) % base) as u16;
-        self.architecture((0..self.places).map(digit))
+    /// Architecture `number` of [`Choices::enumerate`].
+    pub fn decode(self, number: u64) -> Architecture {
+        let base = u64::from(self.options);
+        let digit = |index: usize| (number / base.pow((self.decisions - 1 - index) as u32) % base) as u16;
+        self.architecture((0..self.decisions).map(digit))
     }
 
-    /// The architecture of `digits`, which count from 0.
+    /// The architecture of `digits`, one per decision; digit 0 is the first operation to choose from.
     pub fn architecture(self, digits: impl IntoIterator<Item = u16>) -> Architecture {
-        let operations = digits.into_iter().map(|digit| self.first + digit).collect();
-        Architecture { operations, ..Architecture::default() }
+        Architecture::new(digits.into_iter().map(|digit| self.first + digit).collect(), Vec::new())
     }
 
-    /// All equally likely.
+    /// The architecture whose decisions are written as ASCII digits, if they are as many as the decisions and in range.
+    pub fn from_ascii(self, digits: &[u8]) -> Option<Architecture> {
+        let digit = |digit: &u8| digit.checked_sub(b'0').map(u16::from).filter(|&digit| digit < self.options);
+        let digits: Vec<u16> = digits.iter().map(digit).collect::<Option<_>>()?;
+        (digits.len() == self.decisions).then(|| self.architecture(digits))
+    }
+
+    /// The decisions of `architecture` as ASCII digits, the inverse of [`Choices::from_ascii`].
+    pub fn to_ascii(self, architecture: &Architecture) -> String {
+        architecture.operations.iter().map(|id| (id - self.first).to_string()).collect()
+    }
+
+    /// An architecture drawn uniformly.
     pub fn sample(self, random: &mut Random) -> Architecture {
-        self.architecture((0..self.places).map(|_| random.below(self.count as usize) as u16))
+        self.architecture((0..self.decisions).map(|_| random.below(self.options as usize) as u16))
     }
 
-    /// Changes one operation.
+    /// `architecture` with one operation replaced by another one.
     pub fn mutate(self, architecture: &Architecture, random: &mut Random) -> Architecture {
         let mut mutant = architecture.clone();
-        let operation = &mut mutant.operations[random.below(self.places)];
-        *operation =
-            self.first + (*operation - self.first + 1 + random.below(self.count as usize - 1) as u16) % self.count;
+        let operation = &mut mutant.operations[random.below(self.decisions)];
+        let step = 1 + random.below(self.options as usize - 1) as u16;
+        *operation = self.first + (*operation - self.first + step) % self.options;
         mutant
     }
 }

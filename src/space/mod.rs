@@ -1,10 +1,19 @@
-//! Search spaces: vocabulary, text <-> architecture, raw graph, enumeration, sampling, mutation.
+//! Search spaces: sets of architectures that can be read, printed, enumerated, sampled and mutated.
 //!
-//! Adding a search space is one file here and one line in [`SPACES`].
-
-use crate::error::{Error, Result, Stage, suggest};
-use crate::graph::Graph;
-use crate::random::Random;
+//! A [`Space`] knows the rules of its architectures and turns each into a [`Graph`] over its [`Vocabulary`]. [`names`]
+//! lists the spaces and [`open`] opens one by its name:
+//!
+//! ```
+//! let space = carl::space::open("nasbench201", None)?;
+//! let text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|";
+//! let cell = space.parse(text)?;
+//! assert_eq!(space.print(&cell), text);
+//! assert_eq!(space.size(), Some(15_625));
+//! assert_eq!(space.graph(&cell).len(), 8); // six operations, the input and the output
+//! # Ok::<(), carl::Error>(())
+//! ```
+//!
+//! A search space is one file in this folder and one line in [`SPACES`].
 
 mod choices;
 mod dag;
@@ -17,97 +26,150 @@ mod nasbench_nlp;
 mod nats_size;
 mod transnas101_micro;
 
-use crate::graph::{Role, Vocabulary};
 pub use choices::Choices;
 pub use dag::Dag;
 
-/// A cell as its user wrote it. What `edges` mean is the space's business: with operations on nodes they join nodes, with
-/// operations on edges they are fixed or say where an operation reads.
+use crate::error::{Error, Result, Stage, shorten, suggest};
+use crate::graph::{Graph, Vocabulary};
+use crate::random::Random;
+
+/// An architecture as the user wrote it: a cell or a whole network, depending on the space.
+///
+/// Architectures are made by [`Space::parse`], [`Space::enumerate`], [`Space::sample`] and [`Space::mutate`]; two
+/// architectures of a space are equal exactly when [`Space::print`] gives the same text for both. Different architectures
+/// can still compute the same function, which [`crate::graph::canonicalize`] detects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Architecture {
-    /// The id of every operation, in the order of the text.
+    /// The vocabulary id of every operation, in the order of the text.
     pub operations: Vec<u16>,
-    /// Pairs of places, where the space's cells differ in them; sorted unless the space says otherwise.
+    /// Pairs of indices whose meaning depends on the space: edges between operations, or the inputs that operations read.
+    /// Empty if all architectures of the space have the same edges.
     pub edges: Vec<(u16, u16)>,
-    /// What the text calls every operation, where that is the user's choice.
+    /// The name that the text gives to every operation, in spaces where users choose these names; otherwise empty.
     pub names: Vec<String>,
 }
 
-/// A search space: a set of cells and what their operations mean.
+impl Architecture {
+    /// An architecture without names.
+    pub fn new(operations: Vec<u16>, edges: Vec<(u16, u16)>) -> Self {
+        Architecture { operations, edges, names: Vec::new() }
+    }
+
+    /// One node `(operation, origin)` per operation, as [`Graph::new`] takes them.
+    fn nodes(&self) -> Vec<(u16, Option<u16>)> {
+        (0..).zip(&self.operations).map(|(index, &id)| (id, Some(index))).collect()
+    }
+
+    /// The nodes of a network without branches: an input (operation 0), all operations, and an output (operation 1).
+    fn nodes_between_ends(&self) -> Vec<(u16, Option<u16>)> {
+        [(0, None)].into_iter().chain(self.nodes()).chain([(1, None)]).collect()
+    }
+}
+
+/// A search space: a set of architectures and the meaning of their operations.
+///
+/// Every implementation keeps these promises, for all architectures `a` of the space and all texts `t`:
+///
+/// - `parse(print(a)) == a`; and if `parse(t)` succeeds, printing the result gives the canonical form of `t`.
+/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most
+///   [`crate::graph::MAX_NODES`] nodes.
+/// - [`enumerate`](Space::enumerate), [`sample`](Space::sample) and [`mutate`](Space::mutate) return architectures that
+///   `parse` accepts; their results depend on nothing but the arguments and stay the same across machines and releases.
 pub trait Space: Send + Sync {
-    /// The name used in configs and on the command line.
+    /// The name of the space in configurations and on the command line.
     fn name(&self) -> &str;
 
-    /// The operations that the graphs of this space use.
+    /// The operations that the graphs of this space consist of.
     fn vocabulary(&self) -> &Vocabulary;
 
-    /// Reads the space's canonical text, checking every rule of the space.
+    /// Reads an architecture and checks every rule of the space.
     ///
     /// # Errors
-    /// Text that is not an architecture of this space: what is wrong with it and what is right.
+    /// If the text is not an architecture of this space. The message says what is wrong, the hint what is expected.
     fn parse(&self, text: &str) -> Result<Architecture>;
 
-    /// The canonical text. `parse(print(a)) == a`, and `print(parse(t)) == t` for canonical `t`.
+    /// The canonical text of an architecture.
     fn print(&self, architecture: &Architecture) -> String;
 
-    /// One node an operation (dead ones too), beside the cell's inputs and outputs. The origin of the node of operation k
-    /// is k.
+    /// The graph of an architecture, neither reduced nor in canonical order: one node per operation, including those that
+    /// do not contribute to the output, in addition to the inputs and outputs. The node of operation k has origin k.
     fn graph(&self, architecture: &Architecture) -> Graph;
 
-    /// The choices that make an architecture, where all are free; they answer for the four methods below.
+    /// The decisions that make up an architecture, if they are independent of each other. The default implementations of
+    /// the four methods below follow from them.
     fn choices(&self) -> Option<Choices> {
         None
     }
 
-    /// Number of architectures, where finite and known.
+    /// Number of architectures; `None` if it is infinite or unknown.
     fn size(&self) -> Option<u64> {
         self.choices().map(Choices::size)
     }
 
-    /// All architectures in a fixed order, where the space can be listed.
+    /// All architectures in a fixed order; `None` if the space cannot be enumerated.
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
         Some(self.choices()?.enumerate())
     }
 
-    /// An architecture drawn at random, uniformly where the space can.
+    /// A random architecture, drawn uniformly if the space allows it.
     ///
     /// # Errors
-    /// A space that has no rule to draw by.
+    /// If the space has no rule for sampling.
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        self.choices().map(|choices| choices.sample(random)).ok_or_else(|| no_rule(self.name(), "draw"))
+        self.choices().map(|choices| choices.sample(random)).ok_or_else(|| no_rule(self.name(), "sampling"))
     }
 
-    /// A valid architecture one change away, never the same.
+    /// A random architecture that differs from `architecture` by one change.
     ///
     /// # Errors
-    /// A space that has no rule to change by.
+    /// If the space has no rule for mutation, or no valid architecture is one change away.
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        self.choices().map(|choices| choices.mutate(architecture, random)).ok_or_else(|| no_rule(self.name(), "change"))
+        self.choices()
+            .map(|choices| choices.mutate(architecture, random))
+            .ok_or_else(|| no_rule(self.name(), "mutation"))
     }
 
-    /// Sets of table columns that spell an architecture when there is no column `arch`, tried in order.
+    /// Sets of table columns that together describe an architecture, for tables without a column `arch`. They are tried in
+    /// order.
     fn columns(&self) -> &'static [&'static [&'static str]] {
         &[]
     }
 
-    /// The canonical text from the fields of one of the sets of [`Space::columns`].
+    /// The canonical text of the architecture that a table row describes; `fields` are its values in one of the sets of
+    /// [`Space::columns`].
     ///
     /// # Errors
-    /// Fields that are no architecture.
+    /// If the fields do not describe an architecture.
     fn compose(&self, fields: &[&str]) -> Result<String> {
-        Err(Error::new(Stage::Architecture, format!("{} is not read from {} columns", self.name(), fields.len())))
+        Err(invalid(format!("{} architectures cannot be read from {} columns", self.name(), fields.len())))
     }
 }
 
-fn no_rule(space: &str, verb: &str) -> Error {
-    Error::new(Stage::Config, format!("space {space} has no rule to {verb} by")).hint("give the candidates in a table")
+fn no_rule(space: &str, purpose: &str) -> Error {
+    Error::new(Stage::Config, format!("space {space} has no rule for {purpose}")).hint("give the candidates in a table")
 }
 
-/// A name and what makes the space.
-type Entry = (&'static str, fn() -> Box<dyn Space>);
+/// An error about an architecture.
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(Stage::Architecture, message)
+}
 
-/// Every space with a fixed vocabulary.
-pub const SPACES: &[Entry] = &[
+/// An error about a text that is not `kind`, such as `a NAS-Bench-201 cell`.
+fn not_a(kind: &str, text: &str) -> Error {
+    invalid(format!("`{}` is not {kind}", shorten(text)))
+}
+
+/// `error` with `context` in front of its message.
+fn in_context(context: &str, error: &Error) -> Error {
+    let result = Error::new(error.stage(), format!("{context}: {}", error.message()));
+    error.advice().into_iter().fold(result, Error::hint)
+}
+
+/// The name of a space and its constructor.
+type SpaceEntry = (&'static str, fn() -> Box<dyn Space>);
+
+/// All spaces with a fixed vocabulary.
+pub const SPACES: &[SpaceEntry] = &[
     ("nasbench101", || Box::<nasbench101::NasBench101>::default()),
     ("nasbench201", || Box::<nasbench201::NasBench201>::default()),
     ("transnas101-micro", || Box::<transnas101_micro::TransNas101Micro>::default()),
@@ -118,18 +180,23 @@ pub const SPACES: &[Entry] = &[
     ("nats-size", || Box::<nats_size::NatsSize>::default()),
 ];
 
-/// The space of the user's own cells, whose vocabulary comes from a config or from the data.
+/// The space of user-defined cells ([`Dag`]), whose vocabulary comes from a configuration or from the data.
 pub const USER_SPACE: &str = "dag";
 
-/// The names of all spaces.
+/// The names of all spaces that [`open`] accepts.
 pub fn names() -> Vec<&'static str> {
     SPACES.iter().map(|entry| entry.0).chain([USER_SPACE]).collect()
 }
 
-/// The space called `name`; `vocabulary` is for `dag`, which needs one ([`Dag::collect`] takes it from data).
+/// Opens the space called `name`.
+///
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space [`USER_SPACE`] requires
+/// one; [`Dag::collect`] collects it from the texts of architectures.
 ///
 /// # Errors
-/// An unknown name; a vocabulary for a space that has its own, none for `dag`, or one that [`Dag::new`] refuses.
+/// - If no space has this name; the message suggests the most similar name.
+/// - If a vocabulary is given for a built-in space, or none for [`USER_SPACE`].
+/// - If [`Dag::new`] refuses the vocabulary.
 pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>> {
     if name == USER_SPACE {
         let vocabulary = vocabulary.ok_or_else(|| {
@@ -143,46 +210,8 @@ pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>
         return Err(Error::new(Stage::Config, message).hint(format!("the spaces are {}", names().join(", "))));
     };
     if vocabulary.is_some() {
-        let message = format!("space {name} has operations of its own, it takes no vocabulary");
+        let message = format!("space {name} has its own operations and takes no vocabulary");
         return Err(Error::new(Stage::Config, message).hint(format!("only {USER_SPACE} takes one")));
     }
     Ok(make())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_space_opens_under_its_name() {
-        for name in names() {
-            let vocabulary = (name == USER_SPACE).then(Vocabulary::default);
-            assert_eq!(open(name, vocabulary).unwrap().name(), name);
-        }
-    }
-
-    #[test]
-    fn a_wrong_name_or_vocabulary_is_refused() {
-        let refusal = |name, vocabulary| open(name, vocabulary).err().unwrap().to_string();
-        assert!(refusal("nasbench-210", None).contains("did you mean `nasbench201`"));
-        assert!(refusal("dag", None).contains("needs a vocabulary"));
-        assert!(refusal("nasbench201", Some(Vocabulary::default())).contains("takes no vocabulary"));
-    }
-
-    #[test]
-    fn drawn_and_changed_cells_are_valid() {
-        for (_, make) in SPACES {
-            let space = make();
-            let mut random = Random::new(0, 0);
-            for _ in 0..200 {
-                // Some spaces have no rule to draw by.
-                let Ok(cell) = space.sample(&mut random) else { continue };
-                assert_eq!(space.parse(&space.print(&cell)).unwrap(), cell);
-                let mutant = space.mutate(&cell, &mut random).unwrap();
-                assert_ne!(mutant, cell);
-                assert_eq!(space.parse(&space.print(&mutant)).unwrap(), mutant);
-                assert!(space.graph(&mutant).depths().is_ok());
-            }
-        }
-    }
 }

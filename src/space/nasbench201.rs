@@ -1,15 +1,13 @@
-//! NAS-Bench-201 (Dong and Yang, ICLR 2020; also NATS-Bench topology and AnalogNAS-Bench): six operations on the edges of a
-//! cell of four feature maps, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
+//! NAS-Bench-201 (Dong and Yang, ICLR 2020; also the topology space of NATS-Bench, and AnalogNAS-Bench): six operations on
+//! the edges of a cell of four feature maps. Text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
-use super::choices::Choices;
-use super::{Architecture, Space};
-use crate::error::{Error, Result, Stage, shorten};
-use crate::graph::{Graph, line_graph};
-use crate::graph::{Role, Vocabulary};
+use super::{Architecture, Choices, Space, not_a};
+use crate::error::Result;
+use crate::graph::{Graph, Vocabulary, line_graph};
 
-/// Operation k joins feature maps `EDGES[k]`, in the order of the text.
+/// The feature maps that operation k reads and writes, in the order of the text.
 pub(super) const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
-const CHOICES: Choices = Choices { places: EDGES.len(), first: 2, count: 5 };
+const CHOICES: Choices = Choices { decisions: EDGES.len(), first: 2, options: 5 };
 
 /// The line graph of a cell of four feature maps; input and output have the ids 0 and 1.
 pub(super) fn cell_graph(operations: &[u16]) -> Graph {
@@ -23,16 +21,8 @@ pub struct NasBench201 {
 
 impl Default for NasBench201 {
     fn default() -> Self {
-        let vocabulary = Vocabulary::new([
-            ("input", Role::Input),
-            ("output", Role::Output),
-            ("none", Role::Absent),
-            ("skip_connect", Role::Identity),
-            ("nor_conv_1x1", Role::Compute),
-            ("nor_conv_3x3", Role::Compute),
-            ("avg_pool_3x3", Role::Compute),
-        ]);
-        NasBench201 { vocabulary }
+        let names = ["input", "output", "none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
+        NasBench201 { vocabulary: Vocabulary::by_convention(names) }
     }
 }
 
@@ -46,48 +36,37 @@ impl Space for NasBench201 {
     }
 
     fn parse(&self, text: &str) -> Result<Architecture> {
-        let shape = || {
-            Error::new(Stage::Architecture, format!("`{}` is not a NAS-Bench-201 cell", shorten(text)))
-                .hint("a cell reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
-        };
+        let wrong = || not_a("a NAS-Bench-201 cell", text).hint("a cell reads |op~0|+|op~0|op~1|+|op~0|op~1|op~2|");
         let mut operations = Vec::with_capacity(EDGES.len());
         for (node, group) in text.split('+').enumerate() {
-            let inner = group.strip_prefix('|').and_then(|rest| rest.strip_suffix('|')).ok_or_else(shape)?;
+            let inner = group.strip_prefix('|').and_then(|rest| rest.strip_suffix('|')).ok_or_else(wrong)?;
             let tokens: Vec<&str> = inner.split('|').collect();
             if node > 2 || tokens.len() != node + 1 {
-                return Err(shape());
+                return Err(wrong());
             }
             for (from, token) in tokens.iter().enumerate() {
-                let (name, place) = token.split_once('~').ok_or_else(shape)?;
-                if place != from.to_string() {
-                    return Err(shape());
-                }
-                let id = self.vocabulary.id(name)?;
+                let pair = token.split_once('~').filter(|(_, input)| *input == from.to_string());
+                let id = self.vocabulary.id(pair.ok_or_else(wrong)?.0)?;
                 if id < CHOICES.first {
-                    return Err(shape());
+                    return Err(wrong());
                 }
                 operations.push(id);
             }
         }
         if operations.len() != EDGES.len() {
-            return Err(shape());
+            return Err(wrong());
         }
-        Ok(Architecture { operations, ..Architecture::default() })
+        Ok(Architecture::new(operations, Vec::new()))
     }
 
     fn print(&self, architecture: &Architecture) -> String {
-        let mut text = String::new();
-        for (&(from, _), &id) in EDGES.iter().zip(&architecture.operations) {
-            let start = if from > 0 {
-                ""
-            } else if text.is_empty() {
-                "|"
-            } else {
-                "+|"
-            };
-            text.push_str(&format!("{start}{}~{from}|", self.vocabulary.name(id)));
-        }
-        text
+        let names = self.vocabulary.names(&architecture.operations);
+        let token = |(name, (from, to))| match (from, to) {
+            (0, 1) => format!("|{name}~0|"),
+            (0, _) => format!("+|{name}~0|"),
+            (from, _) => format!("{name}~{from}|"),
+        };
+        names.into_iter().zip(EDGES).map(token).collect()
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {

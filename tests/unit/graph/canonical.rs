@@ -1,14 +1,13 @@
-//! Canonical graphs against brute force, on random graphs and on whole search spaces.
+//! Canonical graphs compared with brute force, on random graphs and on whole search spaces.
 
-use carl::graph::{Canonical, Graph, Key, Reduction, canonicalize};
-use carl::graph::{Role, Vocabulary};
-use carl::random::Random;
-use carl::space::{self, Architecture};
+use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
+use crate::random::Random;
+use crate::space::{self, Architecture};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Instant;
 
-const WHOLE: Reduction = Reduction { prune: false, contract: false, statistics: false };
+const WHOLE: Reduction = Reduction { prune: false, contract: false };
 
 /// Input, output, three operations that compute, an identity, an absent one.
 fn vocabulary() -> Vocabulary {
@@ -17,7 +16,7 @@ fn vocabulary() -> Vocabulary {
     Vocabulary::new(ends.into_iter().chain(compute).chain([("skip", Role::Identity), ("none", Role::Absent)]))
 }
 
-/// A graph of nodes that compute `operations`; equal edges add up.
+/// A graph of nodes with the given operations; equal edges are counted.
 fn graph(operations: &[u16], edges: impl IntoIterator<Item = (u16, u16)>) -> Graph {
     Graph::new(operations.iter().enumerate().map(|(node, &id)| (id, Some(node as u16))), edges)
 }
@@ -42,7 +41,7 @@ fn shuffled(nodes: usize, random: &mut Random) -> Vec<u16> {
     names
 }
 
-/// Whether some renaming makes `a` of `b`, by trying all, node by node.
+/// Whether some renaming turns `a` into `b`, by trying all of them node by node.
 fn isomorphic(a: &Graph, b: &Graph) -> bool {
     fn matrix(graph: &Graph) -> Vec<Vec<u32>> {
         let mut counts = vec![vec![0; graph.len()]; graph.len()];
@@ -64,15 +63,16 @@ fn isomorphic(a: &Graph, b: &Graph) -> bool {
                 return false;
             }
             names.push(name);
-            let found = extend(a, b, names);
+            let extended = extend(a, b, names);
             names.pop();
-            found
+            extended
         })
     }
     a.len() == b.len() && a.edges.len() == b.edges.len() && extend(&(a, matrix(a)), &(b, matrix(b)), &mut Vec::new())
 }
 
-/// A hash that isomorphic graphs share: operations and their surroundings, as many rounds as nodes (Weisfeiler and Leman).
+/// A hash that is equal for isomorphic graphs: operations and their neighbourhoods, in as many rounds as there are nodes
+/// (Weisfeiler and Leman).
 fn neighbourhood_hash(graph: &Graph) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     fn hash(value: impl Hash) -> u64 {
@@ -100,13 +100,13 @@ fn neighbourhood_hash(graph: &Graph) -> u64 {
 }
 
 #[test]
-fn nasbench201_has_5425_functions_by_key_and_by_brute_force() {
+fn nasbench201_has_5425_unique_graphs_by_key_and_by_brute_force() {
     let space = space::open("nasbench201", None).unwrap();
     let cells: Vec<Architecture> = space.enumerate().unwrap().collect();
     let start = Instant::now();
     let reduced = |cell| canonicalize(&space.graph(cell), space.vocabulary(), Reduction::default()).unwrap();
     let graphs: Vec<Canonical> = cells.iter().map(reduced).collect();
-    eprintln!("{:.0} cells a second on one thread", graphs.len() as f64 / start.elapsed().as_secs_f64());
+    eprintln!("{:.0} cells per second on one thread", graphs.len() as f64 / start.elapsed().as_secs_f64());
     let mut classes: BTreeMap<u64, Vec<&Canonical>> = BTreeMap::new();
     for canonical in &graphs {
         let class = classes.entry(neighbourhood_hash(&canonical.graph)).or_default();
@@ -121,7 +121,7 @@ fn nasbench201_has_5425_functions_by_key_and_by_brute_force() {
     }
     assert_eq!(classes.values().map(Vec::len).sum::<usize>(), 5_425);
     assert_eq!(graphs.iter().map(|canonical| &canonical.key).collect::<HashSet<_>>().len(), 5_425);
-    // The hash alone happens to suffice in this space.
+    // In this space the hash alone is sufficient.
     assert_eq!(classes.len(), 5_425);
 }
 
@@ -166,11 +166,11 @@ proptest! {
     fn keys_are_equal_exactly_for_isomorphic_graphs(one in any_graph(8), other in any_graph(4), small in any_graph(4)) {
         let same = |a: &Graph, b: &Graph| canonical(a, WHOLE).key == canonical(b, WHOLE).key;
         prop_assert_eq!(same(&small, &other), isomorphic(&small, &other));
-        // Near misses: one edge goes elsewhere, the degrees stay about the same.
+        // Near misses: one edge has another destination, the degrees stay about the same.
         for (moved, edge) in one.edges.iter().enumerate() {
             for to in edge.from + 1..one.len() as u16 {
-                let pairs = one.edges.iter().enumerate().flat_map(|(place, edge)| {
-                    let to = if place == moved { to } else { edge.to };
+                let pairs = one.edges.iter().enumerate().flat_map(|(index, edge)| {
+                    let to = if index == moved { to } else { edge.to };
                     std::iter::repeat_n((edge.from, to), edge.count as usize)
                 });
                 let near = graph(&one.operations, pairs);
@@ -185,16 +185,16 @@ proptest! {
     }
 
     #[test]
-    fn the_way_back_is_right(cell in any_cell(), prune: bool, contract: bool) {
-        let Canonical { graph, nodes, through, .. } = canonical(&cell, Reduction { prune, contract, statistics: false });
+    fn a_canonical_graph_maps_to_the_raw_graph(cell in any_cell(), prune: bool, contract: bool) {
+        let Canonical { graph, nodes, through, .. } = canonical(&cell, Reduction { prune, contract });
         let live = if prune { on_a_path(&cell) } else { vec![true; cell.len()] };
-        let gone = |node: usize| !live[node] || contract && cell.operations[node] == SKIP;
+        let removed = |node: usize| !live[node] || contract && cell.operations[node] == SKIP;
         let mut kept = nodes.clone();
         kept.sort_unstable();
-        prop_assert_eq!(kept, (0..cell.len()).filter(|&node| !gone(node)).map(|node| node as u16).collect::<Vec<_>>());
-        for (place, &node) in nodes.iter().enumerate() {
-            prop_assert_eq!(graph.operations[place], cell.operations[node as usize]);
-            prop_assert_eq!(graph.origin[place], cell.origin[node as usize]);
+        prop_assert_eq!(kept, (0..cell.len()).filter(|&node| !removed(node)).map(|node| node as u16).collect::<Vec<_>>());
+        for (index, &node) in nodes.iter().enumerate() {
+            prop_assert_eq!(graph.operations[index], cell.operations[node as usize]);
+            prop_assert_eq!(graph.origin[index], cell.origin[node as usize]);
         }
         prop_assert_eq!(graph.edges.len(), through.len());
         let mut edges: HashMap<(u16, u16), (u32, Vec<u16>)> = (graph.edges.iter().zip(through))
@@ -226,7 +226,7 @@ proptest! {
 const SKIP: u16 = 5;
 const NONE: u16 = 6;
 
-/// Which nodes matter, by trying all pairs of reachability.
+/// Which nodes are live, by the transitive closure of all edges.
 fn on_a_path(cell: &Graph) -> Vec<bool> {
     let nodes = cell.len();
     let mut reach = vec![vec![false; nodes]; nodes];
@@ -249,37 +249,38 @@ fn on_a_path(cell: &Graph) -> Vec<bool> {
     (0..nodes).map(lives).collect()
 }
 
-/// Tells of every path from the end of `path` over identities to `to`: how many parallel ones, over which nodes.
+/// Calls `visit` for every path from the end of `path` over identities to `to`, with the number of parallel paths and the
+/// identities.
 fn walk(
     cell: &Graph,
     identity: &dyn Fn(u16) -> bool,
     to: u16,
     path: &mut Vec<u16>,
     ways: u32,
-    tell: &mut dyn FnMut(u32, &[u16]),
+    visit: &mut dyn FnMut(u32, &[u16]),
 ) {
     let here = path[path.len() - 1];
     for edge in cell.edges.iter().filter(|edge| edge.from == here) {
         if edge.to == to {
-            tell(ways * edge.count, &path[1..]);
+            visit(ways * edge.count, &path[1..]);
         } else if identity(edge.to) {
             path.push(edge.to);
-            walk(cell, identity, to, path, ways * edge.count, tell);
+            walk(cell, identity, to, path, ways * edge.count, visit);
             path.pop();
         }
     }
 }
 
-/// What the outputs of `cell` give: nodes add up what comes in and change it by a function with 0 -> 0.
+/// The values at the outputs of `cell` if every node sums its inputs and applies a function that maps 0 to 0.
 fn evaluate(cell: &Graph, seed: u64) -> Vec<u64> {
     let depths = cell.depths().unwrap();
     let mut order: Vec<usize> = (0..cell.len()).collect();
     order.sort_by_key(|&node| depths[node]);
     let mut values = vec![0u64; cell.len()];
     for node in order {
-        let given = cell.edges.iter().filter(|edge| edge.to as usize == node);
-        let sum =
-            given.fold(0u64, |sum, edge| sum.wrapping_add(values[edge.from as usize].wrapping_mul(edge.count.into())));
+        let incoming = cell.edges.iter().filter(|edge| edge.to as usize == node);
+        let sum = incoming
+            .fold(0u64, |sum, edge| sum.wrapping_add(values[edge.from as usize].wrapping_mul(edge.count.into())));
         values[node] = match cell.operations[node] {
             0 => seed | 1,
             1 | SKIP => sum,
@@ -290,7 +291,8 @@ fn evaluate(cell: &Graph, seed: u64) -> Vec<u64> {
     (0..cell.len()).filter(|&node| cell.operations[node] == 1).map(|node| values[node]).collect()
 }
 
-/// Brings `graph` and a renamed twin into order, checks that both agree, and returns the key and the seconds for one.
+/// Brings `graph` and a renamed copy into canonical order, checks that both agree, and returns the key and the seconds per
+/// graph.
 fn timed(graph: &Graph) -> (Key, f64) {
     let renamed = rename(graph, &shuffled(graph.len(), &mut Random::new(1, 0)));
     let start = Instant::now();
@@ -312,7 +314,7 @@ fn parallel(branches: u16, length: u16) -> Graph {
     graph(&operations, edges)
 }
 
-/// A tree of `nodes` nodes whose node i is fed by its children, `ways` each.
+/// A tree of `nodes` nodes in which every node reads its `ways` children.
 fn tree(nodes: u16, ways: u16) -> Graph {
     graph(&vec![2; nodes as usize], (1..nodes).map(|node| (node, (node - 1) / ways)))
 }
@@ -325,7 +327,7 @@ fn rings(size: u16, ring: u16, steps: &[u16]) -> Graph {
 }
 
 #[test]
-fn symmetric_graphs_end_fast() {
+fn symmetric_graphs_are_fast() {
     let mut graphs: Vec<(String, Graph)> = Vec::new();
     for branches in (2..=30).chain([84, 254]) {
         for length in [1, 2, 3] {
@@ -363,7 +365,7 @@ fn symmetric_graphs_end_fast() {
 }
 
 #[test]
-fn graphs_that_look_the_same_around_every_node_are_told_apart() {
+fn graphs_with_equal_neighbourhoods_are_distinguished() {
     // Equal under colour refinement, but one ring of twelve is not two of six.
     let (one, two) = (rings(12, 12, &[0, 1]), rings(12, 6, &[0, 1]));
     assert_eq!(neighbourhood_hash(&one), neighbourhood_hash(&two));
@@ -371,7 +373,7 @@ fn graphs_that_look_the_same_around_every_node_are_told_apart() {
 }
 
 #[test]
-fn random_regular_graphs_end() {
+fn random_regular_graphs_are_canonicalised() {
     let mut random = Random::new(0, 0);
     for size in [8u16, 16, 32, 64, 128] {
         let edges = (0..3).flat_map(|_| {
