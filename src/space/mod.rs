@@ -4,7 +4,7 @@
 //! lists the spaces and [`open`] opens one by its name:
 //!
 //! ```
-//! let space = carl::space::open("nasbench201", None)?;
+//! let space = carl::open_space("nasbench201", None)?;
 //! let text = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|nor_conv_1x1~1|skip_connect~2|";
 //! let cell = space.parse(text)?;
 //! assert_eq!(space.print(&cell), text);
