@@ -9,7 +9,7 @@
 //! below the p-quantile that is claimed for it - p|; 0 where every claim holds, 0.25 for claims without any doubt.
 
 use crate::metrics::mean;
-use crate::normal::{distribution, of_ranks};
+use crate::normal::{cdf, rank_quantiles};
 
 /// Fewer validation rows than this do not tell the spread's scale.
 pub const LEAST: usize = 10;
@@ -18,6 +18,24 @@ const LEVELS: usize = 19;
 /// Candidates for factor, and for floor in units of the residuals' deviation.
 const FACTORS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0];
 const FLOORS: [f64; 13] = [0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1];
+
+/// Mean and standard deviation of every member's raw scores on its training rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Calibration {
+    /// Mean, one a member.
+    pub center: Vec<f64>,
+    /// Standard deviation, one a member.
+    pub scale: Vec<f64>,
+    /// What the spread over members is worth; as it is where there were no validation rows.
+    pub variance: VarianceCalibration,
+}
+
+impl Calibration {
+    /// One that leaves scores as they are.
+    pub fn identity(members: usize) -> Self {
+        Calibration { center: vec![0.0; members], scale: vec![1.0; members], variance: VarianceCalibration::default() }
+    }
+}
 
 /// How far scores and spreads can be relied on. Floor and factor are in the unit of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +64,7 @@ impl VarianceCalibration {
         if scores.len() < LEAST {
             return None;
         }
-        let normal = of_ranks(truth);
+        let normal = rank_quantiles(truth);
         let (centre, middle) = (mean(scores), mean(&normal));
         let product: f64 = scores.iter().zip(&normal).map(|(score, z)| (score - centre) * (z - middle)).sum();
         let square: f64 = scores.iter().map(|score| (score - centre).powi(2)).sum();
@@ -77,10 +95,10 @@ impl VarianceCalibration {
 
     /// Expected calibration error on cells with known truth.
     pub fn calibration_error(&self, scores: &[f64], spreads: &[f64], truth: &[f64]) -> f64 {
-        let normal = of_ranks(truth);
+        let normal = rank_quantiles(truth);
         let claimed = |((score, &spread), z): ((&f64, &f64), &f64)| {
             let deviation = self.deviation(spread).max(f64::MIN_POSITIVE);
-            distribution(((z - self.offset) / self.slope - score) / deviation)
+            cdf(((z - self.offset) / self.slope - score) / deviation)
         };
         let places: Vec<f64> = scores.iter().zip(spreads).zip(&normal).map(claimed).collect();
         let miss = |level: usize| {
@@ -89,46 +107,5 @@ impl VarianceCalibration {
             (below as f64 / places.len() as f64 - level).abs()
         };
         (1..=LEVELS).map(miss).sum::<f64>() / LEVELS as f64
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::normal::quantile;
-    use crate::random::Random;
-
-    /// Scores whose errors have the deviation `0.3 + spread`, with spreads that are told `told` times too small.
-    fn cells(count: usize, told: f64) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
-        let mut random = Random::new(3, 0);
-        let mut normal = || quantile((random.uniform() + 1e-9) / (1.0 + 2e-9));
-        let mut cells = (Vec::new(), Vec::new(), Vec::new());
-        for place in 0..count {
-            let (score, spread) = (normal(), 0.1 + 0.4 * (place % 5) as f64 / 4.0);
-            cells.0.push(score);
-            cells.1.push(spread / told);
-            cells.2.push((score + spread * normal()).exp());
-        }
-        cells
-    }
-
-    #[test]
-    fn a_fit_on_some_cells_holds_for_others() {
-        let (scores, spreads, truth) = cells(3000, 4.0);
-        let part = |values: &[f64], range: std::ops::Range<usize>| values[range].to_vec();
-        let fit = VarianceCalibration::fit(&part(&scores, 0..300), &part(&spreads, 0..300), &part(&truth, 0..300)).unwrap();
-        let rest = |reliance: VarianceCalibration| reliance.calibration_error(&scores[300..], &spreads[300..], &truth[300..]);
-        let (before, after) = (rest(VarianceCalibration::default()), rest(fit));
-        assert!(after < 0.05 && before > 0.1, "{before} {after} {fit:?}");
-        assert!(fit.factor > 2.0, "{fit:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_fitted_is_not() {
-        let (scores, spreads, truth) = cells(40, 1.0);
-        assert!(VarianceCalibration::fit(&scores[..9], &spreads[..9], &truth[..9]).is_none());
-        let against: Vec<f64> = truth.iter().map(|value| -value).collect();
-        assert!(VarianceCalibration::fit(&scores, &spreads, &against).is_none());
-        assert!(VarianceCalibration::fit(&[1.0; 40], &spreads, &truth).is_none());
     }
 }

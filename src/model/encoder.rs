@@ -1,13 +1,13 @@
 //! Encoder: L graph convolutions over a cell, H_{l+1} = H_l + GCN(H_l) on live nodes.
 //!
 //! Paper: H_{l+1} = ReLU(A H_l W_l). Added here: self term and both directions, LayerNorm, residual, dropout (see
-//! [`GraphConvolution`]). Padded nodes stay exactly zero.
+//! [`GraphConvolution`]). PaddedGraphs nodes stay exactly zero.
 
-use super::frame::{Frame, Graphs};
+use super::frame::{Frame, GraphBatch};
 use super::layers::{GraphConvolution, Linear};
 use super::noise::Noise;
 use super::parameters::Builder;
-use crate::config::ModelOptions;
+use crate::model::options::ModelOptions;
 use tch::Tensor;
 
 /// Operations and adjacency -> node representations.
@@ -30,7 +30,7 @@ impl Encoder {
     }
 
     /// -> [E, B, N, H].
-    pub fn forward(&self, graphs: &Graphs, frame: &Frame, noise: &mut Noise) -> Tensor {
+    pub fn forward(&self, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
         let mut h = self.embedding.forward_nodes(&graphs.operations, &graphs.mask) * &graphs.mask;
         for layer in &self.layers {
             h = h.addcmul(&layer.forward(&h, &frame.mixing, frame, noise), &graphs.mask);

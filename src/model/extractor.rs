@@ -5,11 +5,11 @@
 //! product [N, H] x [H, 3] gives all masks; nothing of size [N, N, H] is built. The redundant part has one minus the mask.
 //! Masks are scaled by two, so that an undecided mask leaves the cell as it is.
 
-use super::frame::{Frame, Graphs};
+use super::frame::{Frame, GraphBatch};
 use super::layers::{GraphConvolution, Linear};
 use super::noise::Noise;
 use super::parameters::Builder;
-use crate::config::{Mask, ModelOptions};
+use crate::model::options::{Mask, ModelOptions};
 use tch::Tensor;
 
 /// Masks of a batch.
@@ -42,7 +42,7 @@ impl Extractor {
     }
 
     /// The masks of h [E, B, N, H].
-    pub fn masks(&self, h: &Tensor, graphs: &Graphs) -> Masks {
+    pub fn masks(&self, h: &Tensor, graphs: &GraphBatch) -> Masks {
         let logits = self.masks.forward_nodes(h, &graphs.mask); // [E, B, N, 3]
         let logits = if self.mask == Mask::None { logits * 0.0 } else { logits };
         let parts = logits.split(1, -1);
@@ -51,12 +51,12 @@ impl Extractor {
     }
 
     /// The critical part, [E, B, RH].
-    pub fn critical(&self, h: &Tensor, masks: &Masks, graphs: &Graphs, frame: &Frame, noise: &mut Noise) -> Tensor {
+    pub fn critical(&self, h: &Tensor, masks: &Masks, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
         part(&self.critical, h, &masks.nodes, &masks.edges, graphs, frame, noise)
     }
 
     /// The redundant part, [E, B, RH].
-    pub fn redundant(&self, h: &Tensor, masks: &Masks, graphs: &Graphs, frame: &Frame, noise: &mut Noise) -> Tensor {
+    pub fn redundant(&self, h: &Tensor, masks: &Masks, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
         let nodes = &graphs.mask - &masks.nodes;
         let edges = graphs.adjacency.clamp_max(1.0) - &masks.edges;
         part(&self.redundant, h, &nodes, &edges, graphs, frame, noise)
@@ -69,7 +69,7 @@ fn part(
     h: &Tensor,
     nodes: &Tensor,
     edges: &Tensor,
-    graphs: &Graphs,
+    graphs: &GraphBatch,
     frame: &Frame,
     noise: &mut Noise,
 ) -> Tensor {

@@ -2,31 +2,43 @@
 //!
 //! Shapes: graphs that all members share have E = 1 in front; in training each member has its own batch.
 
-use crate::config::{Convolution, Readout};
+use crate::model::options::{Convolution, Readout};
 use tch::{Kind, Tensor};
 
 /// A batch of padded graphs.
 #[derive(Debug)]
-pub struct Graphs {
+pub struct GraphBatch {
     /// One-hot operations, [E or 1, B, N, V].
     pub operations: Tensor,
     /// Number of edges i -> j, [E or 1, B, N, N].
     pub adjacency: Tensor,
     /// 1 for a node, 0 for padding, [E or 1, B, N, 1].
     pub mask: Tensor,
-    /// Attributes and statistics, [E or 1, B, K]; without attributes, which come first, it is narrower.
-    pub beside: Option<Tensor>,
 }
 
-impl Graphs {
-    /// From operations [B, N, V], adjacency [B, N, N], mask [B, N] and what is read beside, [B, K], shared by all
-    /// members.
-    pub fn shared(operations: &Tensor, adjacency: &Tensor, mask: &Tensor, beside: Option<&Tensor>) -> Self {
-        Graphs {
+impl GraphBatch {
+    /// From operations [B, N, V], adjacency [B, N, N], and mask [B, N], shared by all members.
+    pub fn shared(operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> Self {
+        GraphBatch {
             operations: operations.unsqueeze(0),
             adjacency: adjacency.unsqueeze(0),
             mask: mask.unsqueeze(0).unsqueeze(-1),
-            beside: beside.map(|beside| beside.unsqueeze(0)),
+        }
+    }
+}
+
+impl GraphBatch {
+    /// The graphs at `indices` [E, B] of graphs that all members share.
+    pub fn gather(&self, indices: &Tensor) -> GraphBatch {
+        let flat = indices.flatten(0, 1);
+        let take = |tensor: &Tensor| {
+            let shape: Vec<i64> = indices.size().into_iter().chain(tensor.size()[2..].iter().copied()).collect();
+            tensor.squeeze_dim(0).index_select(0, &flat).view(shape.as_slice())
+        };
+        GraphBatch {
+            operations: take(&self.operations),
+            adjacency: take(&self.adjacency),
+            mask: take(&self.mask),
         }
     }
 }
@@ -48,7 +60,7 @@ pub struct Frame {
 impl Frame {
     /// For `members` models of width `hidden`; `output` is the operation id of output nodes.
     pub fn new(
-        graphs: &Graphs,
+        graphs: &GraphBatch,
         members: i64,
         hidden: i64,
         output: i64,
@@ -64,11 +76,11 @@ impl Frame {
     }
 
     /// The mixing matrix with A weighted by `weights` [E, B, N, N].
-    pub fn weighted(&self, graphs: &Graphs, weights: &Tensor) -> Tensor {
+    pub fn weighted(&self, graphs: &GraphBatch, weights: &Tensor) -> Tensor {
         Frame::interleave(graphs, self.convolution, Some(weights))
     }
 
-    fn interleave(graphs: &Graphs, convolution: Convolution, weights: Option<&Tensor>) -> Tensor {
+    fn interleave(graphs: &GraphBatch, convolution: Convolution, weights: Option<&Tensor>) -> Tensor {
         let adjacency = match weights {
             Some(weights) => &graphs.adjacency * weights,
             None => graphs.adjacency.shallow_clone(),
@@ -84,11 +96,10 @@ impl Frame {
     }
 
     /// [E or 1, B, N] weights of nodes.
-    fn readout_row(graphs: &Graphs, output: i64, readout: Readout) -> Tensor {
+    fn readout_row(graphs: &GraphBatch, output: i64, readout: Readout) -> Tensor {
         let mask = graphs.mask.squeeze_dim(-1);
         match readout {
             Readout::Output => graphs.operations.select(-1, output),
-            Readout::Sum => mask,
             Readout::Mean => &mask / mask.sum_dim_intlist([-1i64].as_slice(), true, None::<Kind>),
         }
     }

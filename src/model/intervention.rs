@@ -3,7 +3,6 @@
 //! The first layer of g is linear in [c ; r], so g = W_o ReLU(W_c c_i + W_r r_j + b): B products and a broadcast sum, no
 //! tensor [B, B, 2D].
 
-use super::head::{Beside, add_beside};
 use super::layers::Linear;
 use super::parameters::Builder;
 use tch::Tensor;
@@ -11,25 +10,23 @@ use tch::Tensor;
 /// The head g over pairs.
 pub struct Intervention {
     critical: Linear,
-    beside: Option<Beside>,
     redundant: Linear,
     output: Linear,
 }
 
 impl Intervention {
     /// For representations of width D = `width` and K = `beside` values beside them.
-    pub fn new(builder: &mut Builder, width: i64, beside: usize, hidden: i64) -> Self {
+    pub fn new(builder: &mut Builder, width: i64, hidden: i64) -> Self {
         builder.scope("intervention", |builder| Intervention {
             critical: Linear::new(builder, "critical", width, hidden),
-            beside: Beside::new(builder, beside, hidden),
             redundant: Linear::new(builder, "redundant", width, hidden),
             output: Linear::new(builder, "output", hidden, 1),
         })
     }
 
     /// c [E, B, D] and what is beside it, r [E, K, D] -> scores [E, K, B] of every critical part with every redundant part.
-    pub fn pairs(&self, critical: &Tensor, beside: Option<&Tensor>, redundant: &Tensor) -> Tensor {
-        let critical = add_beside(self.critical.forward(critical), self.beside.as_ref(), beside);
+    pub fn pairs(&self, critical: &Tensor, redundant: &Tensor) -> Tensor {
+        let critical = self.critical.forward(critical);
         let critical = critical.unsqueeze(1); // [E, 1, B, H]
         let redundant = self.redundant.forward(redundant).unsqueeze(2); // [E, K, 1, H]
         let pairs = (critical + redundant).relu(); // [E, K, B, H]

@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::noise::Noise;
 use super::parameters::{Builder, Init};
-use crate::config::Convolution;
+use crate::model::options::Convolution;
 use tch::Tensor;
 
 /// What LayerNorm adds to a variance.
@@ -30,7 +30,7 @@ impl Linear {
         self.bias.baddbmm(x, &self.weight, 1.0, 1.0)
     }
 
-    /// [E or 1, B, N, I] -> [E, B, N, O]; mask [E or 1, B, N, 1] gives B and N. Graphs that all members share are not
+    /// [E or 1, B, N, I] -> [E, B, N, O]; mask [E or 1, B, N, 1] gives B and N. GraphBatch that all members share are not
     /// copied for each.
     pub fn forward_nodes(&self, x: &Tensor, mask: &Tensor) -> Tensor {
         let (members, outputs) = (self.weight.size()[0], self.weight.size()[2]);

@@ -4,6 +4,9 @@
 //! splits are one pass of batched matrix products. Symbols as in the crate's head: B batch, N nodes, V operations, H hidden
 //! width, E members, K partners.
 
+pub mod batch;
+pub mod calibration;
+pub mod cpu;
 pub mod encoder;
 pub mod ensemble;
 pub mod extractor;
@@ -14,13 +17,18 @@ pub mod intervention;
 pub mod layers;
 pub mod noise;
 pub mod operations;
+pub mod options;
 pub mod parameters;
+pub mod scorer;
+pub mod weights;
 
-use crate::config::ModelOptions;
+pub use frame::GraphBatch;
+pub use options::{Convolution, Mask, ModelOptions, Readout};
+
 use crate::random::Random;
 use encoder::Encoder;
 use extractor::{Extractor, Masks};
-use frame::{Frame, Graphs};
+use frame::Frame;
 use head::Head;
 use intervention::Intervention;
 use noise::Noise;
@@ -33,8 +41,6 @@ pub struct Representations {
     pub critical: Tensor,
     /// Redundant parts, [E, B, D].
     pub redundant: Tensor,
-    /// Attributes and statistics, [E or 1, B, K].
-    pub beside: Option<Tensor>,
 }
 
 /// E models of one shape.
@@ -91,13 +97,13 @@ impl Carl {
         options: &ModelOptions,
         vocabulary: i64,
     ) -> (Encoder, Extractor, Head, Head, Intervention) {
-        let (width, beside) = (options.readout.len() as i64 * options.hidden, options.beside());
+        let width = options.readout.len() as i64 * options.hidden;
         (
             Encoder::new(builder, options, vocabulary),
             Extractor::new(builder, options),
-            Head::new(builder, "head", width, beside, options.hidden),
-            Head::new(builder, "redundant_head", width, 0, options.hidden),
-            Intervention::new(builder, width, beside, options.hidden),
+            Head::new(builder, "head", width, options.hidden),
+            Head::new(builder, "redundant_head", width, options.hidden),
+            Intervention::new(builder, width, options.hidden),
         )
     }
 
@@ -122,34 +128,33 @@ impl Carl {
     }
 
     /// The precomputed part of a batch.
-    pub fn frame(&self, graphs: &Graphs) -> Frame {
+    pub fn frame(&self, graphs: &GraphBatch) -> Frame {
         let options = &self.options;
         Frame::new(graphs, self.members(), options.hidden, self.output, options.convolution, &options.readout)
     }
 
     /// Both parts of every cell.
-    pub fn represent(&self, graphs: &Graphs, noise: &mut Noise) -> Representations {
+    pub fn represent(&self, graphs: &GraphBatch, noise: &mut Noise) -> Representations {
         let frame = self.frame(graphs);
         let h = self.encoder.forward(graphs, &frame, noise);
         let masks = self.extractor.masks(&h, graphs);
         Representations {
             critical: self.extractor.critical(&h, &masks, graphs, &frame, noise),
             redundant: self.extractor.redundant(&h, &masks, graphs, &frame, noise),
-            beside: graphs.beside.as_ref().map(Tensor::shallow_clone),
         }
     }
 
     /// Raw scores [E, B] and the masks behind them; no dropout.
-    pub fn score(&self, graphs: &Graphs) -> (Tensor, Masks) {
+    pub fn score(&self, graphs: &GraphBatch) -> (Tensor, Masks) {
         self.score_with(graphs, &mut Noise::Off)
     }
 
     /// The same with dropout. There is no redundant branch in it.
-    pub fn score_with(&self, graphs: &Graphs, noise: &mut Noise) -> (Tensor, Masks) {
+    pub fn score_with(&self, graphs: &GraphBatch, noise: &mut Noise) -> (Tensor, Masks) {
         let frame = self.frame(graphs);
         let h = self.encoder.forward(graphs, &frame, noise);
         let masks = self.extractor.masks(&h, graphs);
         let critical = self.extractor.critical(&h, &masks, graphs, &frame, noise);
-        (self.head.forward(&critical, graphs.beside.as_ref()), masks)
+        (self.head.forward(&critical), masks)
     }
 }

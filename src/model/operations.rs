@@ -1,7 +1,7 @@
 //! Floating-point operations of a score: what a fused pass has to do, from the formulas. A multiplication and an addition
 //! count one each; look-ups, comparisons and exponentials count nothing.
 
-use crate::config::{Convolution, Mask, ModelOptions};
+use crate::model::options::{Convolution, Mask, ModelOptions};
 use crate::graph::Graph;
 
 /// Operations of one member's score of one graph. The first convolution's products are a look-up and not counted.
@@ -35,7 +35,7 @@ pub fn operations(options: &ModelOptions, graph: &Graph) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Readout;
+    use crate::model::options::Readout;
 
     #[test]
     fn a_pair_of_nodes_by_hand() {

@@ -2,74 +2,24 @@
 //!
 //! On the CPU a graph's score is the same bits whatever is scored beside it and on however many threads.
 
-use crate::model::batch::Padded;
-use crate::config::ModelOptions;
+use crate::model::batch::PaddedGraphs;
 use crate::graph::Graph;
-use crate::model::Carl;
-use crate::model::ensemble::{Calibration, Ensemble};
+use crate::model::ensemble::Ensemble;
+use crate::model::weights::Weights;
+use crate::device::Machine;
 use crate::model::fused::Fused;
 use crate::progress::Progress;
 use crate::model::calibration::VarianceCalibration;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
-/// Graphs that a worker thread takes at a time on the CPU: many blocks, and short enough to share the work out evenly.
+/// GraphBatch that a worker thread takes at a time on the CPU: many blocks, and short enough to share the work out evenly.
 const CPU_CHUNK: usize = 512;
-/// Graphs a chunk on a GPU.
+/// GraphBatch a chunk on a GPU.
 const GPU_CHUNK: usize = 8192;
 /// Worker threads of a GPU: while one waits for it, the other fills the next tensors.
 const GPU_WORKERS: usize = 2;
-
-/// Trained members, ready to score.
-#[derive(Debug)]
-pub struct Weights {
-    /// Shape of the model.
-    pub options: ModelOptions,
-    /// Number of operations, V.
-    pub vocabulary: usize,
-    /// Operation id of output nodes.
-    pub output: u16,
-    /// Parameters [E, P] on the CPU.
-    pub parameters: Tensor,
-    /// Scale of the members' scores.
-    pub calibration: Calibration,
-}
-
-impl Clone for Weights {
-    fn clone(&self) -> Self {
-        Weights {
-            options: self.options.clone(),
-            vocabulary: self.vocabulary,
-            output: self.output,
-            parameters: self.parameters.shallow_clone(),
-            calibration: self.calibration.clone(),
-        }
-    }
-}
-
-impl Weights {
-    /// Number of members, E.
-    pub fn members(&self) -> usize {
-        self.parameters.size()[0] as usize
-    }
-
-    /// Members `start .. start + count` as a frozen model.
-    pub fn ensemble(&self, start: i64, count: i64, device: Device) -> Ensemble {
-        let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
-        let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
-        let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
-        let Calibration { center, scale, reliance } = &self.calibration;
-        let calibration = Calibration { center: part(center), scale: part(scale), reliance: *reliance };
-        Ensemble::new(model, &calibration, &self.options.attributes)
-    }
-
-    /// All members for fused passes on the CPU.
-    pub fn fused(&self) -> Fused {
-        let parameters = self.parameters.to_device(Device::Cpu);
-        Fused::new(&self.options, self.vocabulary, self.output, &parameters, &self.calibration)
-    }
-}
 
 /// Members on a device, with the memory that their passes need, kept from call to call.
 pub struct Scorer {
@@ -87,14 +37,15 @@ enum Engine {
 
 impl Scorer {
     /// For up to `threads` worker threads on the CPU.
-    pub fn new(weights: &Weights, device: Device, threads: usize) -> Self {
+    pub fn new(weights: &Weights, machine: Machine) -> Self {
+        let (device, threads) = (machine.device, machine.threads);
         let engine = |_| match device {
             Device::Cpu => Engine::Cpu(Box::new(weights.fused())),
             _ => Engine::Gpu(Box::new(weights.ensemble(0, weights.members() as i64, device))),
         };
         let count = if device == Device::Cpu { threads.max(1) } else { GPU_WORKERS };
         let engines = tch::no_grad(|| (0..count).map(engine).map(Mutex::new).collect());
-        let reliance = weights.calibration.reliance;
+        let reliance = weights.calibration.variance;
         Scorer { members: weights.members(), vocabulary: weights.vocabulary, device, reliance, engines }
     }
 
@@ -157,7 +108,7 @@ impl Engine {
             }
             Engine::Gpu(ensemble) => {
                 let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
-                let padded = Padded::new(graphs, nodes, vocabulary).to_graphs(Kind::Float, device);
+                let padded = PaddedGraphs::new(graphs, nodes, vocabulary).to_batch(Kind::Float, device);
                 let scores = ensemble.member_scores(&padded).0.transpose(0, 1).contiguous();
                 Vec::try_from(scores.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats")
             }
@@ -169,13 +120,12 @@ impl Engine {
 pub fn member_scores(
     weights: &Weights,
     graphs: &[Graph],
-    device: Device,
-    threads: usize,
+    machine: Machine,
     progress: &dyn Progress,
 ) -> Vec<Vec<f32>> {
     progress.start(graphs.len() as u64);
     let graphs: Vec<&Graph> = graphs.iter().collect();
-    let scores = Scorer::new(weights, device, threads).scores(&graphs, progress);
+    let scores = Scorer::new(weights, machine).scores(&graphs, progress);
     let members = weights.members();
     (0..members).map(|member| scores.iter().skip(member).step_by(members).copied().collect()).collect()
 }

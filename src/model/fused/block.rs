@@ -1,8 +1,8 @@
-//! Graphs whose nodes lie one below the other: no padding.
+//! GraphBatch whose nodes lie one below the other: no padding.
 
 use crate::graph::Graph;
 
-/// Graphs of one pass.
+/// GraphBatch of one pass.
 #[derive(Default)]
 pub(super) struct Block {
     pub operations: Vec<u16>,

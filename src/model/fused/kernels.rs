@@ -1,6 +1,6 @@
 //! Arithmetic of rows that compilers can use vectors for.
 
-use crate::config::Readout;
+use crate::model::options::Readout;
 use tch::{Kind, Tensor};
 
 /// Width of the accumulators of a sum, so that compilers can use vectors of this width.

@@ -3,7 +3,7 @@
 use super::block::Block;
 use super::convolution::add;
 use super::kernels::{dot, vectorised};
-use crate::config::Readout;
+use crate::model::options::Readout;
 
 vectorised! {
     /// Three logits a node, h [R, H] times masks [3, H] and their bias.

@@ -15,10 +15,10 @@ mod pass;
 mod places;
 pub mod trunk;
 
-use super::ensemble::Calibration;
+use super::calibration::Calibration;
 use super::parameters::Slot;
 use super::{Carl, layers::EPSILON};
-use crate::config::{Convolution, Mask, ModelOptions};
+use crate::model::options::{Convolution, Mask, ModelOptions};
 use crate::graph::{Graph, MAX_NODES};
 use block::Block;
 use kernels::{dot, look_up, read, sigmoid, total, values, vectorised};
@@ -27,7 +27,7 @@ use tch::{Device, Kind, Tensor};
 
 /// Rows of a block.
 pub const ROWS: usize = 256;
-/// Graphs of a block, at most.
+/// GraphBatch of a block, at most.
 pub const GRAPHS: usize = 64;
 /// A block holds the largest graph.
 const _: () = assert!(MAX_NODES <= ROWS);
@@ -70,7 +70,6 @@ struct Member {
     critical: Layer,
     head: Tensor, // [D, H]
     head_bias: Vec<f32>,
-    head_beside: Vec<f32>, // [K, H]
     head_output: Vec<f32>,
     head_shift: f32,
     center: f32,
@@ -128,7 +127,6 @@ impl Fused {
                 for (graph, hidden) in
                     values(&mut self.memory.hidden).chunks_exact_mut(member.head_output.len()).enumerate().take(count)
                 {
-                    member.read_beside(graphs[done + graph], hidden);
                     let sum: f32 = (hidden.iter().zip(&member.head_bias).zip(&member.head_output))
                         .map(|((x, bias), weight)| (x + bias).max(0.0) * weight)
                         .sum();
@@ -211,27 +209,11 @@ impl Member {
             critical: layer("extractor.critical"),
             head: tensor("head.hidden.weight"),
             head_bias: numbers("head.hidden.bias"),
-            head_beside: if options.beside() == 0 { Vec::new() } else { numbers("head.beside") },
             head_output: numbers("head.output.weight"),
             head_shift: numbers("head.output.bias")[0],
             center,
             scale,
         }
-    }
-}
-
-impl Member {
-    /// Adds what the head reads of a graph's attributes and statistics to its hidden layer.
-    fn read_beside(&self, graph: &Graph, hidden: &mut [f32]) {
-        let width = hidden.len();
-        let mut add = |values: &[f32], weights: &[f32]| {
-            for (value, weights) in values.iter().zip(weights.chunks_exact(width)) {
-                hidden.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += value * weight);
-            }
-        };
-        let statistics = self.head_beside.len().saturating_sub(graph.statistics.len() * width);
-        add(&graph.attributes, &self.head_beside[..statistics]);
-        add(&graph.statistics, &self.head_beside[statistics..]);
     }
 }
 

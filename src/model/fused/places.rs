@@ -2,7 +2,7 @@
 
 use super::convolution::{VectorSlopes, Vectors};
 use super::kernels::values;
-use crate::config::Convolution;
+use crate::model::options::Convolution;
 use crate::model::Carl;
 use std::ops::Range;
 use tch::{Kind, Tensor};

@@ -11,7 +11,7 @@ use super::kernels::{look_up, read, sigmoid, values};
 use super::masks::{logits, unlogits, unmask, unread};
 use super::pass::{Pass, Rows, Scratch, clear};
 use super::places::{MemberWeights, Places, numbers, numbers_mut};
-use crate::config::{Mask, ModelOptions};
+use crate::model::options::{Mask, ModelOptions};
 use crate::graph::{Graph, MAX_NODES};
 use crate::model::noise::NoiseBank;
 use crate::model::{Carl, Representations};
@@ -76,7 +76,7 @@ impl Trunk {
     /// batches, numbered from 0.
     pub fn forward(&mut self, batch: usize, step: u64, graphs: &[Vec<&Graph>]) -> Representations {
         let [critical, redundant] = self.parts(batch, step, graphs);
-        Representations { critical, redundant, beside: None }
+        Representations { critical, redundant }
     }
 
     /// The critical parts alone, [E, B, D].
@@ -140,7 +140,7 @@ impl Trunk {
 }
 
 impl Work<'_> {
-    /// Graphs -> the encoder's output.
+    /// GraphBatch -> the encoder's output.
     fn encode(&mut self, graphs: &[&Graph], random: &mut Random) {
         let Work { options, places, parameters, weights, bank, pass, scratch, member, .. } = self;
         let hidden = options.hidden as usize;

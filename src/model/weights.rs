@@ -1,0 +1,57 @@
+//! Trained members.
+
+use super::calibration::Calibration;
+use super::ensemble::Ensemble;
+use super::fused::Fused;
+use super::{Carl, ModelOptions};
+use tch::{Device, Tensor};
+
+/// Trained members, ready to score.
+#[derive(Debug)]
+pub struct Weights {
+    /// Shape of the model.
+    pub options: ModelOptions,
+    /// Number of operations, V.
+    pub vocabulary: usize,
+    /// Operation id of output nodes.
+    pub output: u16,
+    /// Parameters [E, P] on the CPU.
+    pub parameters: Tensor,
+    /// Scale of the members' scores.
+    pub calibration: Calibration,
+}
+
+impl Clone for Weights {
+    fn clone(&self) -> Self {
+        Weights {
+            options: self.options.clone(),
+            vocabulary: self.vocabulary,
+            output: self.output,
+            parameters: self.parameters.shallow_clone(),
+            calibration: self.calibration.clone(),
+        }
+    }
+}
+
+impl Weights {
+    /// Number of members, E.
+    pub fn members(&self) -> usize {
+        self.parameters.size()[0] as usize
+    }
+
+    /// Members `start .. start + count` as a frozen model.
+    pub fn ensemble(&self, start: i64, count: i64, device: Device) -> Ensemble {
+        let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
+        let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
+        let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
+        let Calibration { center, scale, variance } = &self.calibration;
+        let calibration = Calibration { center: part(center), scale: part(scale), variance: *variance };
+        Ensemble::new(model, &calibration)
+    }
+
+    /// All members for fused passes on the CPU.
+    pub fn fused(&self) -> Fused {
+        let parameters = self.parameters.to_device(Device::Cpu);
+        Fused::new(&self.options, self.vocabulary, self.output, &parameters, &self.calibration)
+    }
+}
