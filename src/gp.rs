@@ -18,19 +18,22 @@ const JITTER: f64 = 1e-5;
 const WIDE: f64 = 4.0;
 /// More rows than this do not change the weights, but cost their cube.
 const MOST_FITTED: i64 = 500;
+/// Steps of a fit from the prior, and of one that starts from an earlier fit.
+const STEPS: usize = 60;
+const WARM_STEPS: usize = 15;
 /// Rows scored at once, so that intermediate matrices stay small.
 const CHUNK: i64 = 8192;
 
 /// Mean and deviation of every statistic over the cells that a search may meet.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Scaler {
+pub struct FeatureScale {
     /// Statistics that vary.
     columns: Vec<usize>,
     center: Vec<f64>,
     scale: Vec<f64>,
 }
 
-impl Scaler {
+impl FeatureScale {
     /// From `statistics` [F, C] of typical cells.
     pub fn new(statistics: &[Vec<f64>]) -> Self {
         let count = statistics.len() as f64;
@@ -43,7 +46,7 @@ impl Scaler {
         let all: Vec<(usize, (f64, f64))> = (0..width).map(|column| (column, moments(column))).collect();
         let varying: Vec<_> = all.into_iter().filter(|(_, (_, deviation))| *deviation > 1e-9).collect();
         let root = (varying.len().max(1) as f64).sqrt();
-        Scaler {
+        FeatureScale {
             columns: varying.iter().map(|entry| entry.0).collect(),
             center: varying.iter().map(|entry| entry.1.0).collect(),
             scale: varying.iter().map(|entry| entry.1.1 * root).collect(),
@@ -65,7 +68,7 @@ impl Scaler {
 
 /// A fitted process.
 #[derive(Debug)]
-pub struct Process {
+pub struct GaussianProcess {
     /// Deviations of log weights `[C]`, their mean, log noise: where the next fit may start.
     pub parameters: Vec<f64>,
     /// Variance of the function, in squared units of the target.
@@ -80,19 +83,20 @@ pub struct Process {
 
 /// What a process expects of some cells.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Belief {
+pub struct Posterior {
     /// Mean, one a cell.
     pub mean: Vec<f64>,
     /// Variance of the function itself, without a measurement's noise.
     pub variance: Vec<f64>,
 }
 
-impl Process {
-    /// Fits `steps` steps to rows `x` [n, C] and `target` (mean 0), from `start` or from the prior.
+impl GaussianProcess {
+    /// Fits rows `x` [n, C] and `target` (mean 0), from the `parameters` of an earlier fit or from the prior.
     ///
     /// # Errors
     /// A kernel that cannot be factorised.
-    pub fn fit(x: &Tensor, target: &[f64], start: Option<&[f64]>, steps: usize) -> Result<Self> {
+    pub fn fit(x: &Tensor, target: &[f64], start: Option<&[f64]>) -> Result<Self> {
+        let steps = if start.is_some() { WARM_STEPS } else { STEPS };
         let _guard = tch::no_grad_guard();
         let target = Tensor::from_slice(target).unsqueeze(1);
         let columns = x.size()[1] as usize;
@@ -105,7 +109,7 @@ impl Process {
         let factor = factorised(&kernel(&train, &train).0, noise)?;
         let solved = target.cholesky_solve(&factor, false);
         let amplitude = ((target * &solved).sum(Kind::Double) / x.size()[0]).double_value(&[]).max(f64::MIN_POSITIVE);
-        Ok(Process { parameters, amplitude, noise, weights, train, factor, solved })
+        Ok(GaussianProcess { parameters, amplitude, noise, weights, train, factor, solved })
     }
 
     /// Means of rows `x` [m, C].
@@ -122,16 +126,16 @@ impl Process {
     }
 
     /// Means and variances of rows `x` [m, C].
-    pub fn believe(&self, x: &Tensor) -> Belief {
+    pub fn posterior(&self, x: &Tensor) -> Posterior {
         let _guard = tch::no_grad_guard();
-        let mut belief = Belief { mean: Vec::new(), variance: Vec::new() };
+        let mut posterior = Posterior { mean: Vec::new(), variance: Vec::new() };
         for cross in self.crosses(x) {
-            belief.mean.extend(doubles(&cross.matmul(&self.solved)));
+            posterior.mean.extend(doubles(&cross.matmul(&self.solved)));
             let reduced = self.reduced(&cross);
             let explained = reduced.square().sum_dim_intlist([0i64].as_slice(), false, None::<Kind>);
-            belief.variance.extend(doubles(&((-explained + 1.0).clamp_min(1e-12) * self.amplitude)));
+            posterior.variance.extend(doubles(&((-explained + 1.0).clamp_min(1e-12) * self.amplitude)));
         }
-        belief
+        posterior
     }
 
     /// Covariance of rows `x` [m, C], [m, m] row by row.
@@ -188,15 +192,15 @@ fn gradient(x: &Tensor, square: &Tensor, target: &Tensor, parameters: &[f64]) ->
     let inverse = factorised(&kernel, noise)?.cholesky_inverse(false);
     let solved = inverse.matmul(target);
     let amplitude = (target * &solved).sum(Kind::Double) / target.size()[0];
-    let slope = (&inverse - solved.matmul(&solved.transpose(0, 1)) / amplitude) * 0.5; // dL/dK
-    let moved = &slope * decay;
+    let gradient_of_kernel = (&inverse - solved.matmul(&solved.transpose(0, 1)) / amplitude) * 0.5; // dL/dK
+    let moved = &gradient_of_kernel * decay;
     let over_rows = [0i64].as_slice();
     let spread = (moved.sum_dim_intlist([1i64].as_slice(), true, None::<Kind>) * square - x * moved.matmul(x))
         .sum_dim_intlist(over_rows, false, None::<Kind>)
         * 2.0;
     let mut gradient = doubles(&(weights.square() * spread * -3.0));
     let sum: f64 = gradient.iter().sum();
-    let trace = slope.diagonal(0, 0, 1).sum(Kind::Double).double_value(&[]);
+    let trace = gradient_of_kernel.diagonal(0, 0, 1).sum(Kind::Double).double_value(&[]);
     gradient.iter_mut().zip(parameters).for_each(|(value, deviation)| *value += deviation / (PRIOR * PRIOR));
     gradient.push(sum + parameters[columns] / WIDE);
     gradient.push(trace * noise + (parameters[columns + 1] - NOISE.ln()) / WIDE);
@@ -233,7 +237,7 @@ mod tests {
         let rows: Vec<Vec<f64>> =
             (0..count).map(|k| vec![f64::from(k * 37 % 101), f64::from(k * 53 % 97), 1.0]).collect();
         let truth: Vec<f64> = rows.iter().map(|row| (row[0] / 20.0).sin()).collect();
-        (Scaler::new(&rows).apply(&rows), truth)
+        (FeatureScale::new(&rows).apply(&rows), truth)
     }
 
     #[test]
@@ -266,18 +270,18 @@ mod tests {
     #[test]
     fn it_knows_what_it_has_seen_and_doubts_the_rest() {
         let (x, truth) = rows(60);
-        let process = Process::fit(&x.narrow(0, 0, 40), &truth[..40], None, 60).unwrap();
-        let belief = process.believe(&x);
+        let process = GaussianProcess::fit(&x.narrow(0, 0, 40), &truth[..40], None).unwrap();
+        let posterior = process.posterior(&x);
         let error = |range: std::ops::Range<usize>| {
-            range.clone().map(|k| (belief.mean[k] - truth[k]).abs()).sum::<f64>() / range.len() as f64
+            range.clone().map(|k| (posterior.mean[k] - truth[k]).abs()).sum::<f64>() / range.len() as f64
         };
         assert!(error(0..40) < 0.1 && error(40..60) < 0.3, "{} {}", error(0..40), error(40..60));
         let doubt =
-            |range: std::ops::Range<usize>| belief.variance[range.clone()].iter().sum::<f64>() / range.len() as f64;
+            |range: std::ops::Range<usize>| posterior.variance[range.clone()].iter().sum::<f64>() / range.len() as f64;
         assert!(doubt(0..40) < doubt(40..60));
         let covariance = process.covariance(&x);
         for k in 0..60 {
-            assert!((covariance[61 * k] - belief.variance[k]).abs() < 1e-9);
+            assert!((covariance[61 * k] - posterior.variance[k]).abs() < 1e-9);
         }
     }
 }
