@@ -88,7 +88,7 @@ impl Benchmark {
             self.seeds,
             config.model.members
         ));
-        let cell = |spread: &Spread| format!("{:.4} ± {:.4}", spread.mean, spread.std);
+        let cell = |figure: &MeanStd| format!("{:.4} ± {:.4}", figure.mean, figure.std);
         let rows: Vec<Vec<String>> = (outcomes.iter())
             .map(|outcome| {
                 vec![
