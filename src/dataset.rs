@@ -177,6 +177,15 @@ impl Dataset {
         Dataset { unique, train_labels, test_labels, columns, higher_is_better, hash }
     }
 
+    /// The same rows with their graphs in another form.
+    ///
+    /// # Errors
+    /// A cell that cannot be brought into canonical order.
+    pub fn encode(&self, encoder: GraphEncoder) -> Result<Self> {
+        let unique = UniqueGraphs::new(self.unique.texts.clone(), encoder).map_err(|(_, error)| error)?;
+        Ok(Dataset { unique, ..self.clone() })
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.unique.len()

@@ -6,6 +6,7 @@ use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::MeanStd;
+use crate::gp::coverage::choose_rows;
 use crate::predictor::add_sources;
 use crate::protocol::Protocol;
 use crate::protocol::evaluation::TestRows;
@@ -35,7 +36,7 @@ impl Benchmark {
         let machine = common.machine()?;
         let config = common.config(&self.config.config, &self.config.set)?;
         let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
-        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph };
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
         let mut dataset = Dataset::read(&table, encoder, &config.data)?;
         add_sources(&mut dataset, &config.data.sources, machine)?;
         let stop = stop_on_interrupt();
@@ -50,7 +51,8 @@ impl Benchmark {
         let first = config.split.seed;
         let draw = |size: usize| -> Result<Vec<Split>> {
             let seeds = first..first + u64::from(self.seeds);
-            seeds.map(|seed| Split::draw(&candidates, size, config.split.validation, seed)).collect()
+            let sizes = (size, config.split.validation);
+            seeds.map(|seed| choose_rows(config.split.choose, &dataset, space.vocabulary(), &candidates, sizes, seed)).collect()
         };
         // Every size is drawn before the first is trained: a wrong one is reported at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;

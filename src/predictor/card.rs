@@ -1,7 +1,8 @@
 //! The card of a checkpoint: what the weights are for and how they came about.
 
 use crate::dataset::{Schema, hex};
-use crate::train::{LabelScale, PredictorOptions};
+use crate::graph::Reduction;
+use crate::train::{CellView, LabelPosterior, LabelScale, PredictorOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -19,6 +20,8 @@ pub struct Card {
     pub schema: Schema,
     /// How the predictor was fitted.
     pub options: PredictorOptions,
+    /// What was chosen from the training labels.
+    pub choice: Choice,
     /// Seed of the split and of the models.
     pub seed: u64,
     /// Number of training rows.
@@ -41,7 +44,31 @@ pub struct Card {
     pub weights_hash: String,
 }
 
+/// What the program has chosen from the training labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What is read of a cell.
+    pub graph_form: CellView,
+    /// The weight of distillation.
+    pub distillation: f64,
+}
+
+impl Choice {
+    /// What the posterior of a split says, with the weight of distillation.
+    pub fn new(posterior: &LabelPosterior, distillation: f64) -> Self {
+        Choice { graph_form: posterior.view, distillation }
+    }
+}
+
 impl Card {
+    /// How cells become the graphs that the predictor reads.
+    pub fn reduction(&self) -> Reduction {
+        match self.choice.graph_form {
+            CellView::Function => Reduction::FUNCTION,
+            CellView::Written | CellView::Both => Reduction::WRITTEN,
+        }
+    }
+
     /// Scale of the training labels.
     pub fn label_scale(&self) -> LabelScale {
         LabelScale { mean: self.label_mean, std: self.label_std }

@@ -68,19 +68,29 @@ impl Protocol<'_> {
     /// A split that cannot be trained on.
     pub fn run(&self, splits: &[Split], stop: &AtomicBool, progress: &dyn Progress) -> Result<SizeFigures> {
         let started = Instant::now();
-        let mut training = Training::new(self.dataset, self.space, splits, self.options, self.machine, "")?;
+        let (dataset, space) = (self.dataset, self.space);
+        let mut trainings = Training::prepare(dataset, space, splits, self.options, self.machine, "")?;
         let epochs = self.options.train.epochs;
-        progress.start(training.units(epochs));
-        training.run(epochs, stop, progress)?;
-        let predictors = training.predictors()?;
+        progress.start(trainings.iter().map(|training| training.units(epochs)).sum());
+        for training in &mut trainings {
+            training.run(epochs, stop, progress)?;
+        }
+        let predictors: Vec<Vec<Predictor>> =
+            trainings.iter().map(|training| training.predictors()).collect::<Result<_>>()?;
         let trained = Instant::now();
-        progress.start((self.dataset.unique.graphs.len() * splits.len()) as u64);
-        let graphs = &self.dataset.unique.graphs;
-        let scored: Vec<_> = predictors.iter().map(|predictor| predictor.score_graphs(graphs, progress)).collect();
-        let score_seconds = trained.elapsed().as_secs_f64();
-        let judged: Vec<SplitFigures> = (predictors.into_iter().zip(scored).zip(splits))
-            .map(|((predictor, scores), split)| self.judge(predictor, &scores, split))
-            .collect();
+        let graphs = |training: &Training| training.dataset.unique.graphs.len() * training.splits.len();
+        progress.start(trainings.iter().map(graphs).sum::<usize>() as u64);
+        let mut judged: Vec<Option<SplitFigures>> = splits.iter().map(|_| None).collect();
+        let mut score_seconds = 0.0;
+        for (training, predictors) in trainings.iter().zip(predictors) {
+            for (&index, predictor) in training.splits.iter().zip(predictors) {
+                let scoring = Instant::now();
+                let scores = predictor.score_graphs(&training.dataset.unique.graphs, progress);
+                score_seconds += scoring.elapsed().as_secs_f64();
+                judged[index] = Some(self.judge(predictor, &training.dataset, &scores, &splits[index]));
+            }
+        }
+        let judged: Vec<SplitFigures> = judged.into_iter().map(|figures| figures.expect("every split is judged")).collect();
         let over_splits =
             |value: &dyn Fn(&SplitFigures) -> f64| -> MeanStd { judged.iter().map(value).collect::<Vec<f64>>().into() };
         Ok(SizeFigures {
@@ -100,10 +110,16 @@ impl Protocol<'_> {
     }
 
     /// Scores and standard deviations of the unique graphs against the truth.
-    fn judge(&self, mut predictor: Predictor, (scores, stds): &(Vec<f64>, Vec<f64>), split: &Split) -> SplitFigures {
-        let unique = &self.dataset.unique;
+    fn judge(
+        &self,
+        mut predictor: Predictor,
+        dataset: &Dataset,
+        (scores, stds): &(Vec<f64>, Vec<f64>),
+        split: &Split,
+    ) -> SplitFigures {
+        let unique = &dataset.unique;
         let (scores, stds) = (unique.broadcast(scores), unique.broadcast(stds));
-        predictor.calibrate(self.dataset, &split.validation, &scores, &stds);
+        predictor.calibrate(dataset, &split.validation, &scores, &stds);
         let variance = &predictor.weights().calibration.variance;
         let error = self.test.calibration_error(variance, &scores, &stds);
         (self.test.compare(&scores), self.test.unseen(split).compare(&scores), error)

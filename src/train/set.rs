@@ -1,7 +1,7 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
-use super::distillation::{self, Labelled};
 use super::options::PredictorOptions;
+use super::pool::{CellPool, LabelPosterior, mean_by_graph};
 use super::refine::Occlusions;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
@@ -9,7 +9,6 @@ use crate::graph::{Graph, Vocabulary};
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Mask;
 use crate::model::batch::PaddedGraphs;
-use crate::random::{Purpose, Random};
 use crate::split::Split;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -78,26 +77,27 @@ pub struct TrainingSet {
     pub members: Vec<MemberData>,
     /// Scale of the labels, one per split.
     pub scales: Vec<LabelScale>,
+    /// Weights of distillation, one per split.
+    pub weights: Vec<f64>,
     /// Distillation targets of all graphs, one list per split; empty where nothing is distilled.
     pub targets: Vec<Vec<f64>>,
     /// Cells without one of their parts, where masks are refined.
     pub occlusions: Option<Occlusions>,
 }
 
-/// The largest number of unlabelled graphs that are kept for distillation.
-const MAX_UNLABELLED: usize = 8192;
-
 impl TrainingSet {
-    /// The members that `options` asks for on each of `splits`, which must be of one size.
+    /// The members that `options` asks for on each of `splits`, which must be of one size. The cells of `pool` are distilled with
+    /// one posterior per split.
     ///
     /// # Errors
-    /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted; a
-    /// vocabulary without an output.
+    /// A split whose labels are all equal or whose rows are all one graph; a vocabulary without an output.
     pub fn new(
         dataset: &Dataset,
         splits: &[Split],
         options: &PredictorOptions,
         vocabulary: &Vocabulary,
+        pool: &CellPool,
+        posteriors: &[&LabelPosterior],
     ) -> Result<Self> {
         let unique = &dataset.unique;
         let mut known: HashMap<u32, u32> = HashMap::new();
@@ -128,24 +128,25 @@ impl TrainingSet {
             }));
         }
         let mut targets = Vec::new();
-        if options.loss.distillation > 0.0 {
-            chosen.extend(unlabelled(unique.graphs.len()).into_iter().filter(|graph| !known.contains_key(graph)));
-            let graphs: Vec<&Graph> = chosen.iter().map(|&graph| &unique.graphs[graph as usize]).collect();
-            let columns = dataset.columns_of_graphs();
-            let columns: Vec<Vec<f64>> =
-                (columns.iter()).map(|values| chosen.iter().map(|&graph| values[graph as usize]).collect()).collect();
-            let first = members.iter().step_by(options.model.members);
-            let labelled: Vec<Labelled> =
-                first.map(|member| Labelled { graphs: &member.graphs, labels: &member.labels }).collect();
-            targets = distillation::targets(&distillation::features(&graphs, &columns, vocabulary), &labelled)?;
+        let weights: Vec<f64> = posteriors.iter().map(|posterior| options.loss.distillation.of(posterior)).collect();
+        if weights.iter().any(|&weight| weight > 0.0) {
+            let mut of_pool = Vec::with_capacity(pool.rows.len());
+            for &row in &pool.rows {
+                of_pool.push(*known.entry(unique.index[row]).or_insert_with(|| {
+                    chosen.push(unique.index[row]);
+                    chosen.len() as u32 - 1
+                }));
+            }
+            let of_split = |posterior: &&LabelPosterior| mean_by_graph(&of_pool, &posterior.targets, chosen.len());
+            targets = posteriors.iter().map(of_split).collect();
         }
         let occlusions = match options.loss.counterfactual > 0.0 && options.model.mask == Mask::Attention {
-            true => Some(Occlusions::new(&unique.graphs, options.graph, vocabulary)?),
+            true => Some(Occlusions::new(&unique.graphs, posteriors[0].form.reduction(), vocabulary)?),
             false => None,
         };
         let graphs = chosen.into_iter().map(|graph| unique.graphs[graph as usize].clone()).collect();
         let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
-        Ok(TrainingSet { graphs, vocabulary, output, members, scales, targets, occlusions })
+        Ok(TrainingSet { graphs, vocabulary, output, members, scales, weights, targets, occlusions })
     }
 
     /// Nodes of the largest graph.
@@ -158,13 +159,4 @@ impl TrainingSet {
         let graphs: Vec<&Graph> = indices.into_iter().map(|index| &self.graphs[index]).collect();
         PaddedGraphs::new(&graphs, self.nodes(), self.vocabulary)
     }
-}
-
-/// At most [`MAX_UNLABELLED`] of `count` unique graphs, always the same ones.
-fn unlabelled(count: usize) -> Vec<u32> {
-    let chosen = match count <= MAX_UNLABELLED {
-        true => (0..count).collect(),
-        false => Random::of(0, Purpose::Unlabelled, 0, 0).choose(count, MAX_UNLABELLED),
-    };
-    chosen.into_iter().map(|graph| graph as u32).collect()
 }
