@@ -16,6 +16,7 @@ use crate::config::{Config, hash_yaml};
 use crate::device::{self, Engine, Machine};
 use crate::error::{Error, Result, Stage};
 use crate::predictor::Predictor;
+use crate::source::columns::TableArgument;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -173,6 +174,15 @@ impl Common {
         config.data.table = find_table(&config.data.table);
         Ok(config)
     }
+}
+
+/// Tables of `--columns [PREFIX=]TABLE`, looked up as those of configurations are.
+fn table_arguments(texts: &[String]) -> Vec<TableArgument> {
+    let argument = |text: &String| match text.split_once('=') {
+        Some((prefix, path)) => TableArgument { prefix: Some(prefix.to_string()), path: find_table(Path::new(path)) },
+        None => TableArgument { prefix: None, path: find_table(Path::new(text)) },
+    };
+    texts.iter().map(argument).collect()
 }
 
 /// Folders that are searched for tables: those of the environment variable CARL_DATA, or else `data`. A build may name others.

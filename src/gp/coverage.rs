@@ -8,7 +8,7 @@
 //! fit starts from: short lengths choose extreme cells.
 
 use super::features::{FeatureScale, describe};
-use super::kernel::{Component, Inputs, Kernel, doubles};
+use super::kernel::{Component, Inputs, Kernel, Shape, doubles};
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::device::worker;
 use crate::error::Result;
@@ -91,7 +91,7 @@ impl Greedy {
         let features: Vec<Vec<f64>> = graphs.par_iter().map(|graph| describe(graph, vocabulary)).collect();
         let scale = FeatureScale::new(&features[..measured]);
         let inputs = Inputs::new(graphs.len(), &[scale.apply(&features)]);
-        let component = Component { relevance: None, weight: (WEIGHT.ln(), 1.0), ..Component::matern((0.0, 1.0)) };
+        let component = Component { weight: (WEIGHT.ln(), 1.0), ..Component::isotropic(Shape::Matern, (0.0, 1.0)) };
         let kernel = Kernel { components: vec![component] };
         let parameters = kernel.start(&inputs, NOISE);
         let (here, there) = (inputs.narrow(0, measured as i64), graphs.len() as i64 - measured as i64);
@@ -153,6 +153,9 @@ pub fn choose_rows(
     (train, validation): (usize, usize),
     seed: u64,
 ) -> Result<Split> {
+    if train == 0 {
+        return Ok(Split { seed, train: Vec::new(), validation: Vec::new() });
+    }
     if choose == ChooseRows::Random {
         return Split::draw(candidates, train, validation, seed);
     }

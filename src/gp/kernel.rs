@@ -19,7 +19,7 @@ pub enum Shape {
 }
 
 /// A component: its form, and normal priors (mean, standard deviation) on the logarithms of its parameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Component {
     /// The form.
     pub shape: Shape,
@@ -29,6 +29,8 @@ pub struct Component {
     pub weight: (f64, f64),
     /// Standard deviation of the features' log weights around the common one; none where they are all equal.
     pub relevance: Option<f64>,
+    /// Common log weight and log weights that another process has learned: means of their priors instead of 0.
+    pub learned: Option<Vec<f64>>,
 }
 
 /// A sum of components.
@@ -86,7 +88,26 @@ impl Inputs {
 impl Component {
     /// Matern-3/2 with a weight for every feature.
     pub fn matern(amplitude: (f64, f64)) -> Self {
-        Component { shape: Shape::Matern, amplitude, weight: (0.0, 2.0), relevance: Some(0.6) }
+        Component { shape: Shape::Matern, amplitude, weight: (0.0, 2.0), relevance: Some(0.6), learned: None }
+    }
+
+    /// Of `shape` with one weight for all features.
+    pub fn isotropic(shape: Shape, amplitude: (f64, f64)) -> Self {
+        Component { shape, amplitude, weight: (0.0, 1.0), relevance: None, learned: None }
+    }
+
+    /// Prior (mean, standard deviation) of the parameter at `index`.
+    fn prior(&self, index: usize) -> (f64, f64) {
+        let (mean, deviation) = match index {
+            0 => self.amplitude,
+            1 => self.weight,
+            _ => (0.0, self.relevance.unwrap_or(1.0)),
+        };
+        match (&self.learned, index) {
+            (None, _) | (_, 0) => (mean, deviation),
+            (Some(learned), 1) => (learned[0], 1.0),
+            (Some(learned), _) => (learned[index - 1], deviation),
+        }
     }
 
     /// Number of parameters over `columns` features: log amplitude, common log weight, deviations.
@@ -182,16 +203,14 @@ impl Kernel {
     pub fn start(&self, x: &Inputs, noise: f64) -> Vec<f64> {
         let mut parameters = Vec::new();
         for (component, columns) in self.components.iter().zip(columns(x)) {
-            let start = parameters.len();
-            parameters.resize(start + component.parameters(columns), 0.0);
-            (parameters[start], parameters[start + 1]) = (component.amplitude.0, component.weight.0);
+            parameters.extend((0..component.parameters(columns)).map(|index| component.prior(index).0));
         }
         parameters.push(noise.ln());
         parameters
     }
 
     /// The parameters of every component.
-    fn slices<'p>(&self, parameters: &'p [f64], x: &Inputs) -> Vec<&'p [f64]> {
+    pub fn slices<'p>(&self, parameters: &'p [f64], x: &Inputs) -> Vec<&'p [f64]> {
         let mut rest = parameters;
         let counts = self.components.iter().zip(columns(x)).map(|(component, columns)| component.parameters(columns));
         let slice = |count| {
@@ -251,9 +270,8 @@ impl Kernel {
     pub fn prior(&self, x: &Inputs, parameters: &[f64]) -> (f64, Vec<f64>) {
         let (mut value, mut gradient) = (0.0, Vec::with_capacity(parameters.len()));
         for (component, own) in self.components.iter().zip(self.slices(parameters, x)) {
-            let priors = [component.amplitude, component.weight].into_iter();
-            let priors = priors.chain(std::iter::repeat((0.0, component.relevance.unwrap_or(1.0))));
-            for (parameter, (mean, deviation)) in own.iter().zip(priors) {
+            for (index, parameter) in own.iter().enumerate() {
+                let (mean, deviation) = component.prior(index);
                 let distance = (parameter - mean) / deviation;
                 value += distance * distance / 2.0;
                 gradient.push(distance / deviation);

@@ -88,6 +88,16 @@ impl GaussianProcess {
         Ok(GaussianProcess { kernel, parameters, amplitude, noise, loss, train, targets, factor, solved })
     }
 
+    /// The kernel with the weights that this process has learned as the means of their priors.
+    pub fn learned(&self) -> Kernel {
+        let slices = self.kernel.slices(&self.parameters, &self.train).into_iter();
+        let learn = |(component, own): (&kernel::Component, &[f64])| kernel::Component {
+            learned: Some(own[1..].to_vec()),
+            ..component.clone()
+        };
+        Kernel { components: self.kernel.components.iter().zip(slices).map(learn).collect() }
+    }
+
     /// Means for the rows of `x`.
     pub fn mean(&self, x: &Inputs) -> Vec<f64> {
         let _guard = tch::no_grad_guard();

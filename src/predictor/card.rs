@@ -5,6 +5,7 @@ use crate::graph::Reduction;
 use crate::train::{CellView, LabelPosterior, LabelScale, PredictorOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// Version of the checkpoint's format.
 pub const FORMAT: u32 = 2;
@@ -51,12 +52,20 @@ pub struct Choice {
     pub graph_form: CellView,
     /// The weight of distillation.
     pub distillation: f64,
+    /// The share that each known column and source has in the distillation targets.
+    pub columns: BTreeMap<String, f64>,
+    /// Kendall's tau with a new label that was expected from the training labels alone.
+    pub expected_kendall_tau: f64,
+    /// The same with 20 more labels.
+    pub expected_with_20_more: f64,
 }
 
 impl Choice {
-    /// What the posterior of a split says, with the weight of distillation.
-    pub fn new(posterior: &LabelPosterior, distillation: f64) -> Self {
-        Choice { graph_form: posterior.view, distillation }
+    /// What the posterior of a split says, with the weight of distillation and the names of the known columns.
+    pub fn new(posterior: &LabelPosterior, distillation: f64, columns: &[String]) -> Self {
+        let columns = columns.iter().map(|name| (name.clone(), posterior.column_share)).collect();
+        let (expected_kendall_tau, expected_with_20_more) = posterior.expected_tau;
+        Choice { graph_form: posterior.view, distillation, columns, expected_kendall_tau, expected_with_20_more }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::model::weights::Weights;
 use crate::progress::Progress;
 use crate::space::Space;
 use crate::split::Split;
-use crate::train::{CellPool, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
+use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
@@ -40,24 +40,30 @@ impl Training {
         space: &dyn Space,
         splits: &[Split],
         options: &PredictorOptions,
+        sources: &[(String, Predictor)],
         machine: Machine,
         config_hash: &str,
     ) -> Result<Vec<Self>> {
-        let pool = CellPool::new(dataset, space, splits)?;
-        let posteriors = pool.posteriors(dataset, splits, options.graph.form)?;
+        let mut pool = CellPool::new(dataset, space, splits)?;
+        for (name, source) in sources {
+            pool.add(name, source.known_scores(&pool.texts)?)?;
+        }
+        let posteriors = posterior::posteriors(&pool, dataset, splits, options.graph.form)?;
+        let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
         let of_form = |form: GraphForm| -> Option<Result<Training>> {
             let chosen: Vec<usize> = (0..splits.len()).filter(|&split| posteriors[split].form == form).collect();
             let training = || {
                 let dataset = dataset.encode(GraphEncoder { space, reduction: form.reduction() })?;
                 let splits: Vec<Split> = chosen.iter().map(|&split| splits[split].clone()).collect();
                 let posteriors: Vec<&LabelPosterior> = chosen.iter().map(|&split| &posteriors[split]).collect();
-                let set = TrainingSet::new(&dataset, &splits, options, space.vocabulary(), &pool, &posteriors)?;
+                let cells = (&pool, pool.graphs(space, form)?);
+                let set = TrainingSet::new(&dataset, &splits, options, space.vocabulary(), cells, &posteriors)?;
                 let card = |(index, split): (usize, &Split)| Card {
                     format_version: FORMAT,
                     carl_version: env!("CARGO_PKG_VERSION").to_string(),
                     schema: Schema::new(space),
                     options: options.clone(),
-                    choice: Choice::new(posteriors[index], set.weights[index]),
+                    choice: Choice::new(posteriors[index], set.weights[index], &columns),
                     seed: split.seed,
                     train_rows: split.train.len(),
                     epochs: 0,
@@ -87,11 +93,12 @@ impl Training {
         space: &dyn Space,
         split: &Split,
         options: &PredictorOptions,
+        sources: &[(String, Predictor)],
         machine: Machine,
         config_hash: &str,
     ) -> Result<Self> {
         let splits = std::slice::from_ref(split);
-        Ok(Training::prepare(dataset, space, splits, options, machine, config_hash)?.pop().expect("one split has a form"))
+        Ok(Training::prepare(dataset, space, splits, options, sources, machine, config_hash)?.pop().expect("one split has a form"))
     }
 
     /// The card of the first split.

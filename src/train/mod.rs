@@ -5,11 +5,13 @@ pub mod loss;
 pub mod optimizer;
 pub mod options;
 pub mod pool;
+pub mod posterior;
 pub mod refine;
 pub mod set;
 pub mod trainer;
 
 pub use options::{DistillationWeight, LossOptions, Partners, PredictorOptions, TrainOptions};
-pub use pool::{CellPool, CellView, LabelPosterior};
+pub use pool::CellPool;
+pub use posterior::{CellView, LabelPosterior};
 pub use set::{LabelScale, TrainingSet};
 pub use trainer::{EpochLog, TrainState, Trainer};

@@ -1,9 +1,10 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
 use super::options::PredictorOptions;
-use super::pool::{CellPool, LabelPosterior, mean_by_graph};
+use super::pool::CellPool;
+use super::posterior::{LabelPosterior, mean_by_graph};
 use super::refine::Occlusions;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, Vocabulary};
 use crate::metrics::{mean, standard_deviation};
@@ -86,8 +87,8 @@ pub struct TrainingSet {
 }
 
 impl TrainingSet {
-    /// The members that `options` asks for on each of `splits`, which must be of one size. The cells of `pool` are distilled with
-    /// one posterior per split.
+    /// The members that `options` asks for on each of `splits`, which must be of one size and have one posterior each. `graphs`
+    /// are those of the cells of `pool`, in the form that the predictors read.
     ///
     /// # Errors
     /// A split whose labels are all equal or whose rows are all one graph; a vocabulary without an output.
@@ -96,57 +97,38 @@ impl TrainingSet {
         splits: &[Split],
         options: &PredictorOptions,
         vocabulary: &Vocabulary,
-        pool: &CellPool,
+        (pool, graphs): (&CellPool, UniqueGraphs),
         posteriors: &[&LabelPosterior],
     ) -> Result<Self> {
-        let unique = &dataset.unique;
-        let mut known: HashMap<u32, u32> = HashMap::new();
-        let mut chosen: Vec<u32> = Vec::new(); // index into the unique graphs
         let (mut members, mut scales) = (Vec::new(), Vec::new());
         for (number, split) in splits.iter().enumerate() {
-            let mut add = |&row: &usize| {
-                *known.entry(unique.index[row]).or_insert_with(|| {
-                    chosen.push(unique.index[row]);
-                    chosen.len() as u32 - 1
-                })
-            };
-            let graphs: Vec<u32> = split.train.iter().map(&mut add).collect();
+            let own: Vec<u32> = split.train.iter().map(|&row| graphs.index[pool.cell(row)]).collect();
             let raw: Vec<f64> = split.train.iter().map(|&row| dataset.train_labels[row]).collect();
             let scale = LabelScale::new(&raw, dataset.sign())?;
-            if graphs.iter().all(|&graph| graph == graphs[0]) {
-                let message = format!("all {} training rows are one and the same graph", graphs.len());
-                return Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows"));
-            }
+            check_differences(&own, &raw)?;
             let labels: Vec<f64> = raw.iter().map(|&label| scale.standardise(label)).collect();
             scales.push(scale);
             members.extend((0..options.model.members).map(|index| MemberData {
                 seed: split.seed,
                 split: number,
                 index,
-                graphs: graphs.clone(),
+                graphs: own.clone(),
                 labels: labels.clone(),
             }));
         }
-        let mut targets = Vec::new();
         let weights: Vec<f64> = posteriors.iter().map(|posterior| options.loss.distillation.of(posterior)).collect();
+        let mut targets = Vec::new();
         if weights.iter().any(|&weight| weight > 0.0) {
-            let mut of_pool = Vec::with_capacity(pool.rows.len());
-            for &row in &pool.rows {
-                of_pool.push(*known.entry(unique.index[row]).or_insert_with(|| {
-                    chosen.push(unique.index[row]);
-                    chosen.len() as u32 - 1
-                }));
-            }
-            let of_split = |posterior: &&LabelPosterior| mean_by_graph(&of_pool, &posterior.targets, chosen.len());
+            let of_split =
+                |posterior: &&LabelPosterior| mean_by_graph(&graphs.index, &posterior.targets, graphs.graphs.len());
             targets = posteriors.iter().map(of_split).collect();
         }
         let occlusions = match options.loss.counterfactual > 0.0 && options.model.mask == Mask::Attention {
-            true => Some(Occlusions::new(&unique.graphs, posteriors[0].form.reduction(), vocabulary)?),
+            true => Some(Occlusions::new(&graphs.graphs, posteriors[0].form.reduction(), vocabulary)?),
             false => None,
         };
-        let graphs = chosen.into_iter().map(|graph| unique.graphs[graph as usize].clone()).collect();
-        let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
-        Ok(TrainingSet { graphs, vocabulary, output, members, scales, weights, targets, occlusions })
+        let (graphs, output) = (graphs.graphs, vocabulary.output()?);
+        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, occlusions })
     }
 
     /// Nodes of the largest graph.
@@ -158,5 +140,26 @@ impl TrainingSet {
     pub fn padded(&self, indices: impl IntoIterator<Item = usize>) -> PaddedGraphs {
         let graphs: Vec<&Graph> = indices.into_iter().map(|index| &self.graphs[index]).collect();
         PaddedGraphs::new(&graphs, self.nodes(), self.vocabulary)
+    }
+}
+
+/// Refuses labels that leave nothing to rank: all rows one unique graph, or all unique graphs of one mean label.
+fn check_differences(graphs: &[u32], labels: &[f64]) -> Result<()> {
+    let refuse = |message: String| {
+        Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows, or more of them"))
+    };
+    if graphs.iter().all(|&graph| graph == graphs[0]) {
+        return refuse(format!("all {} training rows are one and the same graph", graphs.len()));
+    }
+    let mut sums: HashMap<u32, (f64, f64)> = HashMap::new();
+    for (&graph, &label) in graphs.iter().zip(labels) {
+        let (sum, count) = sums.entry(graph).or_default();
+        (*sum, *count) = (*sum + label, *count + 1.0);
+    }
+    let mut means = sums.values().map(|(sum, count)| sum / count);
+    let first = means.next().unwrap_or_default();
+    match means.all(|mean| mean == first) {
+        true => refuse(format!("all {} unique graphs of the training rows have the mean label {first}", sums.len())),
+        false => Ok(()),
     }
 }
