@@ -261,6 +261,28 @@ fn stop_on_interrupt() -> &'static AtomicBool {
     &STOP
 }
 
+/// Refuses to write over the input, and to mix `--json` with data on standard output.
+fn check_output(output: &Path, input: Option<&Path>, common: &Common) -> Result<()> {
+    if output == Path::new("-") {
+        return match common.json {
+            true => Err(Error::new(Stage::Usage, "--json and --output - both write to standard output")
+                .hint("leave out --json, or give --output a file")),
+            false => Ok(()),
+        };
+    }
+    let (output_file, input_file) = (output.canonicalize().ok(), input.and_then(|input| input.canonicalize().ok()));
+    match output_file.is_some_and(|file| file.is_file() && Some(&file) == input_file.as_ref()) {
+        true => Err(Error::new(Stage::Usage, format!("--output {} is the input", output.display()))
+            .hint("give --output another file")),
+        false => Ok(()),
+    }
+}
+
+/// `1 cell` or `2 cells`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Prints data on standard output. A reader that has gone away is not an error.
 fn print(text: &str) -> Result<()> {
     let mut output = std::io::stdout().lock();
