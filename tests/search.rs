@@ -1,5 +1,5 @@
 //! `carl search` as its users run it: with a table, with a command that measures, killed and resumed.
-#![cfg(feature = "torch")]
+#![cfg(feature = "cli")]
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -19,8 +19,9 @@ fn text(path: &Path) -> &str {
 
 /// A configuration over all of NAS-Bench-201, whose label is made up of what a cell holds.
 fn config(folder: &Path) -> String {
-    let space = carl::space::open("nasbench201", None).unwrap();
-    let conv = space.vocabulary().id("nor_conv_3x3").unwrap();
+    let space = carl::open_space("nasbench201", None).unwrap();
+    let names = space.vocabulary().operations();
+    let conv = names.iter().position(|operation| operation.name == "nor_conv_3x3").unwrap() as u16;
     let mut table = String::from("arch,val,cost\n");
     for cell in space.enumerate().unwrap().step_by(7) {
         let count = cell.operations.iter().filter(|&&id| id == conv).count();
@@ -99,26 +100,20 @@ fn the_report_draws_why_the_best_cells_are_good() {
 fn several_objectives_give_a_front_within_the_bounds() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());
-    let networks =
-        ["search.surrogate=both", "graph.statistics=true", "model.hidden=8", "model.members=2", "train.epochs=5"];
-    for settings in [&[][..], &networks] {
-        let mut command = carl();
-        let command = command.args(["search", &config, "--budget", "30", "--json", "--baselines", "none"]);
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let found = json(command.args(["--objective", "val", "--objective", "-cost", "--max", "cost=3"]));
-        let front = found["runs"][0]["front"].as_array().or(found["front"].as_array()).expect("a front");
-        assert!(!front.is_empty());
-        for cell in front {
-            let arch = cell["arch"].as_str().unwrap();
-            assert!(arch.matches("nor_conv_3x3").count() <= 3, "{arch}");
-        }
+    let mut command = carl();
+    let command = command.args(["search", &config, "--budget", "30", "--json", "--baselines", "random,nsga2"]);
+    let found = json(command.args(["--objective", "val", "--objective", "-cost", "--max", "cost=3"]));
+    assert!(found["baselines"]["nsga2"]["mean_hypervolume"].as_f64().unwrap() > 0.0);
+    let front = found["runs"][0]["front"].as_array().expect("a front");
+    assert!(!front.is_empty());
+    for cell in front {
+        let arch = cell["arch"].as_str().unwrap();
+        assert!(arch.matches("nor_conv_3x3").count() <= 3, "{arch}");
     }
 }
 
 #[test]
-fn an_open_space_is_searched_and_evolved_to_cells_that_can_be_pasted() {
+fn an_open_space_is_searched_and_its_candidates_evolve() {
     let folder = TempDir::new().unwrap();
     let config = folder.path().join("config.yaml");
     fs::write(&config, "space: darts\ndata: {table: none.csv, train_target: val}\nsplit: {train: 20}\n").unwrap();
@@ -126,32 +121,89 @@ fn an_open_space_is_searched_and_evolved_to_cells_that_can_be_pasted() {
     fs::write(&script, "tr ' ' '\\n' | grep -c sep_conv_5x5 || true\n").unwrap();
     let oracle = format!("sh {}", script.display());
     let mut command = carl();
-    command.args(["search", text(&config), "--budget", "20", "--json", "--oracle", &oracle, "--jobs", "4"]);
-    command.args(["--evolve", "4000", "--set", "search.candidates=400"]);
+    command.args(["search", text(&config), "--budget", "24", "--json", "--oracle", &oracle, "--jobs", "4"]);
+    command.args(["--set", "search.candidates=400"]);
     let found = json(command.args(["--log", text(&folder.path().join("log.jsonl"))]));
     let drawn = found["runs"][0]["trajectory"][9].as_f64().unwrap();
     assert!(found["runs"][0]["best_validation"].as_f64().unwrap() > drawn, "{found}");
-    let evolved = found["evolved"].as_array().unwrap();
-    assert_eq!(evolved.len(), 10);
-    let space = carl::space::open("darts", None).unwrap();
-    let mut cells = Vec::new();
-    for cell in evolved {
-        let pasted = space.parse(cell["genotype"].as_str().unwrap()).unwrap();
-        assert_eq!(space.print(&pasted), cell["arch"].as_str().unwrap());
-        assert!(pasted.edges.chunks(2).all(|pair| pair[0].0 != pair[1].0), "{cell}");
-        cells.push(pasted);
+}
+
+/// Rows of a suggestion: architecture and utility.
+fn suggested(arguments: &[&str]) -> Vec<(String, String)> {
+    let output = carl().arg("suggest").args(arguments).args(["--output", "-"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.starts_with("arch,utility\n"), "{table}");
+    let row =
+        |line: &str| line.rsplit_once(',').map(|(arch, utility)| (arch.to_string(), utility.to_string())).unwrap();
+    table.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn suggestions_are_new_and_among_the_candidates() {
+    let folder = TempDir::new().unwrap();
+    let config = config(folder.path());
+    let table = fs::read_to_string(folder.path().join("table.csv")).unwrap();
+    let rows: Vec<&str> = table.lines().skip(1).collect();
+    let write = |name: &str, head: &str, rows: &[&str]| {
+        let path = folder.path().join(name);
+        fs::write(&path, format!("{head}\n{}\n", rows.join("\n"))).unwrap();
+        text(&path).to_string()
+    };
+    let arch = |row: &&str| row.split(',').next().unwrap().to_string();
+    let known = write("known.csv", "arch,val,cost", &rows[..60]);
+    let pending: Vec<String> = rows[60..70].iter().map(arch).collect();
+    let pending_rows: Vec<&str> = pending.iter().map(String::as_str).collect();
+    let pending_file = write("pending.csv", "arch", &pending_rows);
+    let candidates: Vec<String> = rows[40..140].iter().map(arch).collect();
+    let candidate_rows: Vec<&str> = candidates.iter().map(String::as_str).collect();
+    let candidates_file = write("candidates.csv", "arch", &candidate_rows);
+    let arguments = [
+        config.as_str(),
+        "--count",
+        "8",
+        "--for",
+        "best",
+        "--known",
+        &known,
+        "--pending",
+        &pending_file,
+        "--candidates",
+        &candidates_file,
+    ];
+    let found = suggested(&arguments);
+    assert_eq!(found.len(), 8);
+    assert_eq!(found, suggested(&arguments));
+    let taken: Vec<String> = rows[..70].iter().map(arch).collect();
+    for (arch, utility) in &found {
+        assert!(candidates.contains(arch) && !taken.contains(arch), "{arch}");
+        assert!(utility.parse::<f64>().unwrap().is_finite());
     }
-    for (place, cell) in cells.iter().enumerate() {
-        for other in &cells[..place] {
-            let choices = |cell: &carl::space::Architecture| -> Vec<_> {
-                cell.operations.iter().copied().zip(cell.edges.iter().copied()).collect()
-            };
-            let differ = choices(cell).iter().zip(choices(other)).filter(|(a, b)| **a != *b).count();
-            assert!(differ > 2, "{cell:?} {other:?}");
-        }
+    // Nothing is known: cells are drawn.
+    let drawn = suggested(&[&config, "--count", "5"]);
+    assert!(drawn.len() == 5 && drawn.iter().all(|(_, utility)| utility.is_empty()));
+}
+
+#[test]
+fn rows_of_a_user_table_are_its_candidates() {
+    let folder = TempDir::new().unwrap();
+    let (table, config) = (folder.path().join("dag.csv"), folder.path().join("dag.yaml"));
+    fs::write(&config, format!("space: dag\ndata: {{table: {}, train_target: y}}\n", table.display())).unwrap();
+    let mut rows = "ops,edges,y\n".to_string();
+    for code in 0..64 {
+        let op = |digit: u32| ["conv", "pool", "mix", "gate"][(code >> (2 * digit)) % 4];
+        rows += &format!("input {} {} {} output,0>1 1>2 2>3 3>4,{code}\n", op(0), op(1), op(2));
     }
-    let best = evolved[0]["arch"].as_str().unwrap().matches("sep_conv_5x5").count() as f64;
-    assert!(best > drawn, "{found}");
+    fs::write(&table, &rows).unwrap();
+    let oracle = "tee -a \"$LEDGER\" | tr ' ' '\\n' | grep -c conv || true";
+    let ledger = folder.path().join("ledger");
+    let mut command = carl();
+    command.env("LEDGER", &ledger).args(["search", text(&config), "--budget", "30", "--json", "--oracle", oracle]);
+    let found = json(command.args(["--jobs", "3", "--log", text(&folder.path().join("log.jsonl"))]));
+    assert_eq!(found["runs"][0]["best_validation"], 3.0);
+    for cell in fs::read_to_string(ledger).unwrap().lines() {
+        assert!(rows.contains(&cell.replace(';', ",")), "{cell} is not in the table");
+    }
 }
 
 /// A command that measures: it fails in every way for some cells and never ends for others.
@@ -198,6 +250,22 @@ fn a_command_that_only_fails_is_an_error() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("all 4 queries"));
     assert_eq!(fs::read_to_string(&log).unwrap().matches("exit status 1").count(), 4);
+    // A first round that fails whole stops it early; a repaired command goes on.
+    let log = folder.path().join("early.jsonl");
+    let arguments = |command: &str, option: &str| -> Vec<String> {
+        ["search", &config, "--budget", "40", "--json", "--oracle", command, option, text(&log)]
+            .map(String::from)
+            .into()
+    };
+    let output = carl().args(arguments("false", "--log")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("first round"));
+    assert_eq!(fs::read_to_string(&log).unwrap().matches("exit status 1").count(), 10);
+    let found = json(carl().args(arguments("tr -cd 3 | wc -c", "--resume")).arg("--retry-failed"));
+    assert_eq!(
+        (found["runs"][0]["queries"].clone(), found["runs"][0]["failures"].clone()),
+        (40.into(), Value::Array(vec![]))
+    );
 }
 
 #[test]
@@ -205,14 +273,17 @@ fn killed_and_resumed_it_ends_where_it_would_have() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());
     let (script, log) = (folder.path().join("oracle.sh"), folder.path().join("log.jsonl"));
-    fs::write(&script, "read cell\nsleep 0.05\necho \"$cell\" | tr -cd '3' | wc -c\n").unwrap();
-    let oracle = format!("sh {}", script.display());
+    fs::write(&script, "read cell\necho \"$cell\" >> \"$1\"\nsleep 0.05\necho \"$cell\" | tr -cd '3' | wc -c\n")
+        .unwrap();
+    let ledger = folder.path().join("ledger");
+    let oracle = format!("sh {} {}", script.display(), ledger.display());
     let arguments = |log: &Path| -> Vec<String> {
-        ["search", &config, "--budget", "24", "--json", "--jobs", "2", "--oracle", &oracle, "--log", text(log)]
+        ["search", &config, "--budget", "24", "--json", "--oracle", &oracle, "--log", text(log)]
             .map(str::to_string)
             .into()
     };
     let whole = json(carl().args(arguments(&folder.path().join("whole.jsonl"))));
+    fs::remove_file(&ledger).unwrap();
     let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
         .args(arguments(&log))
         .stdout(Stdio::null())
@@ -221,7 +292,7 @@ fn killed_and_resumed_it_ends_where_it_would_have() {
         .unwrap();
     let lines = || fs::read_to_string(&log).map_or(0, |text| text.lines().count());
     let waiting = Instant::now();
-    while lines() < 12 && waiting.elapsed() < Duration::from_secs(60) {
+    while lines() < 27 && waiting.elapsed() < Duration::from_secs(60) {
         std::thread::sleep(Duration::from_millis(10));
     }
     child.kill().unwrap();
@@ -230,8 +301,36 @@ fn killed_and_resumed_it_ends_where_it_would_have() {
     let cut = fs::read(&log).unwrap();
     fs::write(&log, &cut[..cut.len() - 3]).unwrap();
     let mut resumed = carl();
-    let resumed = resumed.args(["search", &config, "--budget", "24", "--json", "--jobs", "2", "--oracle", &oracle]);
+    let resumed = resumed.args(["search", &config, "--budget", "24", "--json", "--oracle", &oracle]);
     let found = json(resumed.args(["--resume", text(&log)]));
     assert_eq!(found["runs"][0]["trajectory"], whole["runs"][0]["trajectory"]);
     assert_eq!(found["runs"][0]["best_arch"], whole["runs"][0]["best_arch"]);
+    // What ran when the search was killed has ended since, and is not started again.
+    assert_eq!(fs::read_to_string(&ledger).unwrap().lines().count(), 24);
+}
+
+#[test]
+fn the_first_interrupt_waits_for_what_runs_and_names_the_command_that_goes_on() {
+    let folder = TempDir::new().unwrap();
+    let config = config(folder.path());
+    let log = folder.path().join("log.jsonl");
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
+        .args(["search", &config, "--budget", "40", "--jobs", "2", "--oracle", "sleep 0.3; wc -c", "--log", text(&log)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let waiting = Instant::now();
+    let lines = || fs::read_to_string(&log).map_or(0, |text| text.lines().count());
+    while lines() < 6 && waiting.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // SAFETY: a signal to a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains("--resume") && message.contains("log.jsonl"), "{message}");
+    let kept = fs::read_to_string(&log).unwrap();
+    assert_eq!(kept.matches("\"asked\"").count(), kept.matches("\"answered\"").count(), "{kept}");
 }

@@ -10,6 +10,7 @@ mod prepare;
 mod progress;
 mod search;
 mod spaces;
+mod suggest;
 mod train;
 
 use crate::config::{Config, hash_yaml};
@@ -78,6 +79,8 @@ enum Command {
     Explain(explain::Explain),
     /// Find the best cells of a space under a query budget
     Search(search::Search),
+    /// Say which cells to train next
+    Suggest(suggest::Suggest),
     /// Write a checkpoint as TorchScript
     Export(export::Export),
     /// List search spaces, vocabularies and sizes
@@ -131,6 +134,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Predict(command) => command.run(&common)?,
         Command::Explain(command) => command.run(&common)?,
         Command::Search(command) => command.run(&common)?,
+        Command::Suggest(command) => command.run(&common)?,
         Command::Export(command) => command.run(&common)?,
         Command::Spaces(command) => command.run(&common)?,
         Command::Doctor(command) => command.run(&common)?,

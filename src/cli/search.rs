@@ -1,30 +1,33 @@
-//! `carl search`: the best cells of a space under a query budget, beside the strategies that it is compared with.
+//! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use super::{Common, ConfigArguments, find_table, print, print_json, talk, text_table};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
-use crate::explain::explanation::Explanation;
+use crate::explain::Explanation;
 use crate::file;
+use crate::predictor::hash_text;
 use crate::report::render;
 use crate::report::search::{SearchPage, best_rows, comparison_rows};
+use crate::search::columns::TableArgument;
 use crate::search::comparison::{Baseline, Comparison, summaries};
-use crate::search::guided::Guided;
-use crate::search::harvest::{Named, harvest};
-use crate::search::log::Header;
+use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
-use crate::search::outcome::{RunOutcome, Summary};
-use crate::search::problem::{Problem, Request};
-use crate::search::reasons;
-use crate::search::{Log, Oracle};
+use crate::search::outcome::{FrontCell, RunOutcome, SearchSummary};
+use crate::search::problem::{Problem, SearchRequest, SearchSetup};
+use crate::search::recommend::{ExplainingEnsemble, explain_best};
+use crate::search::run::{QueryReport, StopSignals};
+use crate::search::{CandidatePool, Log, Objective};
 use crate::space::Space;
 use crate::space::darts::Darts;
 use clap::Args;
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-/// What the predictor's runs are called beside those of the baselines.
+/// What the runs of the Gaussian process are called.
 const OWN: &str = "carl";
 /// Failed queries that are listed on the terminal.
 const LISTED: usize = 5;
@@ -36,16 +39,47 @@ const DRAWN: usize = 5;
 pub struct Search {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Cells that may be queried in a run
+    #[command(flatten)]
+    cells: CellArguments,
+    /// Cost of all queries of a run; a full measurement costs 1
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
     budget: u32,
     /// Number of runs; their seeds are --seed, --seed + 1, ...
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
     runs: u16,
     /// Strategies to compare with, with the same seeds, first cells and budget: random, evolution, local-search, bananas,
-    /// or none [default: all with a table and one objective, random with several objectives]
+    /// nasbowl, nsga2, or none [default with a table: those for the number of objectives]
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
     baselines: Option<Vec<String>>,
+    /// Measure cells with this shell command instead of the table: it gets an architecture on standard input and prints one
+    /// number per objective on its last line. CARL_QUERY, CARL_SLOT and CARL_FIDELITY tell it the number of the query, which
+    /// of the --jobs it is, and the fidelity, empty for a full measurement
+    #[arg(long, value_name = "COMMAND")]
+    oracle: Option<String>,
+    /// Commands at once
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), requires = "oracle")]
+    jobs: u16,
+    /// Seconds after which a command has failed
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "oracle")]
+    timeout: Option<Duration>,
+    /// Keep queries and answers in this file, of one run, and outputs of commands in a folder of the same name
+    /// [default with --oracle: search-<name of the configuration>.jsonl]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    log: Option<PathBuf>,
+    /// Go on with the search of this log
+    #[arg(long, value_name = "FILE")]
+    resume: Option<PathBuf>,
+    /// Ask for failed queries of the log once more
+    #[arg(long, requires = "resume")]
+    retry_failed: bool,
+    /// Write a page with trajectories and best cells
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+}
+
+/// Which cells are searched, and for what.
+#[derive(Args)]
+pub struct CellArguments {
     /// Column to search for instead of the training target, -COLUMN where less is better; several give a Pareto front
     #[arg(long = "objective", value_name = "[-]COLUMN", allow_hyphen_values = true)]
     objectives: Vec<String>,
@@ -58,31 +92,15 @@ pub struct Search {
     /// A further table, joined by `index` or by architecture; with PREFIX= its columns are called PREFIX_COLUMN
     #[arg(long, value_name = "[PREFIX=]TABLE")]
     columns: Vec<String>,
-    /// Measure cells with this shell command instead of the table: it gets an architecture on standard input and prints
-    /// one number an objective on its last line
-    #[arg(long, value_name = "COMMAND")]
-    oracle: Option<String>,
-    /// Commands at once
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..), requires = "oracle")]
-    jobs: u16,
-    /// Seconds after which a command has failed
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "oracle")]
-    timeout: Option<Duration>,
-    /// Keep proposals and answers in this file, of one run [default with --oracle: search-<name of the configuration>.jsonl]
-    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
-    log: Option<PathBuf>,
-    /// Go on with the search of this log
-    #[arg(long, value_name = "FILE")]
-    resume: Option<PathBuf>,
-    /// After the last query, evolve about N candidates of the whole space by the predictor and name the best
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(100..=1_000_000_000))]
-    evolve: Option<u64>,
-    /// Number of cells that --evolve names
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
-    top: u16,
-    /// Write a page with trajectories and best cells
-    #[arg(long, value_name = "FILE.html")]
-    report: Option<PathBuf>,
+    /// Table of cells that were measured before, with a column per objective; they are not queried and cost nothing
+    #[arg(long, value_name = "TABLE")]
+    known: Option<PathBuf>,
+    /// Table of cells that are being measured elsewhere; they are not queried
+    #[arg(long, value_name = "TABLE")]
+    pending: Option<PathBuf>,
+    /// Table of the only cells that may be queried
+    #[arg(long, value_name = "TABLE")]
+    candidates: Option<PathBuf>,
 }
 
 fn bound(text: &str) -> Result<(String, f64), String> {
@@ -96,106 +114,143 @@ fn seconds(text: &str) -> Result<Duration, String> {
     duration.ok_or_else(|| "a time limit is a positive number of seconds".to_string())
 }
 
-/// What is told in the end.
-struct Found<'a> {
+impl CellArguments {
+    /// What is asked for, with tables looked up.
+    pub fn request(&self) -> SearchRequest {
+        let table = |text: &String| match text.split_once('=') {
+            Some((prefix, path)) => (Some(prefix.to_string()), find_table(Path::new(path))),
+            None => (None, find_table(Path::new(text))),
+        };
+        let argument = |(prefix, path)| TableArgument { prefix, path };
+        let find = |path: &Option<PathBuf>| path.as_ref().map(|path| find_table(path));
+        SearchRequest {
+            objectives: self.objectives.clone(),
+            at_most: self.max.clone(),
+            at_least: self.min.clone(),
+            tables: self.columns.iter().map(table).map(argument).collect(),
+            known: find(&self.known),
+            pending: find(&self.pending),
+            candidates: find(&self.candidates),
+        }
+    }
+
+    /// A description for a log, which a search that goes on must share.
+    fn describe(&self, problem: &Problem) -> String {
+        let known: Vec<String> =
+            problem.known.iter().map(|query| format!("{} {:?}", query.cell().text, query.answer)).collect();
+        format!(
+            "max {:?} min {:?} columns {:?} candidates {:?} known {}",
+            self.max,
+            self.min,
+            self.columns,
+            self.candidates,
+            hash_text(&known.join("\n"))
+        )
+    }
+}
+
+/// What `config` says of a search.
+pub fn setup(config: &Config) -> SearchSetup<'_> {
+    SearchSetup {
+        space: &config.space,
+        vocabulary: config.vocabulary(),
+        data: &config.data,
+        reduction: config.graph,
+        options: &config.search,
+    }
+}
+
+/// Set by the first and by the second Ctrl-C.
+static STOP: AtomicBool = AtomicBool::new(false);
+static KILL: AtomicBool = AtomicBool::new(false);
+
+/// Makes the first Ctrl-C end the search once the queries under way have ended, and the second one kill these.
+fn signals() -> StopSignals<'static> {
+    // Where no handler can be installed, the system's behaviour stays: the program ends.
+    let _ = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::SeqCst) {
+            KILL.store(true, Ordering::SeqCst);
+            talk("killing the queries under way");
+        } else {
+            talk("no new queries; waiting for those under way, press Ctrl-C again to kill them");
+        }
+    });
+    StopSignals { stop: &STOP, kill: &KILL }
+}
+
+/// What is reported in the end.
+struct Finding<'a> {
     config: &'a Config,
     problem: &'a Problem,
     /// Name and figures, the search's own first.
-    strategies: &'a [(&'a str, &'a Summary)],
-    named: &'a [Named],
+    strategies: &'a [(&'a str, &'a SearchSummary)],
     seconds: f64,
 }
 
 impl Search {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
-        let mut config = common.config(&self.config.config, &self.config.set)?;
-        if !config.model.attributes.is_empty() {
-            return Err(Error::new(Stage::Config, "a search sees cells alone, not their `model.attributes`")
-                .hint("search with --set 'model.attributes=[]'"));
-        }
+        let config = common.config(&self.config.config, &self.config.set)?;
         let machine = common.machine()?;
-        let request = self.request();
+        let request = self.cells.request();
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&mut config, &request)?
+                Problem::of_space(&setup(&config), &request)?
             }
-            None => Problem::of_table(&mut config, &request)?,
+            None => Problem::of_table(&setup(&config), &request)?,
         };
         let baselines = self.baselines(&problem)?;
-        let pool = problem.pool(&config)?;
-        let oracle = self.oracle_of(&problem);
+        let pool = problem.pool()?;
         let comparison = Comparison {
-            config: &config,
+            options: &config.search,
             problem: &problem,
             pool: &pool,
-            oracle: oracle.as_ref(),
             budget: self.budget as usize,
-            machine,
+            signals: signals(),
         };
-        let stop = stop_on_interrupt();
         let first = config.split.seed;
         let seeds: Vec<u64> = (first..first + u64::from(self.runs)).collect();
-        let results = match self.log(&config, &problem)? {
-            Some(mut log) => {
-                let outcome = comparison.guided(first, &mut log, stop)?;
-                let mut results = summaries(vec![outcome], 1, &problem);
-                if !baselines.is_empty() {
-                    results
-                        .extend(comparison.all(&baselines, &seeds, stop, &Bar::new("searching"))?.into_iter().skip(1));
-                }
-                results
+        let bar = Bar::new("searching");
+        let outcomes = match self.log_path() {
+            Some(path) => {
+                let outcome = self.logged_run(&config, &comparison, &path)?;
+                let others = comparison.all(false, &baselines, &seeds, &bar)?;
+                std::iter::once(outcome).chain(others).collect()
             }
-            None => comparison.all(&baselines, &seeds, stop, &Bar::new("searching"))?,
+            None => comparison.all(true, &baselines, &seeds, &bar)?,
         };
-        let named = self.harvest(&config, &problem, &comparison, &results[0].runs[0])?;
+        drop(bar);
+        let results = summaries(outcomes, seeds.len(), &problem);
         let names: Vec<&str> = std::iter::once(OWN).chain(baselines.iter().map(|baseline| baseline.name())).collect();
-        let strategies: Vec<(&str, &Summary)> = names.into_iter().zip(&results).collect();
+        let strategies: Vec<(&str, &SearchSummary)> = names.into_iter().zip(&results).collect();
         if let Some(path) = &self.report {
-            let explained = explained(&comparison, &results[0].runs[0])?;
+            let ensemble = ExplainingEnsemble { predictor: &config.predictor(), machine, seed: first };
             let page = SearchPage {
                 space: &config.space,
                 objectives: &problem.objectives,
                 strategies: &strategies,
-                named: &named,
-                explained: &explained,
+                optimum: problem.optimum(),
+                explained: &explained(&problem, &pool, &results[0].runs[0], ensemble)?,
             };
             file::write_bytes(path, render(&page.page()).as_bytes())?;
         }
         let seconds = started.elapsed().as_secs_f64();
-        let found = Found { config: &config, problem: &problem, strategies: &strategies, named: &named, seconds };
+        let finding = Finding { config: &config, problem: &problem, strategies: &strategies, seconds };
         if common.json {
-            print_json(&self.to_json(&found))?;
+            print_json(&self.to_json(&finding))?;
         } else {
-            self.print(&found)?;
+            self.print(&finding)?;
         }
         nothing_measured(&results[0].runs)
-    }
-
-    fn request(&self) -> Request {
-        let table = |text: &String| match text.split_once('=') {
-            Some((prefix, path)) => (Some(prefix.to_string()), PathBuf::from(path)),
-            None => (None, PathBuf::from(text)),
-        };
-        Request {
-            objectives: self.objectives.clone(),
-            most: self.max.clone(),
-            least: self.min.clone(),
-            tables: self.columns.iter().map(table).collect(),
-        }
     }
 
     fn baselines(&self, problem: &Problem) -> Result<Vec<Baseline>> {
         let usage = |message: String| Error::new(Stage::Usage, message);
         let several = problem.objectives.len() > 1;
         let Some(names) = &self.baselines else {
-            return Ok(match (&self.oracle, several) {
-                _ if self.log.is_some() || self.resume.is_some() => Vec::new(),
-                (Some(_), _) => Vec::new(),
-                (None, true) => vec![Baseline::Random],
-                (None, false) => Baseline::ALL.to_vec(),
-            });
+            let logged = self.log.is_some() || self.resume.is_some() || self.oracle.is_some();
+            return Ok(if logged { Vec::new() } else { Baseline::all(several) });
         };
         if names.iter().any(|name| name == "none") && names.len() == 1 {
             return Ok(Vec::new());
@@ -206,74 +261,121 @@ impl Search {
             return Err(usage("--baselines would spend queries of the oracle".to_string())
                 .hint("compare strategies on a table, where queries are free"));
         }
-        if several && baselines.iter().any(|&baseline| baseline != Baseline::Random) {
-            return Err(usage("with several objectives only `random` is compared with".to_string()));
+        let known = Baseline::all(several);
+        if let Some(other) = baselines.iter().find(|baseline| !known.contains(baseline)) {
+            let names: Vec<&str> = known.iter().map(|baseline| baseline.name()).collect();
+            let count = if several { "several objectives" } else { "one objective" };
+            return Err(
+                usage(format!("`{}` is not for {count}", other.name())).hint(format!("there are {}", names.join(", ")))
+            );
         }
         Ok(baselines)
     }
 
-    fn oracle_of<'p>(&self, problem: &'p Problem) -> Box<dyn Oracle + 'p> {
-        match (&self.oracle, problem.table_oracle()) {
-            (None, Some(table)) => Box::new(table),
-            (command, _) => Box::new(CommandOracle {
-                command: command.clone().unwrap_or_default(),
-                jobs: self.jobs.into(),
-                timeout: self.timeout,
-                objectives: problem.objectives.len(),
-            }),
-        }
-    }
-
     /// The log of the one run, if it is kept.
-    fn log(&self, config: &Config, problem: &Problem) -> Result<Option<Log>> {
+    fn log_path(&self) -> Option<PathBuf> {
         let default = || {
             let stem = self.config.config.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             self.oracle.as_ref().map(|_| PathBuf::from(format!("search-{stem}.jsonl")))
         };
-        let Some(path) = self.resume.clone().or_else(|| self.log.clone()).or_else(default) else { return Ok(None) };
+        self.resume.clone().or_else(|| self.log.clone()).or_else(default)
+    }
+
+    /// The run that is kept in the log `path`.
+    fn logged_run(&self, config: &Config, comparison: &Comparison, path: &Path) -> Result<RunOutcome> {
         if self.runs > 1 {
             return Err(Error::new(Stage::Usage, "a log keeps one run").hint("leave out --runs, or the log"));
         }
-        let objective =
-            |o: &crate::search::Objective| format!("{}{}", if o.higher_is_better { "" } else { "-" }, o.name);
-        let objectives = problem.objectives.iter().map(objective).collect();
-        let measures = match &self.oracle {
-            Some(command) => command.clone(),
-            None => format!(
-                "table {:?} max {:?} min {:?} columns {:?}",
-                config.data.table, self.max, self.min, self.columns
-            ),
-        };
-        let header = Header::new(&config.space, objectives, config.split.seed, config.to_yaml(), measures);
-        match &self.resume {
-            Some(path) => {
-                let log = Log::resume(path, &header)?;
-                talk(&format!("{} answers taken from {}", log.answers(), path.display()));
-                Ok(Some(log))
+        let problem = comparison.problem;
+        let mut log = self.open_log(config, problem, path)?;
+        let seed = config.split.seed;
+        let outcome = match &self.oracle {
+            None => {
+                let table = problem.table_oracle(config.search.batch).expect("a table answers");
+                comparison.guided(&table, seed, &mut log, &|_| {})
             }
-            None => Log::create(&path, &header).map(Some),
-        }
+            Some(command) => {
+                let command = CommandOracle {
+                    command: command.clone(),
+                    jobs: self.jobs.into(),
+                    timeout: self.timeout,
+                    objectives: problem.objectives.len(),
+                    folder: outputs_of(path),
+                };
+                let best = Cell::new(f64::NAN);
+                comparison.guided(&command, seed, &mut log, &|report| self.tell(report, &problem.objectives[0], &best))
+            }
+        };
+        outcome.map_err(|error| match error.stage() {
+            Stage::Interrupted => error.hint(self.resuming(path)),
+            _ => error,
+        })
     }
 
-    fn harvest(
-        &self,
-        config: &Config,
-        problem: &Problem,
-        comparison: &Comparison,
-        run: &RunOutcome,
-    ) -> Result<Vec<Named>> {
-        let Some(count) = self.evolve else { return Ok(Vec::new()) };
-        if problem.objectives.len() > 1 {
-            return Err(Error::new(Stage::Usage, "--evolve names cells by one objective"));
+    fn open_log(&self, config: &Config, problem: &Problem, path: &Path) -> Result<Log> {
+        let name = |o: &Objective| format!("{}{}", if o.higher_is_better { "" } else { "-" }, o.name);
+        let objectives = problem.objectives.iter().map(name).collect();
+        let command = self.oracle.clone().unwrap_or_default();
+        let (cells, seed) = (self.cells.describe(problem), config.split.seed);
+        let header = LogHeader::new(&config.space, objectives, seed, config.to_yaml(), cells, command);
+        if self.resume.is_some() {
+            let mut log = Log::resume(path, &header)?;
+            talk(&format!("{} answers taken from {}", log.order.len(), path.display()));
+            if self.retry_failed {
+                talk(&format!("{} failed queries are asked for once more", log.retry_failed()?));
+            }
+            return Ok(log);
         }
-        let (seed, pool) = (config.split.seed, problem.whole_space(config)?);
-        let mut guided = Guided::new(config, &pool, &problem.objectives, comparison.machine, seed)?;
-        harvest(&mut guided, &pool, &run.past, (count as usize, self.top.into()), seed)
+        let outputs = outputs_of(path);
+        if self.oracle.is_some() && outputs.exists() {
+            return Err(Error::new(Stage::Io, "the folder has outputs of an earlier search")
+                .file(&outputs)
+                .hint("remove it, or name another log with --log"));
+        }
+        Log::create(path, &header)
     }
 
-    fn to_json(&self, found: &Found) -> Value {
-        let Found { config, problem, strategies, named, seconds } = *found;
-        let plain = |summary: &Summary| serde_json::to_value(summary).expect("figures are plain data");
+    /// The command line that goes on with the log `path`.
+    fn resuming(&self, path: &Path) -> String {
+        let quote = |text: &str| match text.chars().all(|c| c.is_alphanumeric() || "-_./=,".contains(c)) {
+            true => text.to_string(),
+            false => format!("'{}'", text.replace('\'', r"'\''")),
+        };
+        let mut words: Vec<String> = Vec::new();
+        let mut arguments = std::env::args().skip(1);
+        while let Some(word) = arguments.next() {
+            match word.as_str() {
+                "--log" | "--resume" => drop(arguments.next()),
+                "--retry-failed" => {}
+                _ if word.starts_with("--log=") || word.starts_with("--resume=") => {}
+                _ => words.push(quote(&word)),
+            }
+        }
+        format!("go on with: carl {} --resume {}", words.join(" "), quote(&path.to_string_lossy()))
+    }
+
+    /// One line per query.
+    fn tell(&self, report: &QueryReport, objective: &Objective, best: &Cell<f64>) {
+        let QueryReport { number, slot, query, seconds, spent } = report;
+        let head = format!("query {} in slot {slot}, {seconds:.1} s, {spent:.4} of {} spent", number + 1, self.budget);
+        let text = match &query.answer {
+            Err(reason) => format!("failed: {reason}"),
+            Ok(values) => {
+                let better = best.get().is_nan() || objective.sign() * values[0] > objective.sign() * best.get();
+                if query.is_full() && better {
+                    best.set(values[0]);
+                }
+                let values: Vec<String> = values.iter().map(|value| format!("{value}")).collect();
+                let kind = if query.is_full() { "" } else { " (cheaper measurement)" };
+                format!("{}{kind}, best {}", values.join(" "), best.get())
+            }
+        };
+        talk(&format!("{head}: {text}"));
+    }
+
+    fn to_json(&self, finding: &Finding) -> Value {
+        let Finding { config, problem, strategies, seconds } = *finding;
+        let plain = |summary: &SearchSummary| serde_json::to_value(summary).expect("figures are plain data");
         let mut all = plain(strategies[0].1);
         all["space"] = config.space.clone().into();
         all["objectives"] = problem
@@ -286,25 +388,15 @@ impl Search {
         all["seconds"] = seconds.into();
         all["baselines"] =
             strategies[1..].iter().map(|(name, summary)| ((*name).to_string(), plain(summary))).collect();
-        if !named.is_empty() {
-            let entry = |cell: &Named| {
-                let mut entry = serde_json::to_value(cell).expect("plain data");
-                if let Some(genotype) = genotype(&config.space, &cell.arch) {
-                    entry["genotype"] = genotype.into();
-                }
-                entry
-            };
-            all["evolved"] = named.iter().map(entry).collect();
-        }
         all
     }
 
-    fn print(&self, found: &Found) -> Result<()> {
-        let Found { config, problem, strategies, named, seconds } = *found;
+    fn print(&self, finding: &Finding) -> Result<()> {
+        let Finding { config, problem, strategies, seconds } = *finding;
         let several = problem.objectives.len() > 1;
         let names: Vec<&str> = problem.objectives.iter().map(|objective| objective.name.as_str()).collect();
         talk(&format!(
-            "{} {}, {} queries a run, seeds {} to {}, mean and standard deviation over runs, {seconds:.1} s",
+            "{} {}, {} queries per run, seeds {} to {}, mean and standard deviation over runs, {seconds:.1} s",
             config.space,
             names.join(" and "),
             self.budget,
@@ -316,7 +408,7 @@ impl Search {
         let run = &strategies[0].1.runs[0];
         if several {
             let header: Vec<&str> = names.iter().copied().chain(["architecture"]).collect();
-            let row = |cell: &crate::search::outcome::FrontCell| {
+            let row = |cell: &FrontCell| {
                 cell.values.iter().map(|value| format!("{value}")).chain([cell.arch.clone()]).collect()
             };
             let rows: Vec<Vec<String>> = run.front.iter().map(row).collect();
@@ -333,15 +425,13 @@ impl Search {
                 text += &format!("\n{genotype}");
             }
         }
-        if !named.is_empty() {
-            text += "\n\nunqueried cells of the whole space\n";
-            let line = |cell: &Named| {
-                let arch = genotype(&config.space, &cell.arch).unwrap_or_else(|| cell.arch.clone());
-                format!("{:7.3} ± {:.3}  {arch}", cell.score, cell.std)
-            };
-            text += &named.iter().map(line).collect::<Vec<_>>().join("\n");
-        }
         tell_failures(run);
+        if run.evolved > 0 {
+            talk(&format!(
+                "the Gaussian process predicted no better than chance for a while: {} queries are mutants of good cells",
+                run.evolved
+            ));
+        }
         if let Some(path) = &self.report {
             talk(&format!("report {}", Path::display(path)));
         }
@@ -349,13 +439,22 @@ impl Search {
     }
 }
 
+/// Folder of the outputs of commands beside a log.
+fn outputs_of(log: &Path) -> PathBuf {
+    log.with_extension("outputs")
+}
+
 /// Explanations of the best cells of a run, of its front where there are several objectives.
-fn explained(comparison: &Comparison, run: &RunOutcome) -> Result<Vec<Explanation>> {
-    let judged = run.judged.iter().map(|judgement| run.past[judgement.place].cell.text.clone());
+fn explained(
+    problem: &Problem,
+    pool: &CandidatePool,
+    run: &RunOutcome,
+    ensemble: ExplainingEnsemble,
+) -> Result<Vec<Explanation>> {
+    let recommended = run.recommended.iter().map(|recommended| run.past[recommended.query].cell().text.clone());
     let front = run.front.iter().map(|cell| cell.arch.clone());
-    let texts: Vec<String> = judged.chain(front).take(DRAWN).collect();
-    let objective = &comparison.problem.objectives[0];
-    reasons::explain(comparison.config, comparison.pool, objective, &run.past, &texts, comparison.machine)
+    let texts: Vec<String> = recommended.chain(front).take(DRAWN).collect();
+    explain_best(pool, &run.past, &problem.objectives[0], &texts, ensemble)
 }
 
 /// A search whose every query failed has found nothing.
@@ -373,7 +472,7 @@ fn tell_failures(run: &RunOutcome) {
     if run.failures.is_empty() {
         return;
     }
-    talk(&format!("{} of {} queries failed; they are not repeated:", run.failures.len(), run.queries));
+    talk(&format!("{} of {} queries failed:", run.failures.len(), run.queries));
     for failure in run.failures.iter().take(LISTED) {
         talk(&format!("  {}: {}", failure.arch, failure.reason));
     }

@@ -1,12 +1,11 @@
 //! The page of a search: trajectories with their spread, best cells, fronts.
 
 use super::{Column, Content, Lines, Page, Scatter, Section, Series, Table};
-use crate::explain::drawing::svg;
-use crate::explain::explanation::Explanation;
+use crate::explain::Explanation;
 use crate::metrics::{mean, standard_deviation};
-use crate::search::Objective;
-use crate::search::harvest::Named;
-use crate::search::outcome::{RunOutcome, Summary};
+use crate::search::outcome::{RunOutcome, SearchSummary};
+use crate::search::recommend::Recommendation;
+use crate::search::{Objective, Query, Reason};
 
 /// Cells that a table of best cells shows.
 const SHOWN: usize = 10;
@@ -17,10 +16,10 @@ pub struct SearchPage<'a> {
     pub space: &'a str,
     /// What was searched for.
     pub objectives: &'a [Objective],
-    /// Name and runs of every strategy, the predictor first.
-    pub strategies: &'a [(&'a str, &'a Summary)],
-    /// Unqueried cells that the predictor names.
-    pub named: &'a [Named],
+    /// Name and runs of every strategy, the Gaussian process first.
+    pub strategies: &'a [(&'a str, &'a SearchSummary)],
+    /// The best value of the only objective, where a table knows it.
+    pub optimum: Option<f64>,
     /// Explanations of the best cells of the first run, the recommended one first.
     pub explained: &'a [Explanation],
 }
@@ -41,6 +40,7 @@ impl SearchPage<'_> {
             summary.push(fact("failed queries", failed.to_string()));
         }
         let mut sections = vec![self.trajectories()];
+        sections.extend(self.optimum.map(|optimum| self.regrets(optimum)));
         if self.objectives.len() > 1 {
             sections.extend([self.volumes(), self.front()]);
         }
@@ -49,34 +49,42 @@ impl SearchPage<'_> {
             sections.push(self.best());
         }
         sections.extend(self.drawings());
-        if !self.named.is_empty() {
-            sections.push(self.named());
-        }
+        sections.push(self.queries());
         Page { title: format!("{}: search for {}", self.space, names.join(" and ")), summary, sections }
     }
 
-    fn lines(&self, y_label: String, of_run: &dyn Fn(&RunOutcome) -> Vec<Option<f64>>) -> Content {
-        let series = |(name, summary): &(&str, &Summary)| {
+    fn lines(&self, y_label: String, log_y: bool, of_run: &dyn Fn(&RunOutcome) -> Vec<Option<f64>>) -> Content {
+        let series = |(name, summary): &(&str, &SearchSummary)| {
             let runs: Vec<Vec<Option<f64>>> = summary.runs.iter().map(of_run).collect();
             let length = runs.iter().map(Vec::len).min().unwrap_or(0);
             let (mut points, mut band) = (Vec::new(), Vec::new());
-            for place in 0..length {
-                let Some(values) = runs.iter().map(|run| run[place]).collect::<Option<Vec<f64>>>() else { continue };
-                let (middle, spread) = (mean(&values), standard_deviation(&values));
-                points.push((place as f64 + 1.0, middle));
-                band.push((middle - spread, middle + spread));
+            for query in 0..length {
+                let Some(values) = runs.iter().map(|run| run[query]).collect::<Option<Vec<f64>>>() else { continue };
+                let (middle, deviation) = (mean(&values), standard_deviation(&values));
+                points.push((query as f64 + 1.0, middle));
+                band.push((middle - deviation, middle + deviation));
             }
             Series { name: (*name).to_string(), points, band: Some(band) }
         };
         let series = self.strategies.iter().map(series).collect();
-        Content::Lines(Lines { x_label: "queries".to_string(), y_label, log_y: false, series })
+        Content::Lines(Lines { x_label: "queries".to_string(), y_label, log_y, series })
     }
 
     fn trajectories(&self) -> Section {
         Section {
             heading: "Best measurement over queries".to_string(),
             text: Some("Mean over runs, and one standard deviation on either side.".to_string()),
-            content: self.lines(self.objectives[0].name.clone(), &|run| run.trajectory.clone()),
+            content: self.lines(self.objectives[0].name.clone(), false, &|run| run.trajectory.clone()),
+        }
+    }
+
+    /// The mean over runs falls below the lowest positive regret only where all runs have found the optimum.
+    fn regrets(&self, optimum: f64) -> Section {
+        let of_run = |run: &RunOutcome| run.trajectory.iter().map(|best| Some((optimum - (*best)?).abs())).collect();
+        Section {
+            heading: "Regret over queries".to_string(),
+            text: Some(format!("Distance of the best measurement from the optimum of the table, {optimum}.")),
+            content: self.lines("regret".to_string(), true, &of_run),
         }
     }
 
@@ -89,14 +97,15 @@ impl SearchPage<'_> {
                  one standard deviation on either side."
                     .to_string(),
             ),
-            content: self.lines("hypervolume".to_string(), &of_run),
+            content: self.lines("hypervolume".to_string(), false, &of_run),
         }
     }
 
     /// All queries of the first run, its front marked.
     fn front(&self) -> Section {
         let run = &self.strategies[0].1.runs[0];
-        let queried = run.past.iter().filter_map(|query| query.answer.as_ref().ok());
+        let full = run.past.iter().filter(|query| query.is_full());
+        let queried = full.filter_map(|query| query.answer.as_ref().ok());
         Section {
             heading: "Front of the first run".to_string(),
             text: None,
@@ -111,11 +120,11 @@ impl SearchPage<'_> {
 
     fn comparison(&self) -> Section {
         let (header, rows) = comparison_rows(self.strategies, self.objectives.len() > 1);
-        let column = |(place, name): (usize, &&str)| Column { name: (*name).to_string(), numeric: place > 0 };
+        let column = |(index, name): (usize, &&str)| Column { name: (*name).to_string(), numeric: index > 0 };
         Section {
             heading: "Strategies".to_string(),
             text: Some(
-                "The same seeds, first cells and budget for all. The predictor recommends by its posterior, the others \
+                "The same seeds, first cells and budget for all. The Gaussian process recommends by its posterior, the others \
                  their best measurement."
                     .to_string(),
             ),
@@ -139,12 +148,12 @@ impl SearchPage<'_> {
     fn drawings(&self) -> impl Iterator<Item = Section> {
         let past = &self.strategies[0].1.runs[0].past;
         let value = |arch: &str| {
-            let query = past.iter().find(|query| query.cell.text == arch)?;
+            let query = past.iter().find(|query| query.is_full() && query.cell().text == arch)?;
             query.answer.as_ref().ok().map(|values| format!(": {}", values[0]))
         };
-        self.explained.iter().enumerate().map(move |(place, explanation)| Section {
-            heading: format!("Best cell {}{}", place + 1, value(&explanation.arch).unwrap_or_default()),
-            text: Some(match place {
+        self.explained.iter().enumerate().map(move |(rank, explanation)| Section {
+            heading: format!("Best cell {}{}", rank + 1, value(&explanation.arch).unwrap_or_default()),
+            text: Some(match rank {
                 0 => format!(
                     "{}\n\nColour and number are the critical mass of an ensemble of networks that was trained on {} for the \
                      queries of the first run; its score is not that of the search's posterior. Hover for what the score \
@@ -153,21 +162,45 @@ impl SearchPage<'_> {
                 ),
                 _ => explanation.arch.clone(),
             }),
-            content: Content::Svg(svg(explanation)),
+            content: Content::Svg(explanation.to_svg()),
         })
     }
 
-    fn named(&self) -> Section {
+    /// All queries of the first run, in the order of their answers.
+    fn queries(&self) -> Section {
+        let values = |query: &Query| match &query.answer {
+            Ok(values) => values.iter().map(|value| format!("{value}")).collect::<Vec<_>>().join(" "),
+            Err(reason) => reason.clone(),
+        };
+        let row = |(index, query): (usize, &Query)| {
+            let kind = if query.is_full() { reason_text(query.proposal.reason) } else { "cheaper measurement" };
+            vec![(index + 1).to_string(), values(query), kind.to_string(), query.cell().text.clone()]
+        };
         let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
-        let row = |named: &Named| vec![format!("{:.3}", named.score), format!("{:.3}", named.std), named.arch.clone()];
+        let names = self.objectives.iter().map(|objective| objective.name.as_str()).collect::<Vec<_>>().join(" ");
         Section {
-            heading: "Unqueried cells of the whole space".to_string(),
+            heading: "Queries of the first run".to_string(),
             text: None,
             content: Content::Table(Table {
-                columns: vec![column("score", true), column("std", true), column("architecture", false)],
-                rows: self.named.iter().map(row).collect(),
+                columns: vec![
+                    column("query", true),
+                    column(&names, false),
+                    column("chosen", false),
+                    column("architecture", false),
+                ],
+                rows: self.strategies[0].1.runs[0].past.iter().enumerate().map(row).collect(),
             }),
         }
+    }
+}
+
+/// Why a cell was queried, in words.
+fn reason_text(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Known => "known before",
+        Reason::Drawn => "drawn at random",
+        Reason::Proposed => "by the strategy",
+        Reason::Evolved => "mutant of a good cell",
     }
 }
 
@@ -176,29 +209,32 @@ fn signed_name(objective: &Objective) -> String {
 }
 
 /// One row a strategy.
-pub fn comparison_rows(strategies: &[(&str, &Summary)], several: bool) -> (&'static [&'static str], Vec<Vec<String>>) {
-    let spread = |mean: Option<f64>, std: Option<f64>| match (mean, std) {
+pub fn comparison_rows(
+    strategies: &[(&str, &SearchSummary)],
+    several: bool,
+) -> (&'static [&'static str], Vec<Vec<String>>) {
+    let with_std = |mean: Option<f64>, std: Option<f64>| match (mean, std) {
         (Some(mean), Some(std)) => format!("{mean:.4} ± {std:.4}"),
         _ => String::new(),
     };
     if several {
-        let row = |(name, summary): &(&str, &Summary)| {
+        let row = |(name, summary): &(&str, &SearchSummary)| {
             let fronts = summary.runs.iter().map(|run| run.front.len() as f64).collect::<Vec<f64>>();
             vec![
                 (*name).to_string(),
-                spread(summary.mean_hypervolume, summary.std_hypervolume),
+                with_std(summary.mean_hypervolume, summary.std_hypervolume),
                 format!("{:.1}", mean(&fronts)),
             ]
         };
         return (&["strategy", "hypervolume", "cells of the front"], strategies.iter().map(row).collect());
     }
-    let row = |(name, summary): &(&str, &Summary)| {
+    let row = |(name, summary): &(&str, &SearchSummary)| {
         let found = summary.optimum_found.map(|found| format!("{found} of {}", summary.runs.len()));
         vec![
             (*name).to_string(),
-            spread(summary.mean_best_validation, summary.std_best_validation),
-            spread(summary.mean_regret, summary.std_regret),
-            spread(summary.mean_test, summary.std_test),
+            with_std(summary.mean_best_validation, summary.std_best_validation),
+            with_std(summary.mean_regret, summary.std_regret),
+            with_std(summary.mean_test, summary.std_test),
             found.unwrap_or_default(),
             summary.median_queries_to_optimum.map(|median| format!("{median}")).unwrap_or_default(),
         ]
@@ -211,16 +247,16 @@ pub fn comparison_rows(strategies: &[(&str, &Summary)], several: bool) -> (&'sta
 /// The best cells of a run, the recommended one first.
 pub fn best_rows(run: &RunOutcome, objective: &str) -> (Vec<String>, Vec<Vec<String>>) {
     let header = ["query", objective, "worth", "std", "architecture"].map(str::to_string).to_vec();
-    let row = |judgement: &crate::search::posterior::Judgement| {
-        let query = &run.past[judgement.place];
+    let row = |recommendation: &Recommendation| {
+        let query = &run.past[recommendation.query];
         let value = query.answer.as_ref().map(|values| values[0]).unwrap_or(f64::NAN);
         vec![
-            (judgement.place + 1).to_string(),
+            (recommendation.query + 1).to_string(),
             format!("{value:.4}"),
-            format!("{:.3}", judgement.mean),
-            format!("{:.3}", judgement.deviation),
-            query.cell.text.clone(),
+            format!("{:.3}", recommendation.mean),
+            format!("{:.3}", recommendation.std),
+            query.cell().text.clone(),
         ]
     };
-    (header, run.judged.iter().take(SHOWN).map(row).collect())
+    (header, run.recommended.iter().take(SHOWN).map(row).collect())
 }

@@ -1,86 +1,139 @@
-//! Catalog: all cells of a table or of a space that can be listed, with the statistics of every function.
+//! Cells as the search sees them, and the catalog of all cells of a table, a list of candidates or a space that can be listed.
 
-use super::Cell;
-use crate::dataset::Architectures;
+use super::SearchCell;
+use crate::dataset::GraphEncoder;
 use crate::error::{Error, Result, Stage};
-use crate::graph::Vocabulary;
-use crate::graph::canonical::key_of;
+use crate::gp::FeatureScale;
+use crate::graph::Key;
 use crate::graph::statistics::with_order;
-use crate::graph::{Graph, Key};
 use crate::random::Random;
-use crate::space::Space;
-use crate::gp::Scaler;
+use crate::space::Architecture;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use tch::Tensor;
 
-/// What a process is told of a cell: path statistics and attributes.
-pub fn described(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
-    let mut values = with_order(graph, vocabulary);
-    values.extend(graph.attributes.iter().map(|&value| f64::from(value)));
-    values
+/// How architectures become cells of a search.
+#[derive(Clone, Copy)]
+pub struct CellEncoder<'a> {
+    /// Space and canonical form.
+    pub graphs: GraphEncoder<'a>,
+    /// Whether cells of one function are told apart by how often each operation is written: an accuracy is the function's, a
+    /// latency that of the cell as it is written.
+    pub written: bool,
 }
 
-/// Cells by row, functions by number.
+impl CellEncoder<'_> {
+    /// The cell spelled `text`.
+    ///
+    /// # Errors
+    /// Text that is not a cell of the space; a graph that cannot be brought into canonical order.
+    pub fn read(&self, text: &str) -> Result<SearchCell> {
+        self.encode(&self.graphs.space.parse(text)?)
+    }
+
+    /// The cell of `architecture`.
+    ///
+    /// # Errors
+    /// A graph that cannot be brought into canonical order.
+    pub fn encode(&self, architecture: &Architecture) -> Result<SearchCell> {
+        let space = self.graphs.space;
+        let raw = space.graph(architecture);
+        let canonical = self.graphs.canonical(&raw)?;
+        let mut written = vec![0; if self.written { space.vocabulary().len() } else { 0 }];
+        if self.written {
+            raw.operations.iter().for_each(|&operation| written[operation as usize] += 1);
+        }
+        let key = canonical.key.iter().chain(&written).copied().collect();
+        Ok(SearchCell { text: space.print(architecture), graph: canonical.graph, written, key })
+    }
+
+    /// What the process is given of a cell: path statistics, and counts of written operations where there are any.
+    pub fn features(&self, cell: &SearchCell) -> Vec<f64> {
+        let mut values = with_order(&cell.graph, self.graphs.space.vocabulary());
+        values.extend(cell.written.iter().map(|&count| f64::from(count)));
+        values
+    }
+}
+
+/// Cells by row, and the different cells among them.
 pub struct Catalog {
-    /// Rows and functions.
-    pub architectures: Architectures,
+    /// Text of every row, as the table spells it.
+    pub texts: Vec<String>,
+    /// Index into `cells` of every row.
+    pub index: Vec<u32>,
+    /// The different cells in order of first appearance.
+    pub cells: Vec<SearchCell>,
     /// Rows that may be queried, ascending.
     pub allowed: Vec<usize>,
-    /// Of each function, the rows that may be queried.
+    /// For each cell, the rows that may be queried.
     pub rows: Vec<Vec<u32>>,
-    /// What statistics are standardised with.
-    pub scaler: Scaler,
-    /// Standardised statistics of all functions, [F, C]. A tensor may be sent to a thread, not shared between threads.
+    /// What features are standardised with.
+    pub scale: FeatureScale,
+    /// Standardised features of all cells, [F, C]. A tensor may be sent to a thread, but not shared between threads.
     features: Mutex<Tensor>,
     row_of: HashMap<String, u32>,
-    function_of: HashMap<Key, u32>,
+    index_of: HashMap<Key, u32>,
 }
 
 impl Catalog {
-    /// From the rows of `architectures`, of which only those that are `allowed` may be queried.
+    /// The cells spelled `texts`, all of which may be queried.
+    ///
+    /// # Errors
+    /// The first text that is not a cell of the space, as (row, error).
+    pub fn new(texts: Vec<String>, encoder: CellEncoder) -> Result<Self, (usize, Error)> {
+        let encoded: Vec<Result<SearchCell>> = texts.par_iter().map(|text| encoder.read(text)).collect();
+        let (mut cells, mut index): (Vec<SearchCell>, Vec<u32>) = (Vec::new(), Vec::new());
+        let (mut row_of, mut index_of) = (HashMap::new(), HashMap::<Key, u32>::new());
+        for (row, cell) in encoded.into_iter().enumerate() {
+            let cell = cell.map_err(|error| (row, error))?;
+            // A table may spell a cell in another way than the space prints it: both names lead to the row.
+            row_of.entry(cell.text.clone()).or_insert(row as u32);
+            row_of.entry(texts[row].clone()).or_insert(row as u32);
+            let next = cells.len() as u32;
+            let here = *index_of.entry(cell.key.clone()).or_insert(next);
+            if here == next {
+                cells.push(cell);
+            }
+            index.push(here);
+        }
+        let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
+        let scale = FeatureScale::new(&statistics);
+        let features = Mutex::new(scale.apply(&statistics));
+        let mut catalog =
+            Catalog { allowed: Vec::new(), rows: Vec::new(), texts, index, cells, scale, features, row_of, index_of };
+        catalog.restrict(|_| true);
+        Ok(catalog)
+    }
+
+    /// Lets only those rows be queried for which `allowed` holds.
+    fn restrict(&mut self, allowed: impl Fn(usize) -> bool) {
+        self.allowed = (0..self.texts.len()).filter(|&row| allowed(row)).collect();
+        self.rows = vec![Vec::new(); self.cells.len()];
+        self.allowed.iter().for_each(|&row| self.rows[self.index[row] as usize].push(row as u32));
+    }
+
+    /// The same catalog of which only the rows that are `allowed` may be queried.
     ///
     /// # Errors
     /// No row is allowed.
-    pub fn new(architectures: Architectures, space: &dyn Space, allowed: &[bool]) -> Result<Self> {
-        let statistics: Vec<Vec<f64>> =
-            architectures.functions.par_iter().map(|graph| described(graph, space.vocabulary())).collect();
-        let scaler = Scaler::new(&statistics);
-        let features = Mutex::new(scaler.apply(&statistics));
-        let mut rows = vec![Vec::new(); architectures.functions.len()];
-        let allowed: Vec<usize> = (0..architectures.len()).filter(|&row| allowed[row]).collect();
-        allowed.iter().for_each(|&row| rows[architectures.function[row] as usize].push(row as u32));
-        if allowed.is_empty() {
+    pub fn allowing(mut self, allowed: &[bool]) -> Result<Self> {
+        self.restrict(|row| allowed[row]);
+        if self.allowed.is_empty() {
             return Err(Error::new(Stage::Dataset, "no cell has a value of every objective and meets the constraints")
                 .hint("relax --max and --min, or look for missing values"));
         }
-        // A table may spell a cell in another way than the space prints it: both names lead to the row.
-        let printed: Vec<Result<String>> =
-            architectures.texts.par_iter().map(|text| Ok(space.print(&space.parse(text)?))).collect();
-        let mut row_of = HashMap::new();
-        for (row, printed) in printed.into_iter().enumerate() {
-            row_of.entry(printed?).or_insert(row as u32);
-            row_of.entry(architectures.texts[row].clone()).or_insert(row as u32);
-        }
-        let keys = architectures.functions.iter().map(key_of);
-        let function_of = keys.enumerate().map(|(function, key)| (key, function as u32)).collect();
-        Ok(Catalog { architectures, allowed, rows, scaler, features, row_of, function_of })
+        Ok(self)
     }
 
-    /// Standardised statistics of all functions, [F, C].
+    /// Standardised features of all cells, [F, C].
     pub fn features(&self) -> Tensor {
         self.features.lock().expect("nothing panics under the lock").shallow_clone()
     }
 
-    /// Number of functions.
-    pub fn functions(&self) -> usize {
-        self.architectures.functions.len()
-    }
-
-    /// The number of the function with `key`.
-    pub fn function(&self, key: &Key) -> Option<usize> {
-        self.function_of.get(key).map(|&function| function as usize)
+    /// Index of the cell with `key`.
+    pub fn index_of(&self, key: &Key) -> Option<usize> {
+        self.index_of.get(key).map(|&index| index as usize)
     }
 
     /// The row spelled `text`.
@@ -89,15 +142,13 @@ impl Catalog {
     }
 
     /// The cell of `row`.
-    pub fn cell(&self, row: usize) -> Cell {
-        let function = self.architectures.function[row] as usize;
-        let graph = self.architectures.functions[function].clone();
-        Cell { text: self.architectures.texts[row].clone(), key: key_of(&graph), graph }
+    pub fn cell(&self, row: usize) -> SearchCell {
+        SearchCell { text: self.texts[row].clone(), ..self.cells[self.index[row] as usize].clone() }
     }
 
-    /// One of the rows of `function` that may be queried.
-    pub fn pick(&self, function: usize, random: &mut Random) -> Cell {
-        let rows = &self.rows[function];
+    /// Cell number `index`, spelled as one of the rows that may be queried.
+    pub fn pick(&self, index: usize, random: &mut Random) -> SearchCell {
+        let rows = &self.rows[index];
         self.cell(rows[random.below(rows.len())] as usize)
     }
 }

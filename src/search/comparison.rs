@@ -1,20 +1,19 @@
 //! Comparison: the same seeds, first cells and budget for every strategy, runs in parallel over cores.
 
-use super::bananas::{Bananas, Encoding};
-use super::baselines::{Evolution, LocalSearch, RandomSearch};
-use super::guided::Guided;
-use super::outcome::{RunOutcome, Summary, Truth, worst};
-use super::posterior::{by_value, recommend};
+use super::bananas::{Bananas, PathEncoding};
+use super::baselines::{Evolution, LocalSearch, Nsga2, RandomSearch};
+use super::guided::GuidedSearch;
+use super::nasbowl::{Nasbowl, WlHistograms};
+use super::outcome::{RunOutcome, SearchSummary, SearchTruth, worst};
 use super::problem::Problem;
-use super::{Log, Oracle, Plan, Pool, Strategy, measured, run};
-use crate::config::Config;
+use super::recommend::{by_value, recommend};
+use super::run::{QueryReport, RunPlan, Runner, StopSignals};
+use super::{CandidatePool, Log, Oracle, Query, SearchOptions, Strategy, measured};
 use crate::error::{Error, Result, Stage, suggest};
 use crate::progress::Progress;
-use crate::device::Machine;
 use rayon::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// A strategy to compare with.
@@ -28,11 +27,30 @@ pub enum Baseline {
     LocalSearch,
     /// Path encoding and an ensemble.
     Bananas,
+    /// Gaussian process with the Weisfeiler-Lehman kernel.
+    Nasbowl,
+    /// Evolution for several objectives.
+    Nsga2,
 }
 
 impl Baseline {
     /// All of them.
-    pub const ALL: [Baseline; 4] = [Baseline::Random, Baseline::Evolution, Baseline::LocalSearch, Baseline::Bananas];
+    const ALL: [Baseline; 6] = [
+        Baseline::Random,
+        Baseline::Evolution,
+        Baseline::LocalSearch,
+        Baseline::Bananas,
+        Baseline::Nasbowl,
+        Baseline::Nsga2,
+    ];
+
+    /// Those that search for several objectives, or for one.
+    pub fn all(several: bool) -> Vec<Baseline> {
+        match several {
+            true => vec![Baseline::Random, Baseline::Nsga2],
+            false => Baseline::ALL.into_iter().filter(|&baseline| baseline != Baseline::Nsga2).collect(),
+        }
+    }
 
     /// Its name on the command line and in figures.
     pub fn name(self) -> &'static str {
@@ -41,14 +59,16 @@ impl Baseline {
             Baseline::Evolution => "evolution",
             Baseline::LocalSearch => "local-search",
             Baseline::Bananas => "bananas",
+            Baseline::Nasbowl => "nasbowl",
+            Baseline::Nsga2 => "nsga2",
         }
     }
 
-    /// Cells a round; evolution and local search answer to every single measurement, as published.
+    /// Cells per proposal; evolutions and local search answer to every single measurement, as published.
     fn batch(self, batch: usize) -> usize {
         match self {
-            Baseline::Evolution | Baseline::LocalSearch => 1,
-            Baseline::Random | Baseline::Bananas => batch,
+            Baseline::Evolution | Baseline::LocalSearch | Baseline::Nsga2 => 1,
+            Baseline::Random | Baseline::Bananas | Baseline::Nasbowl => batch,
         }
     }
 }
@@ -65,123 +85,161 @@ impl FromStr for Baseline {
     }
 }
 
+/// Encodings of all cells, for the baselines that need them.
+struct Encodings {
+    paths: Option<PathEncoding>,
+    labels: Option<WlHistograms>,
+}
+
 /// What all runs share.
 pub struct Comparison<'a> {
-    /// Options and model.
-    pub config: &'a Config,
+    /// Options of the search.
+    pub options: &'a SearchOptions,
     /// Cells, objectives, labels.
     pub problem: &'a Problem,
     /// The cells.
-    pub pool: &'a Pool<'a>,
-    /// What measures them.
-    pub oracle: &'a dyn Oracle,
-    /// Queries a run.
+    pub pool: &'a CandidatePool<'a>,
+    /// Cost of all queries of a run.
     pub budget: usize,
-    /// Where the predictor runs.
-    pub machine: Machine,
+    /// Ends the runs.
+    pub signals: StopSignals<'a>,
 }
 
 impl Comparison<'_> {
-    fn plan(&self, batch: usize, seed: u64) -> Plan {
-        let (budget, initial) = (self.budget, self.config.search.initial);
-        let all = self.pool.catalog().is_some_and(|catalog| catalog.functions() <= budget);
+    fn plan(&self, seed: u64) -> RunPlan {
+        let (budget, initial) = (self.budget, self.options.initial);
+        let all = self.pool.catalog().is_some_and(|catalog| catalog.cells.len() <= budget);
         // Where everything can be asked for there is nothing to choose.
-        Plan { budget, initial: if all { budget } else { initial.min(budget) }, batch, seed }
+        RunPlan { budget: budget as f64, initial: if all { budget } else { initial.min(budget) }, seed }
     }
 
-    /// One run of the predictor, kept in `log`.
+    fn queries(
+        &self,
+        strategy: &mut dyn Strategy,
+        oracle: &dyn Oracle,
+        seed: u64,
+        log: &mut Log,
+        report: &dyn Fn(&QueryReport),
+    ) -> Result<Vec<Query>> {
+        let Comparison { pool, options, signals, problem, .. } = *self;
+        let plan = self.plan(seed);
+        Runner { pool, oracle, options, plan, signals, report }.run(strategy, &problem.known, log)
+    }
+
+    /// One run of the Gaussian process, kept in `log`; `report` hears of every answer.
     ///
     /// # Errors
     /// Whatever stops the run.
-    pub fn guided(&self, seed: u64, log: &mut Log, stop: &AtomicBool) -> Result<RunOutcome> {
+    pub fn guided(
+        &self,
+        oracle: &dyn Oracle,
+        seed: u64,
+        log: &mut Log,
+        report: &dyn Fn(&QueryReport),
+    ) -> Result<RunOutcome> {
         let started = Instant::now();
         let objectives = &self.problem.objectives;
-        let mut guided = Guided::new(self.config, self.pool, objectives, self.machine, seed)?;
-        let plan = self.plan(self.config.search.batch, seed);
-        let past = run(&mut guided, self.pool, self.oracle, plan, log, stop)?;
-        let judged = match objectives.as_slice() {
+        let mut guided = GuidedSearch::new(self.pool, self.options, objectives, seed);
+        let past = self.queries(&mut guided, oracle, seed, log, report)?;
+        let recommended = match objectives.as_slice() {
             [only] => recommend(self.pool, &past, only)?,
             _ => Vec::new(),
         };
         let seconds = started.elapsed().as_secs_f64();
-        Ok(RunOutcome::new(seed, past, judged, objectives, self.truth(), seconds))
+        Ok(RunOutcome::new(seed, past, recommended, objectives, self.truth(), seconds))
     }
 
-    fn truth(&self) -> Truth<'_> {
-        Truth { problem: self.problem, optimum: self.problem.optimum() }
+    fn truth(&self) -> SearchTruth<'_> {
+        SearchTruth { problem: self.problem, optimum: self.problem.optimum() }
     }
 
     /// One run of a baseline.
-    fn baseline(
-        &self,
-        baseline: Baseline,
-        encoding: Option<&Encoding>,
-        seed: u64,
-        stop: &AtomicBool,
-    ) -> Result<RunOutcome> {
+    fn baseline(&self, baseline: Baseline, encodings: &Encodings, seed: u64) -> Result<RunOutcome> {
         let started = Instant::now();
         let (pool, objectives) = (self.pool, &self.problem.objectives);
         let objective = &objectives[0];
-        let mut strategy: Box<dyn Strategy> = match (baseline, encoding, pool.catalog()) {
-            (Baseline::Bananas, Some(encoding), Some(catalog)) => {
+        let listed = "encodings are of a catalog";
+        let mut strategy: Box<dyn Strategy> = match baseline {
+            Baseline::Random => Box::new(RandomSearch { pool, seed }),
+            Baseline::Evolution => Box::new(Evolution { pool, objective, seed }),
+            Baseline::LocalSearch => Box::new(LocalSearch { pool, objective, seed, spent: HashSet::new(), start: 0 }),
+            Baseline::Bananas => {
+                let (encoding, catalog) = (encodings.paths.as_ref().expect(listed), pool.catalog().expect(listed));
                 Box::new(Bananas { catalog, encoding, objective, seed })
             }
-            (Baseline::Evolution, ..) => Box::new(Evolution { pool, objective, seed }),
-            (Baseline::LocalSearch, ..) => {
-                Box::new(LocalSearch { pool, objective, seed, spent: HashSet::new(), start: 0 })
+            Baseline::Nasbowl => {
+                let (histograms, catalog) = (encodings.labels.as_ref().expect(listed), pool.catalog().expect(listed));
+                Box::new(Nasbowl { catalog, histograms, objective, seed, kernels: HashMap::new() })
             }
-            _ => Box::new(RandomSearch { pool, seed }),
+            Baseline::Nsga2 => Box::new(Nsga2 { pool, objectives, seed }),
         };
-        let plan = self.plan(baseline.batch(self.config.search.batch), seed);
-        let past = run(strategy.as_mut(), pool, self.oracle, plan, &mut Log::none(), stop)?;
-        let judged = by_value(&measured(&past, 0, objective.sign()));
-        let judged = if objectives.len() == 1 { judged } else { Vec::new() };
-        Ok(RunOutcome::new(seed, past, judged, objectives, self.truth(), started.elapsed().as_secs_f64()))
+        let oracle = self.oracle(baseline.batch(self.options.batch))?;
+        let past = self.queries(strategy.as_mut(), &oracle, seed, &mut Log::none(), &|_| {})?;
+        let recommended = by_value(&measured(&past, 0, objective.sign()));
+        let recommended = if objectives.len() == 1 { recommended } else { Vec::new() };
+        let seconds = started.elapsed().as_secs_f64();
+        Ok(RunOutcome::new(seed, past, recommended, objectives, self.truth(), seconds))
     }
 
-    /// Runs of the predictor and of `baselines` for every one of `seeds`: the predictor's, then those of each baseline.
+    /// What `baselines` know of all cells.
+    fn encodings(&self, baselines: &[Baseline]) -> Result<Encodings> {
+        let [bananas, nasbowl] = [Baseline::Bananas, Baseline::Nasbowl].map(|name| baselines.contains(&name));
+        let space = self.pool.space();
+        match self.pool.catalog() {
+            Some(catalog) => Ok(Encodings {
+                paths: bananas.then(|| PathEncoding::new(catalog, space)).transpose()?,
+                labels: nasbowl.then(|| WlHistograms::new(catalog, space)).transpose()?,
+            }),
+            None if bananas || nasbowl => {
+                Err(Error::new(Stage::Usage, "bananas and nasbowl need a space that is listed"))
+            }
+            None => Ok(Encodings { paths: None, labels: None }),
+        }
+    }
+
+    /// The table as an oracle.
+    fn oracle(&self, slots: usize) -> Result<impl Oracle + '_> {
+        let none = || Error::new(Stage::Usage, "several runs, or several strategies, need a table that answers");
+        self.problem.table_oracle(slots).ok_or_else(none)
+    }
+
+    /// Runs of the Gaussian process (unless `own` is false) and of `baselines` for every one of `seeds`: its own first, then
+    /// those of each baseline.
     ///
     /// # Errors
     /// Whatever stops one of the runs.
     pub fn all(
         &self,
+        own: bool,
         baselines: &[Baseline],
         seeds: &[u64],
-        stop: &AtomicBool,
         progress: &dyn Progress,
-    ) -> Result<Vec<Summary>> {
-        let encoding = match (baselines.contains(&Baseline::Bananas), self.pool.catalog()) {
-            (true, Some(catalog)) => Some(Encoding::new(catalog, self.pool.space())?),
-            (true, None) => return Err(Error::new(Stage::Usage, "bananas needs a space that is listed")),
-            (false, _) => None,
-        };
-        let strategies: Vec<Option<Baseline>> =
-            std::iter::once(None).chain(baselines.iter().copied().map(Some)).collect();
+    ) -> Result<Vec<RunOutcome>> {
+        let encodings = self.encodings(baselines)?;
+        let others = baselines.iter().copied().map(Some);
+        let strategies: Vec<Option<Baseline>> = own.then_some(None).into_iter().chain(others).collect();
         let tasks: Vec<(Option<Baseline>, u64)> =
             strategies.iter().flat_map(|&strategy| seeds.iter().map(move |&seed| (strategy, seed))).collect();
         progress.start(tasks.len() as u64);
-        // Runs are the parallel work: each has one thread.
-        let alone = Comparison { machine: Machine { threads: 1, ..self.machine }, ..*self };
         let outcomes: Vec<Result<RunOutcome>> = (tasks.par_iter())
             .map(|&(strategy, seed)| {
                 let outcome = match strategy {
-                    None => alone.guided(seed, &mut Log::none(), stop),
-                    Some(baseline) => alone.baseline(baseline, encoding.as_ref(), seed, stop),
+                    None => self.guided(&self.oracle(self.options.batch)?, seed, &mut Log::none(), &|_| {}),
+                    Some(baseline) => self.baseline(baseline, &encodings, seed),
                 };
                 progress.inc(1);
                 outcome
             })
             .collect();
-        let outcomes: Vec<RunOutcome> = outcomes.into_iter().collect::<Result<_>>()?;
-        Ok(summaries(outcomes, seeds.len(), self.problem))
+        outcomes.into_iter().collect()
     }
 }
 
-/// Outcomes of `count` runs a strategy as summaries; hypervolumes over the worst of all queries.
-pub fn summaries(mut outcomes: Vec<RunOutcome>, count: usize, problem: &Problem) -> Vec<Summary> {
+/// Outcomes of `count` runs per strategy as summaries; hypervolumes over the worst of all queries.
+pub fn summaries(mut outcomes: Vec<RunOutcome>, count: usize, problem: &Problem) -> Vec<SearchSummary> {
     if problem.objectives.len() > 1 {
         let reference = worst(&outcomes.iter().collect::<Vec<_>>(), &problem.objectives);
         outcomes.iter_mut().for_each(|outcome| outcome.measure_volume(&problem.objectives, &reference));
     }
-    outcomes.chunks(count.max(1)).map(|runs| Summary::new(runs.to_vec(), problem.optimum())).collect()
+    outcomes.chunks(count.max(1)).map(|runs| SearchSummary::new(runs.to_vec(), problem.optimum())).collect()
 }

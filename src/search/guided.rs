@@ -1,202 +1,258 @@
-//! The predictor's strategy: fit what was measured, score what was not, query what looks most useful.
+//! The strategy of the Gaussian process: fit what was measured, score what was not, query what looks most useful.
 
-use super::acquisition::{Doubt, choose, utility};
+use super::acquisition::{ConditionalVariance, choose_batch, improvements};
+use super::baselines::evolve_one;
 use super::pareto::Reach;
-use super::surrogate::{Batch, Fitted, Joint, Surrogate};
-use super::{Cell, Objective, Pool, Query, Strategy, draw_new, measured};
-use crate::config::{Config, SearchOptions};
+use super::pool::EvolutionSize;
+use super::surrogate::{JointPosterior, LabelForm, Surrogate};
+use super::{
+    CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new, measured,
+};
 use crate::error::Result;
 use crate::graph::Key;
-use crate::metrics::{argsort_desc, standardised};
-use crate::normal::scores;
-use crate::device::Machine;
+use crate::metrics::argsort_desc;
 use crate::random::{Purpose, Random};
-use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use tch::Tensor;
 
 /// Candidates that are looked at together.
 const SHORTLIST: usize = 512;
+/// Measured cells that a process is fitted to, at most: half of them the best, the others the latest.
+const MAX_FITTED: usize = 1000;
+/// Measured cells from which on the process has to predict better than chance.
+const JUDGED: usize = 30;
 
-/// Guided by a surrogate of each objective.
-pub struct Guided<'a> {
-    pool: &'a Pool<'a>,
+/// Guided by a process of each objective.
+pub struct GuidedSearch<'a> {
+    pool: &'a CandidatePool<'a>,
     options: &'a SearchOptions,
     objectives: &'a [Objective],
     seed: u64,
-    surrogates: Vec<Surrogate<'a>>,
-    statistics: Vec<Vec<f64>>,
+    /// Features of the queries of the past, in their order.
+    features: Vec<Vec<f64>>,
+    /// Parameters from which fits start, by objective and number of measurements.
+    starts: HashMap<(usize, usize), Option<Vec<f64>>>,
 }
 
-/// Surrogates that are fitted to the past, and the past on their scale.
-pub struct Insight {
-    /// One an objective.
-    pub fitted: Vec<Fitted>,
-    /// Normal scores of the queries that have a value, one list an objective; more is better.
-    pub scores: Vec<Vec<f64>>,
+/// A cell that is worth a query.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Suggestion {
+    /// The proposal.
+    pub proposal: Proposal,
+    /// Logarithm of the expected improvement in standard deviations of the labels, or the gain in hypervolume; none for a
+    /// cell that no process has chosen.
+    pub utility: Option<f64>,
 }
 
-impl<'a> Guided<'a> {
-    /// With the options and model of `config`.
-    ///
-    /// # Errors
-    /// A vocabulary without an output.
+impl<'a> GuidedSearch<'a> {
+    /// A search of `pool`.
     pub fn new(
-        config: &'a Config,
-        pool: &'a Pool<'a>,
+        pool: &'a CandidatePool<'a>,
+        options: &'a SearchOptions,
         objectives: &'a [Objective],
-        machine: Machine,
         seed: u64,
-    ) -> Result<Self> {
-        let vocabulary = pool.space().vocabulary();
-        let surrogates =
-            objectives.iter().map(|_| Surrogate::new(config, vocabulary, machine, seed)).collect::<Result<_>>()?;
-        Ok(Guided { pool, options: &config.search, objectives, seed, surrogates, statistics: Vec::new() })
+    ) -> Self {
+        GuidedSearch { pool, options, objectives, seed, features: Vec::new(), starts: HashMap::new() }
     }
 
-    /// Fits every objective to the past; none where there are too few values, or all are equal.
-    ///
-    /// # Errors
-    /// A surrogate that cannot be fitted.
-    pub fn fit(&mut self, past: &[Query]) -> Result<Option<Insight>> {
-        for query in &past[self.statistics.len()..] {
-            self.statistics.push(self.pool.statistics(&query.cell));
+    fn form(&self) -> LabelForm {
+        if self.objectives.len() > 1 { LabelForm::Unit } else { LabelForm::Ranks }
+    }
+
+    /// Fits a process to every objective; none where there are too few values, or all are equal.
+    fn fit(&mut self, past: &[Query]) -> Result<Option<Vec<Surrogate>>> {
+        for query in &past[self.features.len()..] {
+            self.features.push(self.pool.encoder().features(query.cell()));
         }
-        let places: Vec<usize> = measured(past, 0, 1.0).into_iter().map(|(place, _)| place).collect();
-        let mut all_scores = Vec::new();
-        for (number, objective) in self.objectives.iter().enumerate() {
-            let values: Vec<f64> =
-                measured(past, number, objective.sign()).into_iter().map(|(_, value)| value).collect();
-            match if self.objectives.len() > 1 { standardised(&values) } else { scores(&values) } {
-                Some(scored) if values.len() > 2 => all_scores.push(scored),
-                _ => return Ok(None),
+        let mut fitted = Vec::new();
+        for (index, objective) in self.objectives.iter().enumerate() {
+            let mut values = measured(past, index, objective.sign());
+            let start = self.start(index, &values)?;
+            if values.len() > MAX_FITTED {
+                let order = argsort_desc(&values.iter().map(|value| value.1).collect::<Vec<f64>>());
+                let best: HashSet<usize> = order[..MAX_FITTED / 2].iter().copied().collect();
+                let latest = values.len() - MAX_FITTED / 2;
+                values = (0..values.len()).filter(|i| *i >= latest || best.contains(i)).map(|i| values[i]).collect();
+            }
+            match self.fit_values(&values, start.as_deref())? {
+                Some(surrogate) => fitted.push(surrogate),
+                None => return Ok(None),
             }
         }
-        let statistics: Vec<Vec<f64>> = places.iter().map(|&place| self.statistics[place].clone()).collect();
-        let graphs = places.iter().map(|&place| past[place].cell.graph.clone()).collect();
-        let known = Batch { features: self.pool.scaler().apply(&statistics), graphs: Cow::Owned(graphs) };
-        let others = self.others(past)?;
-        let fitted = self.surrogates.iter_mut().zip(&all_scores);
-        let fitted = fitted.map(|(surrogate, labels)| surrogate.fit(&known, labels, &others)).collect::<Result<_>>()?;
-        Ok(Some(Insight { fitted, scores: all_scores }))
+        Ok(Some(fitted))
     }
 
-    /// Cells that nothing is known of, for the network's teacher.
-    fn others(&self, past: &[Query]) -> Result<Batch<'a>> {
-        if let Some(catalog) = self.pool.catalog() {
-            return Ok(Batch { features: catalog.features(), graphs: Cow::Borrowed(&catalog.architectures.functions) });
+    fn fit_values(&self, values: &[(usize, f64)], start: Option<&[f64]>) -> Result<Option<Surrogate>> {
+        let Some(labels) = self.form().scale(&values.iter().map(|value| value.1).collect::<Vec<f64>>()) else {
+            return Ok(None);
+        };
+        let features: Vec<Vec<f64>> = values.iter().map(|value| self.features[value.0].clone()).collect();
+        Surrogate::fit(self.pool.standardised(&features), labels, start).map(Some)
+    }
+
+    /// Parameters from which the fit to `values` starts: those of a fit to the first of them, whose number grows in steps. So a
+    /// fit depends on the past alone, and not on the fits before it.
+    fn start(&mut self, objective: usize, values: &[(usize, f64)]) -> Result<Option<Vec<f64>>> {
+        let count = checkpoint(values.len());
+        if let Some(start) = self.starts.get(&(objective, count)) {
+            return Ok(start.clone());
         }
-        let mut random = Random::of(self.seed, Purpose::Search, 2, past.len() as u64);
-        let drawn = draw_new(self.pool, 2 * SHORTLIST, &mut HashSet::new(), &mut random)?;
-        Ok(self.pool.batch(&drawn))
+        let start = self.fit_values(&values[..count], None)?.map(|surrogate| surrogate.parameters());
+        self.starts.insert((objective, count), start.clone());
+        Ok(start)
     }
 
-    /// The candidates that look most useful on their own, as cells and as a batch.
-    fn shortlist(
-        &self,
-        value: &dyn Fn(&Batch) -> Result<Vec<f64>>,
-        past: &[Query],
-        seen: &HashSet<Key>,
-        random: &mut Random,
-    ) -> Result<(Vec<Cell>, Batch<'a>)> {
-        let Some(catalog) = self.pool.catalog() else {
-            let sizes = (self.options.candidates, SHORTLIST);
-            let cells = self.pool.evolve(value, sizes, past, seen, random)?;
-            let batch = self.pool.batch(&cells);
-            return Ok((cells, batch));
+    /// At most `count` cells to query next and how useful each looks.
+    ///
+    /// # Errors
+    /// A process that cannot be fitted.
+    pub fn suggest(&mut self, history: History, count: usize) -> Result<Vec<Suggestion>> {
+        let mut seen = history.keys();
+        let mut random = Random::of(self.seed, Purpose::Search, 1, history.len() as u64);
+        let Some(surrogates) = self.fit(history.past)? else {
+            let drawn = draw_new(self.pool, count, &mut seen, &mut random)?;
+            let unvalued = |cell| Suggestion { proposal: Proposal::full(cell, Reason::Drawn), utility: None };
+            return Ok(drawn.into_iter().map(unvalued).collect());
         };
-        let features = catalog.features();
-        let all = Batch { features: features.shallow_clone(), graphs: Cow::Borrowed(&catalog.architectures.functions) };
-        let values = value(&all)?;
-        let mut open: Vec<bool> = catalog.rows.iter().map(|rows| !rows.is_empty()).collect();
-        seen.iter().filter_map(|key| catalog.function(key)).for_each(|function| open[function] = false);
-        let functions: Vec<usize> =
-            argsort_desc(&values).into_iter().filter(|&function| open[function]).take(SHORTLIST).collect();
-        let cells: Vec<Cell> = functions.iter().map(|&function| catalog.pick(function, random)).collect();
-        let rows: Vec<i64> = functions.iter().map(|&function| function as i64).collect();
-        let graphs = cells.iter().map(|cell| cell.graph.clone()).collect();
-        Ok((
-            cells,
-            Batch { features: features.index_select(0, &Tensor::from_slice(&rows)), graphs: Cow::Owned(graphs) },
-        ))
-    }
-}
-
-impl Strategy for Guided<'_> {
-    fn propose(&mut self, past: &[Query], count: usize) -> Result<Vec<Cell>> {
-        let mut seen: HashSet<Key> = past.iter().map(|query| query.cell.key.clone()).collect();
-        let mut random = Random::of(self.seed, Purpose::Search, 1, past.len() as u64);
-        let Some(insight) = self.fit(past)? else {
-            return draw_new(self.pool, count, &mut seen, &mut random);
-        };
-        let view = View::new(&insight, self.options, &mut random);
-        let (cells, batch) = self.shortlist(&|batch| Ok(view.value(batch)), past, &seen, &mut random)?;
+        if surrogates.iter().any(|surrogate| surrogate.labels().len() >= JUDGED && !surrogate.beats_chance()) {
+            return self.evolve(history, count, &mut random);
+        }
+        let valuation = Valuation::new(surrogates, self.options.exploration, &mut random);
+        let size = SHORTLIST.max(2 * count);
+        let (mut cells, features) = self.shortlist(&valuation, size, history.past, &seen, &mut random)?;
         if cells.is_empty() {
             return Ok(Vec::new());
         }
-        let chosen = view.choose(&batch, count, &mut random);
-        Ok(chosen.into_iter().map(|place| cells[place].clone()).collect())
+        let open = cells.len();
+        let pending: Vec<SearchCell> = history.pending.iter().map(|proposal| proposal.cell.clone()).collect();
+        let features = match pending.is_empty() {
+            true => features,
+            false => Tensor::cat(&[features, self.pool.features(&pending)], 0),
+        };
+        let chosen = valuation.choose(&features, open, count);
+        let suggestion = |(index, utility): (usize, f64)| Suggestion {
+            proposal: Proposal::full(std::mem::replace(&mut cells[index], empty()), Reason::Proposed),
+            utility: Some(utility),
+        };
+        Ok(chosen.into_iter().map(suggestion).collect())
+    }
+
+    /// Mutants of good cells, where the process knows nothing.
+    fn evolve(&self, history: History, count: usize, random: &mut Random) -> Result<Vec<Suggestion>> {
+        let mut pending = history.pending.to_vec();
+        let mut found = Vec::new();
+        while found.len() < count {
+            let history = History { past: history.past, pending: &pending };
+            let Some(cell) = evolve_one(self.pool, &self.objectives[0], history, random)? else { break };
+            let proposal = Proposal::full(cell, Reason::Evolved);
+            pending.push(proposal.clone());
+            found.push(Suggestion { proposal, utility: None });
+        }
+        Ok(found)
+    }
+
+    /// The candidates that look most useful on their own, as cells and as features [m, C].
+    fn shortlist(
+        &self,
+        valuation: &Valuation,
+        size: usize,
+        past: &[Query],
+        seen: &HashSet<Key>,
+        random: &mut Random,
+    ) -> Result<(Vec<SearchCell>, Tensor)> {
+        let Some(catalog) = self.pool.catalog() else {
+            let size = EvolutionSize { candidates: self.options.candidates.max(size), best: size };
+            let cells = self.pool.evolve(&|features| Ok(valuation.values(features)), size, past, seen, random)?;
+            let features = self.pool.features(&cells);
+            return Ok((cells, features));
+        };
+        let features = catalog.features();
+        let values = valuation.values(&features);
+        let mut open: Vec<bool> = catalog.rows.iter().map(|rows| !rows.is_empty()).collect();
+        seen.iter().filter_map(|key| catalog.index_of(key)).for_each(|index| open[index] = false);
+        let indices: Vec<usize> = argsort_desc(&values).into_iter().filter(|&index| open[index]).take(size).collect();
+        let cells = indices.iter().map(|&index| catalog.pick(index, random)).collect();
+        let rows: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+        Ok((cells, features.index_select(0, &Tensor::from_slice(&rows))))
+    }
+}
+
+fn empty() -> SearchCell {
+    SearchCell { text: String::new(), graph: Default::default(), written: Vec::new(), key: Box::default() }
+}
+
+/// The largest step of a sequence that grows by a fifth, up to `count`.
+fn checkpoint(count: usize) -> usize {
+    let next = |step: usize| step + (step / 5).max(2);
+    let mut step = 8;
+    while next(step) <= count && step < MAX_FITTED / 2 {
+        step = next(step);
+    }
+    step.min(count)
+}
+
+impl Strategy for GuidedSearch<'_> {
+    fn propose(&mut self, history: History, count: usize) -> Result<Vec<Proposal>> {
+        Ok(self.suggest(history, count)?.into_iter().map(|suggestion| suggestion.proposal).collect())
     }
 }
 
 /// How candidates are valued: by the one objective, or by the hypervolume that they may add.
-struct View<'a> {
-    insight: &'a Insight,
-    options: &'a SearchOptions,
+struct Valuation {
+    surrogates: Vec<Surrogate>,
+    exploration: f64,
     reach: Option<Reach>,
 }
 
-impl<'a> View<'a> {
-    fn new(insight: &'a Insight, options: &'a SearchOptions, random: &mut Random) -> Self {
-        let reach = (insight.scores.len() > 1).then(|| {
-            let lowest = |scores: &Vec<f64>| scores.iter().copied().fold(f64::INFINITY, f64::min) - 0.1;
-            let points: Vec<Vec<f64>> = (0..insight.scores[0].len())
-                .map(|place| insight.scores.iter().map(|scores| scores[place]).collect())
+impl Valuation {
+    fn new(surrogates: Vec<Surrogate>, exploration: f64, random: &mut Random) -> Self {
+        let reach = (surrogates.len() > 1).then(|| {
+            let lowest = |s: &Surrogate| s.labels().iter().copied().fold(f64::INFINITY, f64::min) - 0.1;
+            let points: Vec<Vec<f64>> = (0..surrogates[0].labels().len())
+                .map(|index| surrogates.iter().map(|surrogate| surrogate.labels()[index]).collect())
                 .collect();
-            Reach::new(&points, insight.scores.iter().map(lowest).collect(), random)
+            Reach::new(&points, surrogates.iter().map(lowest).collect(), random)
         });
-        View { insight, options, reach }
+        Valuation { surrogates, exploration, reach }
     }
 
-    fn best(&self) -> f64 {
-        self.insight.scores[0].iter().copied().fold(f64::NEG_INFINITY, f64::max)
-    }
-
-    fn value(&self, batch: &Batch) -> Vec<f64> {
-        let beliefs: Vec<_> = self.insight.fitted.iter().map(|fitted| fitted.marginal(batch)).collect();
+    /// The value of each cell with `features` [m, C] on its own.
+    fn values(&self, features: &Tensor) -> Vec<f64> {
+        let posteriors: Vec<_> = self.surrogates.iter().map(|surrogate| surrogate.marginal(features)).collect();
         let Some(reach) = &self.reach else {
-            return utility(self.options.acquisition, self.options.exploration, &beliefs[0], self.best());
+            return improvements(&posteriors[0], self.surrogates[0].best());
         };
-        let hope = |place: usize| -> Vec<f64> {
-            beliefs.iter().map(|b| b.mean[place] + self.options.exploration * b.deviation[place]).collect()
+        let optimistic = |index: usize| -> Vec<f64> {
+            posteriors.iter().map(|posterior| posterior.mean[index] + self.exploration * posterior.std[index]).collect()
         };
-        (0..beliefs[0].mean.len()).map(|place| reach.gain(&hope(place))).collect()
+        (0..posteriors[0].mean.len()).map(|index| reach.gain(&optimistic(index))).collect()
     }
 
-    fn choose(mut self, batch: &Batch, count: usize, random: &mut Random) -> Vec<usize> {
-        let beliefs: Vec<Joint> = self.insight.fitted.iter().map(|fitted| fitted.joint(batch)).collect();
-        let best = self.best();
+    /// Indices and values of at most `count` of the first `cells` cells to query together; those behind are under way.
+    fn choose(mut self, features: &Tensor, cells: usize, count: usize) -> Vec<(usize, f64)> {
+        let posteriors: Vec<JointPosterior> =
+            self.surrogates.iter().map(|surrogate| surrogate.joint(features)).collect();
         let Some(reach) = &mut self.reach else {
-            return choose(self.options.acquisition, self.options.exploration, &beliefs[0], best, count, random);
+            return choose_batch(&posteriors[0], cells, self.surrogates[0].best(), count);
         };
-        let cells = beliefs[0].mean.len();
-        let mut doubts: Vec<Doubt> = beliefs.iter().map(Doubt::new).collect();
-        let mut chosen: Vec<usize> = Vec::new();
+        let mut variances: Vec<ConditionalVariance> = posteriors.iter().map(ConditionalVariance::new).collect();
+        let mut chosen: Vec<(usize, f64)> = Vec::new();
+        let mut take = |reach: &mut Reach, variances: &mut Vec<ConditionalVariance>, index: usize| {
+            reach.add(&posteriors.iter().map(|posterior| posterior.mean[index]).collect::<Vec<f64>>());
+            variances.iter_mut().for_each(|variance| variance.measure(index));
+        };
+        (cells..posteriors[0].mean.len()).for_each(|index| take(reach, &mut variances, index));
         while chosen.len() < count.min(cells) {
-            let hope = |place: usize| -> Vec<f64> {
-                let parts = beliefs.iter().zip(&doubts);
-                parts
-                    .map(|(belief, doubt)| {
-                        belief.mean[place] + self.options.exploration * doubt.variance[place].max(0.0).sqrt()
-                    })
-                    .collect()
+            let optimistic = |index: usize| -> Vec<f64> {
+                let std = |variance: &ConditionalVariance| variance.variance[index].max(0.0).sqrt();
+                let both = posteriors.iter().zip(&variances);
+                both.map(|(posterior, variance)| posterior.mean[index] + self.exploration * std(variance)).collect()
             };
-            let gains: Vec<f64> = (0..cells).map(|place| reach.gain(&hope(place))).collect();
-            let next = argsort_desc(&gains).into_iter().find(|place| !chosen.contains(place));
-            let next = next.expect("fewer are chosen than there are");
-            reach.add(&beliefs.iter().map(|belief| belief.mean[next]).collect::<Vec<f64>>());
-            doubts.iter_mut().for_each(|doubt| doubt.measure(next));
-            chosen.push(next);
+            let gains: Vec<f64> = (0..cells).map(|index| reach.gain(&optimistic(index))).collect();
+            let open = |index: &usize| chosen.iter().all(|(other, _)| other != index);
+            let next = argsort_desc(&gains).into_iter().find(open).expect("fewer are chosen than there are");
+            take(reach, &mut variances, next);
+            chosen.push((next, gains[next]));
         }
         chosen
     }

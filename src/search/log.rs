@@ -1,27 +1,26 @@
 //! Log of a search: JSON Lines that are only ever appended to, each on disk before the search goes on.
 //!
-//! The first line names the search, then every round is a line of proposed cells and a line an answer. A line cut short by a
-//! crash is dropped when the log is opened again; answers behind it were never there. A cell that was asked for and has no
-//! answer is asked for once more, since nobody knows what became of it.
+//! The first line names the search, then there is a line for every query that is asked and one for every answer. A line cut
+//! short by a crash is dropped when the log is opened again. A query that was asked and has no answer is asked again; if its
+//! command is still running, or has ended since, its answer is taken.
 
-use super::{Answer, Cell};
+use super::{Answer, Proposal, Reason};
 use crate::error::{Error, Position, Result, Stage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// What the first line of a log calls itself.
-const FORMAT: &str = "carl search log 1";
+const FORMAT: &str = "carl search log 2";
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The search that a log belongs to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Header {
+pub struct LogHeader {
     /// Always the same.
     pub format: String,
     /// Name of the space.
@@ -32,32 +31,49 @@ pub struct Header {
     pub seed: u64,
     /// The resolved configuration.
     pub config: String,
-    /// The oracle: a command, or the table and its constraints.
+    /// The table and its constraints, the candidates and hash of what is known; not the command, which may change.
+    pub cells: String,
+    /// The command; empty where a table answers.
     pub oracle: String,
 }
 
-impl Header {
+impl LogHeader {
     /// Of this release's format.
-    pub fn new(space: &str, objectives: Vec<String>, seed: u64, config: String, oracle: String) -> Self {
-        Header { format: FORMAT.to_string(), space: space.to_string(), objectives, seed, config, oracle }
+    pub fn new(space: &str, objectives: Vec<String>, seed: u64, config: String, cells: String, oracle: String) -> Self {
+        LogHeader { format: FORMAT.to_string(), space: space.to_string(), objectives, seed, config, cells, oracle }
     }
 }
 
 /// Every line but the first.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum Line {
-    Proposal { round: usize, cells: Vec<String> },
-    Value { round: usize, place: usize, arch: String, values: Vec<f64>, seconds: f64 },
-    Failure { round: usize, place: usize, arch: String, failed: String, seconds: f64 },
+enum LogEntry {
+    Asked { asked: usize, arch: String, reason: Reason, fidelity: Option<usize> },
+    Value { answered: usize, arch: String, values: Vec<f64>, seconds: f64 },
+    Failure { answered: usize, arch: String, failed: String, seconds: f64 },
+}
+
+/// A query of a log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoggedQuery {
+    /// The cell.
+    pub arch: String,
+    /// Why it was asked for.
+    pub reason: Reason,
+    /// Index of its fidelity.
+    pub fidelity: Option<usize>,
+    /// Its answer, if there is one.
+    pub answer: Option<Answer>,
 }
 
 /// What is known of a search so far, and the file that it is kept in.
 #[derive(Debug, Default)]
 pub struct Log {
     file: Option<(File, PathBuf)>,
-    rounds: Vec<Vec<String>>,
-    answers: HashMap<(usize, usize), Answer>,
+    /// Queries by number.
+    pub queries: Vec<LoggedQuery>,
+    /// Numbers of the answered queries in the order of their answers.
+    pub order: Vec<usize>,
 }
 
 impl Log {
@@ -70,7 +86,7 @@ impl Log {
     ///
     /// # Errors
     /// A file that is there already, or a folder that refuses.
-    pub fn create(path: &Path, header: &Header) -> Result<Self> {
+    pub fn create(path: &Path, header: &LogHeader) -> Result<Self> {
         let file = OpenOptions::new().append(true).create_new(true).open(path).map_err(|error| {
             let failed = Error::io(path, "start the log", &error);
             match error.kind() {
@@ -90,7 +106,7 @@ impl Log {
     ///
     /// # Errors
     /// A log of another search, naming what differs; one in use; a damaged line before the last one.
-    pub fn resume(path: &Path, header: &Header) -> Result<Self> {
+    pub fn resume(path: &Path, header: &LogHeader) -> Result<Self> {
         let fail = |action: &str, error: std::io::Error| Error::io(path, action, &error);
         let mut file =
             OpenOptions::new().read(true).append(true).open(path).map_err(|error| fail("open the log", error))?;
@@ -119,40 +135,56 @@ impl Log {
         Ok(log)
     }
 
-    /// The cells of a round, if it was proposed.
-    pub fn round(&self, round: usize) -> Option<&[String]> {
-        self.rounds.get(round).map(Vec::as_slice)
-    }
-
-    /// The answer to a cell of a round, if there is one.
-    pub fn answer(&self, round: usize, place: usize) -> Option<Answer> {
-        self.answers.get(&(round, place)).cloned()
-    }
-
-    /// Number of answers.
-    pub fn answers(&self) -> usize {
-        self.answers.len()
-    }
-
-    /// Writes down what will be asked for.
+    /// Writes down what is about to be asked for; it becomes the last query.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn propose(&mut self, round: usize, cells: &[Cell]) -> Result<()> {
-        let cells = cells.iter().map(|cell| cell.text.clone()).collect();
-        self.append(&Line::Proposal { round, cells })
+    pub fn ask(&mut self, proposal: &Proposal) -> Result<()> {
+        let (arch, reason, fidelity) = (proposal.cell.text.clone(), proposal.reason, proposal.fidelity);
+        self.append(&LogEntry::Asked { asked: self.queries.len(), arch: arch.clone(), reason, fidelity })?;
+        self.queries.push(LoggedQuery { arch, reason, fidelity, answer: None });
+        Ok(())
     }
 
-    /// Writes down an answer.
+    /// Writes down the answer to query `number`.
     ///
     /// # Errors
     /// The disk refuses.
-    pub fn record(&mut self, round: usize, place: usize, arch: &str, answer: &Answer, seconds: f64) -> Result<()> {
-        let arch = arch.to_string();
+    pub fn answer(&mut self, number: usize, answer: &Answer, seconds: f64) -> Result<()> {
+        let arch = self.queries[number].arch.clone();
         self.append(&match answer {
-            Ok(values) => Line::Value { round, place, arch, values: values.clone(), seconds },
-            Err(failed) => Line::Failure { round, place, arch, failed: failed.clone(), seconds },
-        })
+            Ok(values) => LogEntry::Value { answered: number, arch, values: values.clone(), seconds },
+            Err(failed) => LogEntry::Failure { answered: number, arch, failed: failed.clone(), seconds },
+        })?;
+        self.queries[number].answer = Some(answer.clone());
+        self.order.push(number);
+        Ok(())
+    }
+
+    /// Asks for every failed query once more, under a new number.
+    ///
+    /// # Errors
+    /// The disk refuses.
+    pub fn retry_failed(&mut self) -> Result<usize> {
+        let failed = |number: &usize| matches!(self.queries[*number].answer, Some(Err(_)));
+        let failed: Vec<LoggedQuery> =
+            self.order.iter().filter(|number| failed(number)).map(|&number| self.queries[number].clone()).collect();
+        for LoggedQuery { arch, reason, fidelity, .. } in &failed {
+            let (asked, arch) = (self.queries.len(), arch.clone());
+            self.append(&LogEntry::Asked { asked, arch: arch.clone(), reason: *reason, fidelity: *fidelity })?;
+            self.push(LoggedQuery { arch, reason: *reason, fidelity: *fidelity, answer: None });
+        }
+        Ok(failed.len())
+    }
+
+    /// Adds a query, which takes the place of an earlier one of the same cell that failed.
+    fn push(&mut self, query: LoggedQuery) {
+        let queries = &self.queries;
+        self.order.retain(|&number| {
+            let other = &queries[number];
+            (&other.arch, other.fidelity) != (&query.arch, query.fidelity) || matches!(other.answer, Some(Ok(_)))
+        });
+        self.queries.push(query);
     }
 
     fn lock(&self) -> Result<()> {
@@ -188,38 +220,33 @@ impl Log {
         let wrong = |message: String| {
             Error::new(Stage::Table, message).hint("the log was changed; cut it before this line to go on from there")
         };
-        match serde_json::from_str(text).map_err(|_| wrong("not a line of a search log".to_string()))? {
-            Line::Proposal { round, cells } if round == self.rounds.len() && !cells.is_empty() => {
-                self.rounds.push(cells)
-            }
-            Line::Proposal { round, .. } => return Err(wrong(format!("round {round} is not expected here"))),
-            Line::Value { round, place, arch, values, .. } => {
-                self.expect(round, place, &arch).map_err(wrong)?;
-                self.answers.insert((round, place), Ok(values));
-            }
-            Line::Failure { round, place, arch, failed, .. } => {
-                self.expect(round, place, &arch).map_err(wrong)?;
-                self.answers.insert((round, place), Err(failed));
-            }
+        let (number, arch, answer) =
+            match serde_json::from_str(text).map_err(|_| wrong("not a line of a search log".into()))? {
+                LogEntry::Asked { asked, arch, reason, fidelity } if asked == self.queries.len() => {
+                    self.push(LoggedQuery { arch, reason, fidelity, answer: None });
+                    return Ok(());
+                }
+                LogEntry::Asked { asked, .. } => return Err(wrong(format!("query {asked} is not expected here"))),
+                LogEntry::Value { answered, arch, values, .. } => (answered, arch, Ok(values)),
+                LogEntry::Failure { answered, arch, failed, .. } => (answered, arch, Err(failed)),
+            };
+        match self.queries.get_mut(number).filter(|query| query.arch == arch && query.answer.is_none()) {
+            Some(query) => query.answer = Some(answer),
+            None => return Err(wrong(format!("query {number} was not asked for as `{arch}`"))),
         }
+        self.order.push(number);
         Ok(())
-    }
-
-    fn expect(&self, round: usize, place: usize, arch: &str) -> std::result::Result<(), String> {
-        match self.rounds.get(round).and_then(|cells| cells.get(place)) {
-            Some(cell) if cell == arch => Ok(()),
-            _ => Err(format!("cell {place} of round {round} was not asked for as `{arch}`")),
-        }
     }
 }
 
 /// Compares the first line with the search at hand.
-fn check(line: &str, header: &Header) -> Result<()> {
+fn check(line: &str, header: &LogHeader) -> Result<()> {
     let found: Value = serde_json::from_str(line).unwrap_or_default();
     let wanted = serde_json::to_value(header).expect("a header is plain data");
     for (key, value) in wanted.as_object().expect("a header is an object") {
         let other = &found[key];
-        if other == value {
+        // Another command may go on with a search: one that was repaired, or that runs elsewhere.
+        if other == value || key == "oracle" && value != "" && other != "" {
             continue;
         }
         return Err(match key.as_str() {
@@ -238,60 +265,4 @@ fn difference(old: &str, new: &str) -> String {
     let pair = old.lines().zip(new.lines()).find(|(old, new)| old != new);
     let (old, new) = pair.unwrap_or(("(other length)", "(other length)"));
     format!("there `{}`, here `{}`", old.trim(), new.trim())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::graph::Graph;
-
-    fn header(seed: u64) -> Header {
-        Header::new("nasbench201", vec!["val".to_string()], seed, "space: nasbench201\n".to_string(), "cmd".to_string())
-    }
-
-    fn cell(text: &str) -> Cell {
-        Cell { text: text.to_string(), graph: Graph::default(), key: Box::default() }
-    }
-
-    #[test]
-    fn a_log_survives_being_cut_anywhere() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut log = Log::create(&path, &header(1)).unwrap();
-        log.propose(0, &[cell("a"), cell("b")]).unwrap();
-        log.record(0, 1, "b", &Ok(vec![0.1 + 0.2]), 1.0).unwrap();
-        log.record(0, 0, "a", &Err("exit status 1".to_string()), 1.0).unwrap();
-        drop(log);
-        let bytes = std::fs::read(&path).unwrap();
-        let mut counts = Vec::new();
-        for length in 0..=bytes.len() {
-            std::fs::write(&path, &bytes[..length]).unwrap();
-            let log = Log::resume(&path, &header(1)).unwrap();
-            counts.push(log.answers());
-            if log.answers() == 2 {
-                assert_eq!(log.answer(0, 1), Some(Ok(vec![0.1 + 0.2])));
-                assert_eq!(log.answer(0, 0), Some(Err("exit status 1".to_string())));
-            }
-            drop(log);
-            assert!(std::fs::read(&path).unwrap().ends_with(b"\n"));
-        }
-        assert!(counts.is_sorted() && counts[0] == 0 && counts[bytes.len()] == 2);
-    }
-
-    #[test]
-    fn another_search_and_damage_are_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let log = Log::create(&path, &header(1)).unwrap();
-        assert!(Log::create(&path, &header(1)).unwrap_err().advice().unwrap().contains("--resume"));
-        assert!(Log::resume(&path, &header(1)).unwrap_err().advice().unwrap().contains("another search"));
-        drop(log);
-        assert!(Log::resume(&path, &header(2)).unwrap_err().message().contains("seed"));
-        let mut text = std::fs::read_to_string(&path).unwrap();
-        text += "{\"round\":0,\"place\":0,\"arch\":\"a\",\"values\":[1.0],\"seconds\":0.0}\n";
-        std::fs::write(&path, &text).unwrap();
-        let error = Log::resume(&path, &header(1)).unwrap_err();
-        assert_eq!(error.position(), Some(Position::Line(2)));
-        assert!(error.message().contains("not asked for"));
-    }
 }

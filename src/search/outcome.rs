@@ -1,14 +1,14 @@
 //! Outcome: what runs found, as the figures that are reported.
 
-use super::posterior::Judgement;
 use super::problem::Problem;
-use super::{Objective, Query, measured, pareto};
-use crate::metrics::MeanStd;
+use super::recommend::Recommendation;
+use super::{Objective, Query, Reason, measured, pareto};
+use crate::metrics::{MeanStd, argsort_desc};
 use serde::Serialize;
 
 /// What a run is judged by.
 #[derive(Clone, Copy)]
-pub struct Truth<'a> {
+pub struct SearchTruth<'a> {
     /// Has the test labels.
     pub problem: &'a Problem,
     /// The best value of the only objective among all cells, in the unit of the table.
@@ -20,7 +20,7 @@ pub struct Truth<'a> {
 pub struct RunOutcome {
     /// Seed.
     pub seed: u64,
-    /// Queries spent, failed ones included.
+    /// Queries spent, failed ones included, those known before not.
     pub queries: usize,
     /// The recommended cell.
     pub best_arch: Option<String>,
@@ -35,7 +35,9 @@ pub struct RunOutcome {
     /// Best measurement after each query.
     pub trajectory: Vec<Option<f64>>,
     /// Queries without a value.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedQuery>,
+    /// Queries that evolution chose, because the process predicted no better than chance.
+    pub evolved: usize,
     /// Several objectives: the cells that no other one beats.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub front: Vec<FrontCell>,
@@ -48,16 +50,16 @@ pub struct RunOutcome {
     /// All queries.
     #[serde(skip)]
     pub past: Vec<Query>,
-    /// What is thought of them in the end, the recommended one first.
+    /// What is thought of those that have a value, the recommended one first.
     #[serde(skip)]
-    pub judged: Vec<Judgement>,
+    pub recommended: Vec<Recommendation>,
     /// Seconds.
     pub seconds: f64,
 }
 
 /// A query that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct FailedQuery {
     /// The cell.
     pub arch: String,
     /// Why.
@@ -74,17 +76,17 @@ pub struct FrontCell {
 }
 
 impl RunOutcome {
-    /// Figures of a finished run, `judged` with the recommended query first.
+    /// Figures of a finished run, `recommended` with the best query first.
     pub fn new(
         seed: u64,
         past: Vec<Query>,
-        judged: Vec<Judgement>,
+        recommended: Vec<Recommendation>,
         objectives: &[Objective],
-        truth: Truth,
+        truth: SearchTruth,
         seconds: f64,
     ) -> Self {
         let objective = &objectives[0];
-        let value = |query: &Query| query.answer.as_ref().ok().map(|values| values[0]);
+        let value = |query: &Query| query.answer.as_ref().ok().filter(|_| query.is_full()).map(|values| values[0]);
         let better = |a: f64, b: f64| if objective.sign() * a >= objective.sign() * b { a } else { b };
         let mut best: Option<f64> = None;
         let trajectory: Vec<Option<f64>> = (past.iter())
@@ -95,27 +97,28 @@ impl RunOutcome {
                 best
             })
             .collect();
-        let first = |optimum: f64| past.iter().position(|query| value(query) == Some(optimum)).map(|place| place + 1);
-        let recommended = judged.first().map(|judgement| &past[judgement.place]);
+        let first = |optimum: f64| past.iter().position(|query| value(query) == Some(optimum)).map(|index| index + 1);
+        let best_query = recommended.first().map(|recommendation| &past[recommendation.query]);
         let failures = past.iter().filter_map(|query| {
             let reason = query.answer.as_ref().err()?.clone();
-            Some(Failure { arch: query.cell.text.clone(), reason })
+            Some(FailedQuery { arch: query.cell().text.clone(), reason })
         });
         RunOutcome {
             seed,
-            queries: past.len(),
-            best_arch: recommended.map(|query| query.cell.text.clone()),
+            queries: past.iter().filter(|query| query.proposal.reason != Reason::Known).count(),
+            best_arch: best_query.map(|query| query.cell().text.clone()),
             best_validation: best,
-            validation_of_best: recommended.and_then(value),
-            test_of_best: recommended.map(|query| truth.problem.test(&query.cell.text)).filter(|test| !test.is_nan()),
+            validation_of_best: best_query.and_then(value),
+            test_of_best: best_query.map(|query| truth.problem.test(&query.cell().text)).filter(|test| !test.is_nan()),
             queries_to_optimum: truth.optimum.and_then(first),
             trajectory,
             failures: failures.collect(),
+            evolved: past.iter().filter(|query| query.proposal.reason == Reason::Evolved).count(),
             front: front(&past, objectives),
             hypervolume: None,
             hypervolume_trajectory: Vec::new(),
             past,
-            judged,
+            recommended,
             seconds,
         }
     }
@@ -125,10 +128,10 @@ impl RunOutcome {
         let mut points: Vec<Vec<f64>> = Vec::new();
         self.hypervolume_trajectory = (self.past.iter())
             .map(|query| {
-                if let Ok(values) = &query.answer {
+                if let Some(values) = query.answer.as_ref().ok().filter(|_| query.is_full()) {
                     points.push(signed(values, objectives));
                     let best = pareto::front(&points);
-                    points = best.into_iter().map(|place| points[place].clone()).collect();
+                    points = best.into_iter().map(|index| points[index].clone()).collect();
                 }
                 pareto::hypervolume(&points, reference)
             })
@@ -147,18 +150,22 @@ fn front(past: &[Query], objectives: &[Objective]) -> Vec<FrontCell> {
     if objectives.len() < 2 {
         return Vec::new();
     }
-    let places: Vec<usize> = measured(past, 0, 1.0).into_iter().map(|(place, _)| place).collect();
-    let values = |place: usize| past[place].answer.clone().unwrap_or_default();
-    let points: Vec<Vec<f64>> = places.iter().map(|&place| signed(&values(place), objectives)).collect();
-    let mut best: Vec<usize> = pareto::front(&points);
-    best.sort_by(|&a, &b| points[b][0].total_cmp(&points[a][0]));
-    let cell = |index: usize| FrontCell { arch: past[places[index]].cell.text.clone(), values: values(places[index]) };
-    best.into_iter().map(cell).collect()
+    let indices: Vec<usize> = measured(past, 0, 1.0).into_iter().map(|(index, _)| index).collect();
+    let values = |index: usize| past[index].answer.clone().unwrap_or_default();
+    let points: Vec<Vec<f64>> = indices.iter().map(|&index| signed(&values(index), objectives)).collect();
+    let best: Vec<usize> = pareto::front(&points);
+    let order = argsort_desc(&best.iter().map(|&point| points[point][0]).collect::<Vec<f64>>());
+    let cell = |rank: usize| {
+        let index = indices[best[rank]];
+        FrontCell { arch: past[index].cell().text.clone(), values: values(index) }
+    };
+    order.into_iter().map(cell).collect()
 }
 
 /// The worst value of every objective among all queries of `runs`, on the scale where more is better.
 pub fn worst(runs: &[&RunOutcome], objectives: &[Objective]) -> Vec<f64> {
-    let answers = runs.iter().flat_map(|run| &run.past).filter_map(|query| query.answer.as_ref().ok());
+    let full = runs.iter().flat_map(|run| &run.past).filter(|query| query.is_full());
+    let answers = full.filter_map(|query| query.answer.as_ref().ok());
     answers.fold(vec![f64::INFINITY; objectives.len()], |worst, values| {
         worst.into_iter().zip(signed(values, objectives)).map(|(a, b)| a.min(b)).collect()
     })
@@ -166,7 +173,7 @@ pub fn worst(runs: &[&RunOutcome], objectives: &[Objective]) -> Vec<f64> {
 
 /// All runs of one strategy.
 #[derive(Debug, Clone, Serialize)]
-pub struct Summary {
+pub struct SearchSummary {
     /// Runs, by seed.
     pub runs: Vec<RunOutcome>,
     /// Mean test label of the recommended cells.
@@ -193,26 +200,26 @@ pub struct Summary {
     pub std_hypervolume: Option<f64>,
 }
 
-impl Summary {
+impl SearchSummary {
     /// Of runs that share a budget.
     pub fn new(runs: Vec<RunOutcome>, optimum: Option<f64>) -> Self {
-        let spread = |value: &dyn Fn(&RunOutcome) -> Option<f64>| -> Option<MeanStd> {
+        let over_runs = |value: &dyn Fn(&RunOutcome) -> Option<f64>| -> Option<MeanStd> {
             let values: Option<Vec<f64>> = runs.iter().map(value).collect();
             values.filter(|values| !values.is_empty()).map(MeanStd::from)
         };
-        let parts = |spread: Option<MeanStd>| (spread.as_ref().map(|s| s.mean), spread.as_ref().map(|s| s.std));
-        let (mean_test, std_test) = parts(spread(&|run| run.test_of_best));
-        let (mean_best_validation, std_best_validation) = parts(spread(&|run| run.best_validation));
-        let (mean_regret, std_regret) = parts(spread(&|run| Some((optimum? - run.best_validation?).abs())));
-        let (mean_hypervolume, std_hypervolume) = parts(spread(&|run| run.hypervolume));
+        let split = |figure: Option<MeanStd>| (figure.as_ref().map(|f| f.mean), figure.as_ref().map(|f| f.std));
+        let (mean_test, std_test) = split(over_runs(&|run| run.test_of_best));
+        let (mean_best_validation, std_best_validation) = split(over_runs(&|run| run.best_validation));
+        let (mean_regret, std_regret) = split(over_runs(&|run| Some((optimum? - run.best_validation?).abs())));
+        let (mean_hypervolume, std_hypervolume) = split(over_runs(&|run| run.hypervolume));
         let found: Vec<usize> = runs.iter().filter_map(|run| run.queries_to_optimum).collect();
-        Summary {
+        SearchSummary {
             mean_test,
             std_test,
             mean_best_validation,
             std_best_validation,
             optimum_found: optimum.map(|_| found.len()),
-            median_queries_to_optimum: median(found, runs.len()),
+            median_queries_to_optimum: median_queries(found, runs.len()),
             mean_regret,
             std_regret,
             mean_hypervolume,
@@ -223,26 +230,12 @@ impl Summary {
 }
 
 /// Median over `count` runs of which those that are not in `found` never ended.
-fn median(mut found: Vec<usize>, count: usize) -> Option<f64> {
+pub(crate) fn median_queries(mut found: Vec<usize>, count: usize) -> Option<f64> {
     found.sort_unstable();
-    let middle = |place: usize| found.get(place).map(|&queries| queries as f64);
+    let middle = |index: usize| found.get(index).map(|&queries| queries as f64);
     match count {
         0 => None,
         count if count % 2 == 1 => middle(count / 2),
         count => Some(0.5 * (middle(count / 2 - 1)? + middle(count / 2)?)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn medians_count_runs_that_never_ended() {
-        assert_eq!(median(vec![30, 10, 20], 3), Some(20.0));
-        assert_eq!(median(vec![30, 10, 20], 4), Some(25.0));
-        assert_eq!(median(vec![30, 10], 4), None);
-        assert_eq!(median(vec![10, 30, 20], 5), Some(30.0));
-        assert_eq!(median(Vec::new(), 0), None);
     }
 }

@@ -15,21 +15,21 @@ pub fn dominates(a: &[f64], b: &[f64]) -> bool {
     a != b && a.iter().zip(b).all(|(a, b)| a >= b)
 }
 
-/// Places of the points that no other one dominates, in their order; of equal points the first.
+/// Indices of the points that no other one dominates, in their order; of equal points the first.
 pub fn front(points: &[Vec<f64>]) -> Vec<usize> {
-    let beaten = |place: usize| {
-        points
-            .iter()
-            .enumerate()
-            .any(|(other, point)| dominates(point, &points[place]) || (other < place && *point == points[place]))
+    let beaten = |index: usize| {
+        let beats = |(other, point): (usize, &Vec<f64>)| {
+            dominates(point, &points[index]) || (other < index && *point == points[index])
+        };
+        points.iter().enumerate().any(beats)
     };
-    (0..points.len()).filter(|&place| !beaten(place)).collect()
+    (0..points.len()).filter(|&index| !beaten(index)).collect()
 }
 
 /// Volume between `reference` and the points, those that are nowhere worse than it.
 pub fn hypervolume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     let inside: Vec<Vec<f64>> = points.iter().filter(|point| dominates(point, reference)).cloned().collect();
-    let mut best: Vec<Vec<f64>> = front(&inside).into_iter().map(|place| inside[place].clone()).collect();
+    let mut best: Vec<Vec<f64>> = front(&inside).into_iter().map(|index| inside[index].clone()).collect();
     best.sort_by(|a, b| b.partial_cmp(a).expect("measured values are numbers"));
     volume(&best, reference)
 }
@@ -38,12 +38,12 @@ fn volume(points: &[Vec<f64>], reference: &[f64]) -> f64 {
     if let [_] = reference {
         return points.iter().map(|point| point[0] - reference[0]).fold(0.0, f64::max);
     }
-    let exclusive = |(place, point): (usize, &Vec<f64>)| {
+    let exclusive = |(index, point): (usize, &Vec<f64>)| {
         let whole: f64 = point.iter().zip(reference).map(|(value, bound)| value - bound).product();
         let limited: Vec<Vec<f64>> =
-            points[place + 1..].iter().map(|other| other.iter().zip(point).map(|(a, b)| a.min(*b)).collect()).collect();
-        let kept: Vec<Vec<f64>> = front(&limited).into_iter().map(|place| limited[place].clone()).collect();
-        whole - if kept.is_empty() { 0.0 } else { volume(&kept, reference) }
+            points[index + 1..].iter().map(|other| other.iter().zip(point).map(|(a, b)| a.min(*b)).collect()).collect();
+        let best: Vec<Vec<f64>> = front(&limited).into_iter().map(|index| limited[index].clone()).collect();
+        whole - if best.is_empty() { 0.0 } else { volume(&best, reference) }
     };
     points.iter().enumerate().map(exclusive).sum()
 }
@@ -72,16 +72,16 @@ impl Reach {
         reach
     }
 
-    /// Takes a point into the front.
+    /// Adds a point to the front.
     pub fn add(&mut self, point: &[f64]) {
-        for place in 0..self.directions.len() {
-            self.reached[place] = self.reached[place].max(self.along(place, point));
+        for direction in 0..self.directions.len() {
+            self.reached[direction] = self.reached[direction].max(self.along(direction, point));
         }
     }
 
     /// How much larger the hypervolume is with `point`, up to a constant factor; below 0, how far it is from being so.
     pub fn gain(&self, point: &[f64]) -> f64 {
-        let gains = || (0..self.directions.len()).map(|place| self.along(place, point) - self.reached[place]);
+        let gains = || (0..self.directions.len()).map(|index| self.along(index, point) - self.reached[index]);
         let sum: f64 = gains().map(|gain| gain.max(0.0)).sum();
         if sum > 0.0 { sum / self.directions.len() as f64 } else { gains().fold(f64::NEG_INFINITY, f64::max) }
     }
@@ -90,50 +90,5 @@ impl Reach {
         let parts = point.iter().zip(&self.reference).zip(&self.directions[direction]);
         let reached = parts.map(|((value, bound), part)| (value - bound).max(0.0) * part).fold(f64::INFINITY, f64::min);
         reached.powi(self.reference.len() as i32)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fronts() {
-        let points = vec![vec![1.0, 3.0], vec![2.0, 2.0], vec![1.0, 2.0], vec![2.0, 2.0], vec![0.0, 4.0]];
-        assert_eq!(front(&points), [0, 1, 4]);
-    }
-
-    #[test]
-    fn volumes_by_hand() {
-        let points = vec![vec![1.0, 3.0], vec![2.0, 2.0], vec![3.0, 1.0], vec![1.0, 1.0], vec![-1.0, 9.0]];
-        assert_eq!(hypervolume(&points, &[0.0, 0.0]), 6.0);
-        assert_eq!(hypervolume(&[], &[0.0, 0.0]), 0.0);
-        let cubes = vec![vec![2.0, 1.0, 1.0], vec![1.0, 2.0, 1.0], vec![1.0, 1.0, 2.0]];
-        assert_eq!(hypervolume(&cubes, &[0.0; 3]), 4.0);
-    }
-
-    #[test]
-    fn volumes_agree_with_counting() {
-        let mut random = Random::new(0, 0);
-        let points: Vec<Vec<f64>> = (0..12).map(|_| (0..3).map(|_| random.uniform()).collect()).collect();
-        let grid = 60;
-        let inside = (0..grid * grid * grid).filter(|cell| {
-            let place = [cell % grid, cell / grid % grid, cell / grid / grid].map(|k| (k as f64 + 0.5) / grid as f64);
-            points.iter().any(|point| point.iter().zip(place).all(|(value, bound)| *value >= bound))
-        });
-        let counted = inside.count() as f64 / f64::from(grid).powi(3);
-        assert!((hypervolume(&points, &[0.0; 3]) - counted).abs() < 0.01);
-    }
-
-    #[test]
-    fn gains_are_in_proportion_to_volumes() {
-        let points = vec![vec![1.0, 3.0], vec![3.0, 1.0]];
-        let reach = Reach::new(&points, vec![0.0, 0.0], &mut Random::new(3, 0));
-        let ratio = |point: [f64; 2]| {
-            let with: Vec<Vec<f64>> = points.iter().cloned().chain([point.to_vec()]).collect();
-            reach.gain(&point) / (hypervolume(&with, &[0.0, 0.0]) - hypervolume(&points, &[0.0, 0.0]))
-        };
-        assert!((ratio([2.0, 2.0]) / ratio([4.0, 4.0]) - 1.0).abs() < 0.25);
-        assert!(reach.gain(&[0.5, 0.5]) < 0.0);
     }
 }

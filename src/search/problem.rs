@@ -1,33 +1,52 @@
-//! Problem: what a configuration and a command line ask to be searched. Cells, objectives and constraints.
+//! Problem: what a configuration and a command line ask to be searched. Cells, objectives, constraints and what is known.
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, CellEncoder};
+use super::columns::{JoinedColumns, TableArgument, canonical_texts};
 use super::oracle::TableOracle;
-use super::{Objective, Pool};
-use crate::config::Config;
-use crate::dataset::{Architectures, find, open_table};
-use crate::error::{Error, Result, Stage, suggest};
-use crate::graph::Reduction;
+use super::{Answer, CandidatePool, Objective, Proposal, Query, Reason, SearchOptions};
+use crate::dataset::{DataOptions, GraphEncoder, open_table};
+use crate::error::{Error, Result, Stage};
+use crate::graph::{Reduction, Vocabulary};
 use crate::random::Random;
 use crate::source::table::Table;
-use crate::space::{self, Space};
-use rayon::prelude::*;
-use std::collections::HashMap;
+use crate::space::{self, Dag, Space};
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 
-/// Spaces of at most so many cells are listed, larger ones evolved.
+/// Spaces of at most this many cells are listed, larger ones evolved.
 const LISTED: u64 = 500_000;
 
-/// What is asked for beside the configuration.
+/// What a configuration says of a search.
+pub struct SearchSetup<'a> {
+    /// Name of the space.
+    pub space: &'a str,
+    /// Vocabulary of the space `dag`, where the configuration names it.
+    pub vocabulary: Option<Vocabulary>,
+    /// The table and its columns.
+    pub data: &'a DataOptions,
+    /// How graphs are reduced.
+    pub reduction: Reduction,
+    /// Options of the search.
+    pub options: &'a SearchOptions,
+}
+
+/// What is asked for in addition to the configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Request {
+pub struct SearchRequest {
     /// Objectives; `-name` is minimised. The training target of the configuration where there is none.
     pub objectives: Vec<String>,
     /// Columns and the values that they may not exceed.
-    pub most: Vec<(String, f64)>,
+    pub at_most: Vec<(String, f64)>,
     /// Columns and the values that they may not fall below.
-    pub least: Vec<(String, f64)>,
-    /// Further tables, and what their columns are called by: `prefix_column`, or `column` without a prefix.
-    pub tables: Vec<(Option<String>, PathBuf)>,
+    pub at_least: Vec<(String, f64)>,
+    /// Tables that are joined to the one with the cells.
+    pub tables: Vec<TableArgument>,
+    /// Table of cells that were measured before.
+    pub known: Option<PathBuf>,
+    /// Table of cells that are being measured elsewhere.
+    pub pending: Option<PathBuf>,
+    /// Table of the only cells that may be queried.
+    pub candidates: Option<PathBuf>,
 }
 
 /// Cells to search.
@@ -38,175 +57,196 @@ pub struct Problem {
     pub objectives: Vec<Objective>,
     /// All cells, where they are listed.
     pub catalog: Option<Catalog>,
-    /// Values of every row, one column an objective; empty where an oracle gives them.
-    pub columns: Vec<Vec<f64>>,
+    /// Queries before the search.
+    pub known: Vec<Query>,
+    /// Queries elsewhere.
+    pub pending: Vec<Proposal>,
+    reduction: Reduction,
+    /// Values of every row, one column per objective; empty where an oracle gives them.
+    columns: Vec<Vec<f64>>,
+    /// Values of every row at every fidelity.
+    fidelities: Vec<(String, Vec<f64>)>,
     /// Test label of every row; empty where there is none.
-    pub tests: Vec<f64>,
-    /// Cells that stand in for drawn ones in a space without a rule to draw by.
-    pub seeds: Vec<String>,
-}
-
-/// Numbers of a table and of those joined to it.
-struct Columns<'a> {
-    main: &'a Table,
-    joined: Vec<Joined<'a>>,
-}
-
-/// A table beside the main one.
-struct Joined<'a> {
-    prefix: Option<&'a str>,
-    table: Table,
-    /// Its row for each row of the main table.
-    rows: Vec<Option<usize>>,
-}
-
-impl Columns<'_> {
-    /// The values of column `name`, one a row of the main table.
-    fn numbers(&self, name: &str) -> Result<Vec<f64>> {
-        if self.main.header().iter().any(|column| column == name) {
-            return self.main.numbers(name);
-        }
-        for Joined { prefix, table, rows } in &self.joined {
-            let inner = match prefix {
-                Some(prefix) => name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')),
-                None => Some(name),
-            };
-            let Some(inner) = inner.filter(|inner| table.header().iter().any(|column| column == inner)) else {
-                continue;
-            };
-            let values = table.numbers(inner)?;
-            return Ok(rows.iter().map(|row| row.map_or(f64::NAN, |row| values[row])).collect());
-        }
-        let others = self.joined.iter().flat_map(|Joined { prefix, table, .. }| {
-            table.header().iter().map(move |name| prefix.map_or(name.clone(), |prefix| format!("{prefix}_{name}")))
-        });
-        let known: Vec<String> = self.main.header().iter().cloned().chain(others).collect();
-        let message = format!("there is no column {}", suggest(name, known.iter().map(String::as_str)));
-        Err(Error::new(Stage::Table, message)
-            .file(self.main.file())
-            .hint(format!("the columns are {}; --columns adds those of another table", known.join(", "))))
-    }
-}
-
-/// The row of `other` for each row of `main`: by `index` where both have it, else by architecture.
-fn join(main: &Table, other: &Table, space: &dyn Space) -> Result<Vec<Option<usize>>> {
-    let has = |table: &Table, name: &str| table.header().iter().any(|column| column == name);
-    if has(main, "index") && has(other, "index") {
-        let places: HashMap<u64, usize> =
-            other.numbers("index")?.into_iter().enumerate().map(|(row, index)| (index.to_bits(), row)).collect();
-        return Ok(main.numbers("index")?.into_iter().map(|index| places.get(&index.to_bits()).copied()).collect());
-    }
-    let spell = |table: &Table| -> Result<Vec<String>> {
-        let texts = table.architectures(space).map_err(|error| {
-            error.hint("a table is joined by a column `index` or by its architectures, and both must have it")
-        })?;
-        let print = |(row, text): (usize, &String)| {
-            space.parse(text).map(|cell| space.print(&cell)).map_err(|error| table.at(row, error))
-        };
-        texts.iter().enumerate().map(print).collect()
-    };
-    let places: HashMap<String, usize> = spell(other)?.into_iter().enumerate().map(|(row, text)| (text, row)).collect();
-    Ok(spell(main)?.iter().map(|text| places.get(text).copied()).collect())
+    tests: Vec<f64>,
+    /// Cells that stand in for drawn ones in a space without a rule for sampling.
+    seeds: Vec<String>,
 }
 
 impl Problem {
-    /// A search among the rows of the table that `config` names.
+    /// A search among the rows of the table that `setup` names, which also gives the answers.
     ///
     /// # Errors
     /// A column that is not there, a row that is not a cell, constraints that no row meets.
-    pub fn of_table(config: &mut Config, request: &Request) -> Result<Self> {
-        let (space, main) = open_table(config)?;
-        let objectives = objectives(config, request);
-        let mut columns = Columns { main: &main, joined: Vec::new() };
-        for (prefix, path) in &request.tables {
-            let table = Table::open(&find(path))?;
-            let rows = join(&main, &table, space.as_ref())?;
-            columns.joined.push(Joined { prefix: prefix.as_deref(), table, rows });
-        }
-        let values: Vec<Vec<f64>> =
-            objectives.iter().map(|objective| columns.numbers(&objective.name)).collect::<Result<_>>()?;
-        let mut allowed: Vec<bool> =
-            (0..main.len()).map(|row| values.iter().all(|column| !column[row].is_nan())).collect();
-        let bounds = request.most.iter().map(|bound| (bound, 1.0));
-        for ((name, bound), sign) in bounds.chain(request.least.iter().map(|bound| (bound, -1.0))) {
-            let column = columns.numbers(name)?;
-            // A missing value meets no constraint.
-            allowed.iter_mut().zip(column).for_each(|(allowed, value)| *allowed &= sign * value <= sign * bound);
-        }
-        let target = config.data.train_target.as_str();
-        let tests = match objectives.as_slice() {
-            [only] if only.name == target => main.numbers(config.data.test_target())?,
+    pub fn of_table(setup: &SearchSetup, request: &SearchRequest) -> Result<Self> {
+        let (space, main) = open_table(setup.space, setup.vocabulary.clone(), setup.data)?;
+        let mut problem = Problem::new(space, setup, request);
+        let joined = JoinedColumns::open(&main, &request.tables, problem.space.as_ref())?;
+        let columns = problem.objectives.iter().map(|objective| joined.numbers(&objective.name));
+        problem.columns = columns.collect::<Result<_>>()?;
+        let fidelity = |name: &String| Ok((name.clone(), joined.numbers(name)?));
+        problem.fidelities = setup.options.fidelities.keys().map(fidelity).collect::<Result<_>>()?;
+        problem.tests = match problem.objectives.as_slice() {
+            [only] if only.name == setup.data.train_target => joined.numbers(setup.data.test_target())?,
             _ => Vec::new(),
         };
-        let texts = main.architectures(space.as_ref())?;
-        let architectures = architectures(texts, space.as_ref(), config.graph, objectives.len())
-            .map_err(|(row, error)| main.at(row, error))?;
-        let catalog = Catalog::new(architectures, space.as_ref(), &allowed).map_err(|error| error.file(main.file()))?;
-        let seeds = catalog.allowed.iter().map(|&row| catalog.architectures.texts[row].clone()).collect();
-        Ok(Problem { space, objectives, catalog: Some(catalog), columns: values, tests, seeds })
+        let mut allowed: Vec<bool> =
+            (0..main.len()).map(|row| problem.columns.iter().all(|column| !column[row].is_nan())).collect();
+        restrict(&mut allowed, &joined, request)?;
+        if let Some(path) = &request.candidates {
+            let candidates: HashSet<String> =
+                canonical_texts(&Table::open(path)?, problem.space.as_ref())?.into_iter().collect();
+            let texts = canonical_texts(&main, problem.space.as_ref())?;
+            allowed.iter_mut().zip(texts).for_each(|(allowed, text)| *allowed &= candidates.contains(&text));
+        }
+        problem.list(&main, &allowed)?;
+        problem.read_known(setup, request)?;
+        Ok(problem)
     }
 
-    /// A search of the whole space, whose values an oracle gives.
+    /// A search whose values come from elsewhere: among the candidates of `request`, or else among the rows of the table in
+    /// the space `dag`, or else in the whole space.
     ///
     /// # Errors
-    /// Constraints, which need a table; a space that cannot be drawn from, and no table to begin with.
-    pub fn of_space(config: &mut Config, request: &Request) -> Result<Self> {
-        if !(request.most.is_empty() && request.least.is_empty() && request.tables.is_empty()) {
-            return Err(Error::new(Stage::Usage, "--max, --min and --columns need the values of a table")
-                .hint("with --oracle, let the command fail for cells that are not wanted"));
-        }
-        let needs_table = config.space == space::USER_SPACE && config.vocabulary.is_none();
-        let (space, mut table) = match needs_table {
-            true => open_table(config).map(|(space, table)| (space, Some(table)))?,
-            false => (space::open(&config.space, config.vocabulary())?, None),
-        };
-        config.settle(space.vocabulary());
-        let objectives = objectives(config, request);
-        let listed = space.size().is_some_and(|size| size <= LISTED);
-        let all = space.enumerate().filter(|_| listed);
-        let all: Option<Vec<String>> = all.map(|cells| cells.map(|cell| space.print(&cell)).collect());
-        if let Some(texts) = all {
-            let architectures =
-                architectures(texts, space.as_ref(), config.graph, objectives.len()).map_err(|(_, error)| error)?;
-            let allowed = vec![true; architectures.len()];
-            let catalog = Catalog::new(architectures, space.as_ref(), &allowed)?;
-            let (columns, tests, seeds) = (Vec::new(), Vec::new(), Vec::new());
-            return Ok(Problem { space, objectives, catalog: Some(catalog), columns, tests, seeds });
-        }
-        let mut seeds = Vec::new();
-        if space.sample(&mut Random::new(0, 0)).is_err() {
+    /// Constraints without candidates; a space that cannot be sampled, and no table to begin with.
+    pub fn of_space(setup: &SearchSetup, request: &SearchRequest) -> Result<Self> {
+        let mut table = request.candidates.as_ref().map(|path| Table::open(path)).transpose()?;
+        let is_dag = setup.space == space::USER_SPACE;
+        let space = if is_dag {
+            // Rows of the table are the only cells that are known to exist.
+            let own = if table.is_none() || setup.vocabulary.is_none() {
+                Table::open(&setup.data.table)
+            } else {
+                Err(none())
+            };
+            let vocabulary = match &setup.vocabulary {
+                Some(vocabulary) => vocabulary.clone(),
+                None => collect_vocabulary(own.as_ref().ok().into_iter().chain(&table), request)?,
+            };
             if table.is_none() {
-                table = Some(open_table(config)?.1);
+                table = Some(own?);
             }
-            seeds = table.as_ref().map(|table| table.architectures(space.as_ref())).transpose()?.unwrap_or_default();
+            space::open(setup.space, Some(vocabulary))?
+        } else {
+            space::open(setup.space, setup.vocabulary.clone())?
+        };
+        let mut problem = Problem::new(space, setup, request);
+        if let Some(table) = table {
+            let joined = JoinedColumns::open(&table, &request.tables, problem.space.as_ref())?;
+            let mut allowed = vec![true; table.len()];
+            restrict(&mut allowed, &joined, request)?;
+            problem.list(&table, &allowed)?;
+        } else {
+            if !(request.at_most.is_empty() && request.at_least.is_empty() && request.tables.is_empty()) {
+                return Err(Error::new(Stage::Usage, "--max, --min and --columns need a table of cells")
+                    .hint("give the cells and their columns by --candidates"));
+            }
+            problem.list_space(setup)?;
         }
-        Ok(Problem { space, objectives, catalog: None, columns: Vec::new(), tests: Vec::new(), seeds })
+        problem.read_known(setup, request)?;
+        Ok(problem)
+    }
+
+    fn new(space: Box<dyn Space>, setup: &SearchSetup, request: &SearchRequest) -> Self {
+        Problem {
+            space,
+            objectives: objectives(setup.data, request),
+            catalog: None,
+            known: Vec::new(),
+            pending: Vec::new(),
+            reduction: setup.reduction,
+            columns: Vec::new(),
+            fidelities: Vec::new(),
+            tests: Vec::new(),
+            seeds: Vec::new(),
+        }
+    }
+
+    /// Makes the rows of `table` the cells of the search.
+    fn list(&mut self, table: &Table, allowed: &[bool]) -> Result<()> {
+        let texts = table.architectures(self.space.as_ref())?;
+        let catalog = Catalog::new(texts, self.encoder()).map_err(|(row, error)| table.at(row, error))?;
+        self.catalog = Some(catalog.allowing(allowed).map_err(|error| error.file(table.file()))?);
+        Ok(())
+    }
+
+    /// Makes all cells of the space those of the search, where they can be listed.
+    fn list_space(&mut self, setup: &SearchSetup) -> Result<()> {
+        let listed = self.space.size().is_some_and(|size| size <= LISTED);
+        let all = self.space.enumerate().filter(|_| listed);
+        let texts: Option<Vec<String>> = all.map(|cells| cells.map(|cell| self.space.print(&cell)).collect());
+        if let Some(texts) = texts {
+            self.catalog = Some(Catalog::new(texts, self.encoder()).map_err(|(_, error)| error)?);
+        } else if self.space.sample(&mut Random::new(0, 0)).is_err() {
+            self.seeds = Table::open(&setup.data.table)?.architectures(self.space.as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// Reads the tables of cells that are known and pending.
+    fn read_known(&mut self, setup: &SearchSetup, request: &SearchRequest) -> Result<()> {
+        if let Some(path) = &request.known {
+            let table = Table::open(path)?;
+            let values: Vec<Vec<f64>> =
+                self.objectives.iter().map(|objective| table.numbers(&objective.name)).collect::<Result<_>>()?;
+            let no_value = |name: &String| !table.header().contains(name);
+            let cheap: Vec<Option<Vec<f64>>> = (setup.options.fidelities.keys())
+                .map(|name| if no_value(name) { Ok(None) } else { table.numbers(name).map(Some) })
+                .collect::<Result<_>>()?;
+            for (row, text) in table.architectures(self.space.as_ref())?.iter().enumerate() {
+                let cell = self.cell(text).map_err(|error| table.at(row, error))?;
+                let full: Vec<f64> = values.iter().map(|column| column[row]).collect();
+                let cheap = cheap.iter().enumerate().filter_map(|(index, column)| Some((index, column.as_ref()?[row])));
+                let cheap: Vec<(usize, f64)> = cheap.filter(|(_, value)| !value.is_nan()).collect();
+                for &(index, value) in &cheap {
+                    let proposal = Proposal { fidelity: Some(index), ..Proposal::full(cell.clone(), Reason::Known) };
+                    self.known.push(Query { proposal, answer: Ok(vec![value]) });
+                }
+                let answer: Answer = match full.iter().any(|value| value.is_nan()) {
+                    true if !cheap.is_empty() => continue,
+                    true => Err("the table has no value".to_string()),
+                    false => Ok(full),
+                };
+                self.known.push(Query { proposal: Proposal::full(cell, Reason::Known), answer });
+            }
+        }
+        if let Some(path) = &request.pending {
+            let table = Table::open(path)?;
+            for (row, text) in table.architectures(self.space.as_ref())?.iter().enumerate() {
+                let cell = self.cell(text).map_err(|error| table.at(row, error))?;
+                self.pending.push(Proposal::full(cell, Reason::Known));
+            }
+        }
+        Ok(())
+    }
+
+    fn cell(&self, text: &str) -> Result<super::SearchCell> {
+        match self.catalog.as_ref().and_then(|catalog| Some(catalog.cell(catalog.row(text)?))) {
+            Some(cell) => Ok(cell),
+            None => self.encoder().read(text),
+        }
+    }
+
+    /// How architectures become cells. With several objectives, cells of one function are told apart as they are written.
+    pub fn encoder(&self) -> CellEncoder<'_> {
+        let graphs = GraphEncoder { space: self.space.as_ref(), reduction: self.reduction };
+        CellEncoder { graphs, written: self.objectives.len() > 1 }
     }
 
     /// The cells of the search.
     ///
     /// # Errors
-    /// As [`Pool::open`].
-    pub fn pool(&self, config: &Config) -> Result<Pool<'_>> {
+    /// As [`CandidatePool::open`].
+    pub fn pool(&self) -> Result<CandidatePool<'_>> {
         match &self.catalog {
-            Some(catalog) => Ok(Pool::listed(catalog, self.space.as_ref(), config.graph)),
-            None => self.whole_space(config),
+            Some(catalog) => Ok(CandidatePool::listed(catalog, self.encoder())),
+            None => CandidatePool::open(self.encoder(), &self.seeds),
         }
     }
 
-    /// All cells of the space, also where the search is among the rows of a table.
-    ///
-    /// # Errors
-    /// As [`Pool::open`].
-    pub fn whole_space(&self, config: &Config) -> Result<Pool<'_>> {
-        let drawn = self.space.sample(&mut Random::new(0, 0)).is_ok();
-        Pool::open(self.space.as_ref(), config.graph, if drawn { &[] } else { &self.seeds })
-    }
-
-    /// The columns as an oracle; none where there are none.
-    pub fn table_oracle(&self) -> Option<TableOracle<'_>> {
+    /// The columns as an oracle that answers for `slots` cells at once; none where there are none.
+    pub fn table_oracle(&self, slots: usize) -> Option<TableOracle<'_>> {
         let catalog = self.catalog.as_ref().filter(|_| !self.columns.is_empty())?;
-        Some(TableOracle { catalog, columns: self.columns.clone() })
+        Some(TableOracle { catalog, columns: &self.columns, fidelities: &self.fidelities, slots })
     }
 
     /// The best value of the only objective among the cells that may be queried, in the unit of the table.
@@ -224,57 +264,40 @@ impl Problem {
     }
 }
 
-/// The cells of a search for so many objectives. An accuracy is the function's, a latency the cell's as it is written: with several
-/// objectives, how often each operation is written is an attribute, which tells cells of one function apart.
-fn architectures(
-    texts: Vec<String>,
-    space: &dyn Space,
-    reduction: Reduction,
-    objectives: usize,
-) -> Result<Architectures, (usize, Error)> {
-    let written: Vec<Result<Vec<f32>>> = match objectives {
-        1 => Vec::new(),
-        _ => texts.par_iter().map(|text| written(text, space)).collect(),
-    };
-    let written = written.into_iter().enumerate().map(|(row, counts)| counts.map_err(|error| (row, error)));
-    Architectures::new(texts, &written.collect::<Result<Vec<_>, _>>()?, space, reduction)
+fn none() -> Error {
+    Error::new(Stage::Table, "no table")
 }
 
-/// How often each operation is in the cell as it is written.
-fn written(text: &str, space: &dyn Space) -> Result<Vec<f32>> {
-    let mut counts = vec![0.0; space.vocabulary().len()];
-    space.graph(&space.parse(text)?).operations.iter().for_each(|&operation| counts[operation as usize] += 1.0);
-    Ok(counts)
+/// Operations of the cells in `tables` and in those that are known and pending.
+fn collect_vocabulary<'t>(tables: impl Iterator<Item = &'t Table>, request: &SearchRequest) -> Result<Vocabulary> {
+    let open = space::open(space::USER_SPACE, Some(Vocabulary::default()))?;
+    let mut texts: BTreeSet<String> = BTreeSet::new();
+    for table in tables {
+        texts.extend(table.architectures(open.as_ref())?);
+    }
+    for path in request.known.iter().chain(&request.pending).filter(|path| path.as_os_str() != "-") {
+        texts.extend(Table::open(path)?.architectures(open.as_ref())?);
+    }
+    Dag::collect(texts.iter().map(String::as_str))
 }
 
-fn objectives(config: &Config, request: &Request) -> Vec<Objective> {
+/// Takes out the rows that violate a constraint; a missing value meets none.
+fn restrict(allowed: &mut [bool], joined: &JoinedColumns, request: &SearchRequest) -> Result<()> {
+    let bounds = request.at_most.iter().map(|bound| (bound, 1.0));
+    for ((name, bound), sign) in bounds.chain(request.at_least.iter().map(|bound| (bound, -1.0))) {
+        let column = joined.numbers(name)?;
+        allowed.iter_mut().zip(column).for_each(|(allowed, value)| *allowed &= sign * value <= sign * bound);
+    }
+    Ok(())
+}
+
+fn objectives(data: &DataOptions, request: &SearchRequest) -> Vec<Objective> {
     if request.objectives.is_empty() {
-        let (name, higher_is_better) = (config.data.train_target.clone(), config.data.higher_is_better);
-        return vec![Objective { name, higher_is_better }];
+        return vec![Objective { name: data.train_target.clone(), higher_is_better: data.higher_is_better }];
     }
     let objective = |text: &String| match text.strip_prefix('-') {
         Some(name) => Objective { name: name.to_string(), higher_is_better: false },
         None => Objective { name: text.clone(), higher_is_better: true },
     };
     request.objectives.iter().map(objective).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
-        let space = space::open("nasbench201", None).unwrap();
-        let cell = |dead: &str| format!("|nor_conv_3x3~0|+|none~0|{dead}~1|+|nor_conv_3x3~0|none~1|none~2|");
-        let functions = |objectives: usize| {
-            let texts = vec![cell("none"), cell("nor_conv_1x1"), cell("none")];
-            architectures(texts, space.as_ref(), Reduction::default(), objectives).unwrap().function
-        };
-        assert_eq!((functions(1), functions(2)), (vec![0, 0, 0], vec![0, 1, 0]));
-        assert_eq!(
-            architectures(vec![cell("none"), "?".to_string()], space.as_ref(), Reduction::default(), 2).unwrap_err().0,
-            1
-        );
-    }
 }

@@ -1,228 +1,157 @@
-//! Surrogate: what a search believes of cells that it has not queried. The Gaussian process on path statistics, the
-//! ensemble of networks, or the mean of both with the process's doubt.
+//! Surrogate: what a search expects of cells that it has not queried. The only file of the search that knows the Gaussian
+//! process.
 
-use crate::config::{Config, SurrogateKind};
+use crate::device::worker;
 use crate::error::Result;
-use crate::graph::Graph;
-use crate::graph::Vocabulary;
-use crate::progress::NoProgress;
-use crate::device::Machine;
-use crate::random::{Purpose, Random};
-use crate::model::scorer::{Weights, member_scores};
-use crate::gp::Process;
-use crate::train::{LabelScale, Member, Trainer, TrainingSet};
-use std::borrow::Cow;
-use std::sync::atomic::AtomicBool;
+use crate::gp::GaussianProcess;
+use crate::metrics::{kendall_tau, standardised};
+use crate::normal::normal_scores;
 use tch::Tensor;
 
-/// Steps of the process's first fit, and of those that start from the one before.
-const STEPS: usize = 60;
-const WARM_STEPS: usize = 15;
-/// Unlabelled functions that the network is taught, see `train::teacher`.
-const TAUGHT: usize = 1024;
+/// What the process adds to the diagonal of a kernel in addition to the noise.
+const JITTER: f64 = 1e-5;
+/// Median absolute deviations below the median beyond which a label counts as an outlier.
+const OUTLIER: f64 = 5.0;
+/// Standard normal quantile beyond which a rank correlation is better than chance (one-sided, 5 %).
+const SIGNIFICANT: f64 = 1.645;
 
-/// Cells as numbers.
-pub struct Batch<'a> {
-    /// Standardised statistics, [m, C].
-    pub features: Tensor,
-    /// Canonical graphs.
-    pub graphs: Cow<'a, [Graph]>,
+/// The scale on which labels are modelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LabelForm {
+    /// Normal scores of the ranks: differences among the best count more than those in the middle.
+    Ranks,
+    /// Standard deviations of the labels, of which those far below the others count as the lowest that is not far: noise of one
+    /// size is told from a difference, and a cell that did not train does not set the scale.
+    Bounded,
+    /// Standard deviations of the labels.
+    Unit,
 }
 
-/// A belief about each cell on its own.
+impl LabelForm {
+    /// `values`, of which more is better, with mean 0 and standard deviation 1; none where there are fewer than three, or all
+    /// are equal.
+    pub fn scale(self, values: &[f64]) -> Option<Vec<f64>> {
+        if values.len() < 3 {
+            return None;
+        }
+        match self {
+            LabelForm::Ranks => normal_scores(values),
+            LabelForm::Unit => standardised(values),
+            LabelForm::Bounded => {
+                let middle = median(values);
+                let deviation = median(&values.iter().map(|value| (value - middle).abs()).collect::<Vec<f64>>());
+                let lowest = if deviation > 0.0 { middle - OUTLIER * deviation } else { f64::NEG_INFINITY };
+                standardised(&values.iter().map(|value| value.max(lowest)).collect::<Vec<f64>>())
+            }
+        }
+    }
+}
+
+/// The middle value, or the mean of the two in the middle.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let half = sorted.len() / 2;
+    if sorted.len() % 2 == 1 { sorted[half] } else { (sorted[half - 1] + sorted[half]) / 2.0 }
+}
+
+/// Expectations of each cell on its own.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Marginal {
-    /// Mean.
+pub struct MarginalPosterior {
+    /// Mean, `[m]`.
     pub mean: Vec<f64>,
-    /// Standard deviation.
-    pub deviation: Vec<f64>,
+    /// Standard deviation of the function, `[m]`.
+    pub std: Vec<f64>,
     /// Variance of a measurement's noise.
     pub noise: f64,
 }
 
-/// A belief about a few cells together.
+/// Expectations of a few cells together.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Joint {
-    /// Mean.
+pub struct JointPosterior {
+    /// Mean, `[m]`.
     pub mean: Vec<f64>,
     /// Covariance, [m, m] row by row.
     pub covariance: Vec<f64>,
     /// Variance of a measurement's noise.
     pub noise: f64,
-    /// Scores of every member, `[E][m]`; empty without a network.
-    pub members: Vec<Vec<f64>>,
 }
 
-/// Fits one objective in round after round.
-pub struct Surrogate<'a> {
-    config: &'a Config,
-    vocabulary: &'a Vocabulary,
-    output: u16,
-    machine: Machine,
-    seed: u64,
-    parameters: Option<Vec<f64>>,
-    weights: Option<Tensor>,
+/// A process that is fitted to the labels of one objective.
+pub struct Surrogate {
+    process: GaussianProcess,
+    features: Tensor, // [n, C]
+    labels: Vec<f64>,
 }
 
-/// A fitted surrogate.
-pub struct Fitted {
-    process: Option<Process>,
-    network: Option<Weights>,
-    machine: Machine,
-}
-
-impl<'a> Surrogate<'a> {
-    /// One that has seen nothing.
+impl Surrogate {
+    /// Fits `labels`, with mean 0, of cells with `features` [n, C], from the parameters of an earlier fit where there is one.
     ///
     /// # Errors
-    /// A vocabulary without an output.
-    pub fn new(config: &'a Config, vocabulary: &'a Vocabulary, machine: Machine, seed: u64) -> Result<Self> {
-        let output = vocabulary.output()?;
-        Ok(Surrogate { config, vocabulary, output, machine, seed, parameters: None, weights: None })
+    /// A kernel that cannot be factorised.
+    pub fn fit(features: Tensor, labels: Vec<f64>, start: Option<&[f64]>) -> Result<Self> {
+        let process = worker(|| GaussianProcess::fit(&features, &labels, start))?;
+        Ok(Surrogate { process, features, labels })
     }
 
-    /// Fits `known` cells and standardised `labels`, starting from the last fit. `others` may be taught to the network.
+    /// Where the next fit may start.
+    pub fn parameters(&self) -> Vec<f64> {
+        self.process.parameters.clone()
+    }
+
+    /// The labels of the fitted cells, on the scale of the fit.
+    pub fn labels(&self) -> &[f64] {
+        &self.labels
+    }
+
+    /// The highest label.
+    pub fn best(&self) -> f64 {
+        self.labels.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Expectations of every cell with `features` [m, C].
+    pub fn marginal(&self, features: &Tensor) -> MarginalPosterior {
+        let posterior = worker(|| self.process.posterior(features));
+        let std = posterior.variance.into_iter().map(f64::sqrt).collect();
+        MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
+    }
+
+    /// Expectations of the fitted cells.
+    pub fn fitted(&self) -> MarginalPosterior {
+        self.marginal(&self.features)
+    }
+
+    /// Expectations of a few cells with `features` [m, C] together.
+    pub fn joint(&self, features: &Tensor) -> JointPosterior {
+        let mean = worker(|| self.process.mean(features));
+        JointPosterior { mean, covariance: worker(|| self.process.covariance(features)), noise: self.noise() }
+    }
+
+    /// Variance of a measurement's noise.
+    pub fn noise(&self) -> f64 {
+        self.process.noise * self.process.amplitude
+    }
+
+    /// Means of the fitted cells, each predicted from all other labels.
     ///
-    /// # Errors
-    /// A kernel that cannot be factorised, a loss that is not finite.
-    pub fn fit(&mut self, known: &Batch, labels: &[f64], others: &Batch) -> Result<Fitted> {
-        // In a worker thread of its own, LibTorch would take all cores.
-        tch::set_num_threads(1);
-        let kind = self.config.search.surrogate;
-        let distils = self.config.loss.distillation > 0.0;
-        let process = match kind != SurrogateKind::Network || distils {
-            true => {
-                let steps = if self.parameters.is_some() { WARM_STEPS } else { STEPS };
-                let process = Process::fit(&known.features, labels, self.parameters.as_deref(), steps)?;
-                self.parameters = Some(process.parameters.clone());
-                Some(process)
-            }
-            false => None,
+    /// With B the inverse of the kernel with its noise N, these are y - (B y) / diag(B); the posterior at the fitted cells has
+    /// mean y - N B y and variance N - N^2 diag(B).
+    pub fn leave_one_out(&self) -> Vec<f64> {
+        let fitted = self.fitted();
+        let noise = self.process.noise + JITTER;
+        let of_cell = |(index, label): (usize, &f64)| {
+            let variance = fitted.std[index].powi(2) / self.process.amplitude;
+            let inverse = ((noise - variance) / (noise * noise)).max(1e-9);
+            label - (label - fitted.mean[index]) / noise / inverse
         };
-        let network = match kind {
-            SurrogateKind::Process => None,
-            _ => Some(self.train(known, labels, others, process.as_ref().filter(|_| distils))?),
-        };
-        let process = process.filter(|_| kind != SurrogateKind::Network);
-        Ok(Fitted { process, network, machine: self.machine })
+        self.labels.iter().enumerate().map(of_cell).collect()
     }
 
-    /// Trains the ensemble, from the last weights if there are some.
-    fn train(&mut self, known: &Batch, labels: &[f64], others: &Batch, teacher: Option<&Process>) -> Result<Weights> {
-        let mut config = self.config.clone();
-        let mut graphs: Vec<&Graph> = known.graphs.iter().collect();
-        let mut taught = Vec::new();
-        if let Some(teacher) = teacher {
-            let mut random = Random::of(self.seed, Purpose::Unlabelled, 0, labels.len() as u64);
-            let chosen = random.choose(others.graphs.len(), TAUGHT);
-            graphs.extend(chosen.iter().map(|&place| &others.graphs[place]));
-            let rows: Vec<i64> = chosen.iter().map(|&place| place as i64).collect();
-            let features =
-                Tensor::cat(&[&known.features, &others.features.index_select(0, &Tensor::from_slice(&rows))], 0);
-            taught.push(teacher.believe(&features).mean);
-        }
-        let member = |index| Member {
-            seed: self.seed,
-            split: 0,
-            index,
-            functions: (0..labels.len() as u32).collect(),
-            labels: labels.to_vec(),
-            taught: config.loss.teaches(index, config.model.members),
-        };
-        let set = TrainingSet {
-            // What is written of a cell is for the process.
-            graphs: graphs.into_iter().map(|graph| Graph { attributes: Vec::new(), ..graph.clone() }).collect(),
-            vocabulary: self.vocabulary.len(),
-            members: (0..config.model.members).map(member).collect(),
-            scales: vec![LabelScale { mean: 0.0, scale: 1.0 }],
-            taught,
-            occlusions: None,
-        };
-        if self.weights.is_some() {
-            config.train.epochs = config.search.refresh;
-        }
-        let trainer = Trainer::new(&config, &set, self.output, self.machine.device, self.machine.threads);
-        let mut state = trainer.start(None);
-        if let Some(weights) = &self.weights {
-            state.parameters = weights.copy();
-        }
-        trainer.run(&mut state, config.train.epochs, &AtomicBool::new(false), &NoProgress)?;
-        self.weights = Some(state.parameters.copy());
-        Ok(trainer.finish(&state))
+    /// Whether the process predicts labels that it has not seen better than chance: Kendall's tau of the leave-one-out
+    /// predictions.
+    pub fn beats_chance(&self) -> bool {
+        let count = self.labels.len() as f64;
+        let deviation = (2.0 * (2.0 * count + 5.0) / (9.0 * count * (count - 1.0))).sqrt();
+        kendall_tau(&self.leave_one_out(), &self.labels) > SIGNIFICANT * deviation
     }
-}
-
-impl Fitted {
-    /// Beliefs about every cell of `batch`.
-    pub fn marginal(&self, batch: &Batch) -> Marginal {
-        tch::set_num_threads(1);
-        let own = self.process.as_ref().map(|process| process.believe(&batch.features));
-        let members = self.members(batch);
-        match own {
-            Some(mut belief) => {
-                blend(&mut belief.mean, &members);
-                let deviation = belief.variance.into_iter().map(f64::sqrt).collect();
-                Marginal { mean: belief.mean, deviation, noise: self.noise() }
-            }
-            None => {
-                let mean = over_members(&members);
-                let deviation = |place: usize| covariance_of(&members, &mean, place, place).sqrt();
-                Marginal { deviation: (0..mean.len()).map(deviation).collect(), mean, noise: self.noise() }
-            }
-        }
-    }
-
-    /// Beliefs about the cells of a small `batch` together.
-    pub fn joint(&self, batch: &Batch) -> Joint {
-        tch::set_num_threads(1);
-        let members = self.members(batch);
-        match &self.process {
-            Some(process) => {
-                let mut mean = process.believe(&batch.features).mean;
-                blend(&mut mean, &members);
-                let covariance = process.covariance(&batch.features);
-                Joint { mean, covariance, noise: self.noise(), members }
-            }
-            None => {
-                let mean = over_members(&members);
-                let count = mean.len();
-                let entry = |place: usize| covariance_of(&members, &mean, place / count, place % count);
-                Joint { covariance: (0..count * count).map(entry).collect(), mean, noise: self.noise(), members }
-            }
-        }
-    }
-
-    /// The ensemble, where there is one.
-    pub fn network(&self) -> Option<&Weights> {
-        self.network.as_ref()
-    }
-
-    /// Variance of a measurement's noise; 0 without a process.
-    fn noise(&self) -> f64 {
-        self.process.as_ref().map_or(0.0, |process| process.noise * process.amplitude)
-    }
-
-    /// Standardised scores of every member, `[E][m]`.
-    fn members(&self, batch: &Batch) -> Vec<Vec<f64>> {
-        let Some(weights) = &self.network else { return Vec::new() };
-        let scores = member_scores(weights, &batch.graphs, self.machine.device, self.machine.threads, &NoProgress);
-        scores.into_iter().map(|member| member.into_iter().map(f64::from).collect()).collect()
-    }
-}
-
-/// Mean of the process's mean and the members' mean, where there are members.
-fn blend(mean: &mut [f64], members: &[Vec<f64>]) {
-    if !members.is_empty() {
-        mean.iter_mut().zip(over_members(members)).for_each(|(own, other)| *own = 0.5 * (*own + other));
-    }
-}
-
-fn over_members(members: &[Vec<f64>]) -> Vec<f64> {
-    let mean = |place: usize| members.iter().map(|member| member[place]).sum::<f64>() / members.len() as f64;
-    (0..members.first().map_or(0, Vec::len)).map(mean).collect()
-}
-
-fn covariance_of(members: &[Vec<f64>], mean: &[f64], a: usize, b: usize) -> f64 {
-    let products = members.iter().map(|member| (member[a] - mean[a]) * (member[b] - mean[b]));
-    products.sum::<f64>() / members.len() as f64
 }

@@ -1,0 +1,79 @@
+//! `carl suggest`: which cells to train next, given what is trained and what is being trained. Nothing is kept between calls: the
+//! tables are the state.
+
+use super::search::{CellArguments, setup};
+use super::{Common, ConfigArguments, print_json, talk};
+use crate::error::{Error, Result, Stage};
+use crate::file;
+use crate::search::History;
+use crate::search::guided::{GuidedSearch, Suggestion};
+use crate::search::problem::Problem;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Say which cells to train next
+#[derive(Args)]
+pub struct Suggest {
+    #[command(flatten)]
+    config: ConfigArguments,
+    #[command(flatten)]
+    cells: CellArguments,
+    /// Number of cells
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    count: u16,
+    /// What the cells are for: finding the best cell, or training a predictor that ranks all cells
+    #[arg(long = "for", value_enum, default_value = "best")]
+    goal: Goal,
+    /// Table to write, with columns `arch` and `utility` in the order of use; - is standard output
+    #[arg(long)]
+    output: PathBuf,
+}
+
+/// What trained cells are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Goal {
+    Ranking,
+    Best,
+}
+
+impl Suggest {
+    pub fn run(&self, common: &Common) -> Result<()> {
+        let config = common.config(&self.config.config, &self.config.set)?;
+        let problem = Problem::of_space(&setup(&config), &self.cells.request())?;
+        let pool = problem.pool()?;
+        let suggestions = match self.goal {
+            Goal::Best => {
+                let mut guided = GuidedSearch::new(&pool, &config.search, &problem.objectives, config.split.seed);
+                guided.suggest(History { past: &problem.known, pending: &problem.pending }, self.count.into())?
+            }
+            Goal::Ranking => {
+                return Err(Error::new(Stage::Usage, "--for ranking is not available").hint("use --for best"));
+            }
+        };
+        self.write(&suggestions)?;
+        if suggestions.len() < self.count.into() {
+            talk(&format!("{} cells: no others are left", suggestions.len()));
+        }
+        if suggestions.iter().any(|suggestion| suggestion.utility.is_none()) {
+            talk("too little is known to prefer cells: they are drawn, or mutants of good ones, and have no utility");
+        }
+        if common.json && self.output != Path::new("-") {
+            print_json(&json!({"known": problem.known.len(), "suggested": suggestions.len(), "output": self.output}))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, suggestions: &[Suggestion]) -> Result<()> {
+        file::write(&self.output, |output| {
+            let mut writer = csv::Writer::from_writer(output);
+            writer.write_record(["arch", "utility"]).map_err(io::Error::other)?;
+            for Suggestion { proposal, utility } in suggestions {
+                let utility = utility.map_or(String::new(), |utility| format!("{utility}"));
+                writer.write_record([proposal.cell.text.as_str(), &utility]).map_err(io::Error::other)?;
+            }
+            writer.flush()
+        })
+    }
+}
