@@ -4,12 +4,12 @@ use super::progress::Bar;
 use super::{Common, ConfigArguments, find_table, print, print_json, talk, text_table};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
-use crate::explain::Explanation;
+use crate::explain::explanation::Explanation;
 use crate::file;
 use crate::predictor::hash_text;
 use crate::report::render;
 use crate::report::search::{SearchPage, best_rows, comparison_rows};
-use crate::search::columns::TableArgument;
+use crate::source::columns::TableArgument;
 use crate::search::comparison::{Baseline, Comparison, summaries};
 use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
@@ -155,7 +155,7 @@ pub fn setup(config: &Config) -> SearchSetup<'_> {
         space: &config.space,
         vocabulary: config.vocabulary(),
         data: &config.data,
-        reduction: config.graph,
+        reduction: config.graph.form.reduction(),
         options: &config.search,
     }
 }

@@ -6,6 +6,7 @@ use crate::graph::{Graph, Key, Reduction, Vocabulary, canonicalize};
 use crate::space::Space;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
+use tch::Tensor;
 
 /// Standardised features of cells unlike all that the scale has seen are cut here, within reach of the kernel.
 const LARGEST: f64 = 10.0;
@@ -54,6 +55,13 @@ impl FeatureScale {
             }));
         }
         flat
+    }
+}
+
+impl FeatureScale {
+    /// The same as a tensor of doubles [F, C].
+    pub fn tensor(&self, features: &[Vec<f64>]) -> Tensor {
+        Tensor::from_slice(&self.apply(features)).view([features.len() as i64, self.columns.len() as i64])
     }
 }
 

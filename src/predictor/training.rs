@@ -14,6 +14,7 @@ use crate::space::Space;
 use crate::split::Split;
 use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Predictors that are being trained, one per split; all of them read cells in the same form.
@@ -24,7 +25,7 @@ pub struct Training {
     cards: Vec<Card>,
     machine: Machine,
     /// The rows of the data set, in the form that the predictors read.
-    pub dataset: Dataset,
+    pub dataset: Arc<Dataset>,
     /// Indices of the splits.
     pub splits: Vec<usize>,
 }
@@ -53,7 +54,7 @@ impl Training {
         let of_form = |form: GraphForm| -> Option<Result<Training>> {
             let chosen: Vec<usize> = (0..splits.len()).filter(|&split| posteriors[split].form == form).collect();
             let training = || {
-                let dataset = dataset.encode(GraphEncoder { space, reduction: form.reduction() })?;
+                let dataset = Arc::new(dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
                 let splits: Vec<Split> = chosen.iter().map(|&split| splits[split].clone()).collect();
                 let posteriors: Vec<&LabelPosterior> = chosen.iter().map(|&split| &posteriors[split]).collect();
                 let cells = (&pool, pool.graphs(space, form)?);

@@ -3,7 +3,7 @@
 use super::SearchCell;
 use crate::dataset::GraphEncoder;
 use crate::error::{Error, Result, Stage};
-use crate::gp::FeatureScale;
+use crate::gp::features::FeatureScale;
 use crate::graph::Key;
 use crate::graph::statistics::with_order;
 use crate::random::Random;
@@ -99,7 +99,7 @@ impl Catalog {
         }
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
         let scale = FeatureScale::new(&statistics);
-        let features = Mutex::new(scale.apply(&statistics));
+        let features = Mutex::new(scale.tensor(&statistics));
         let mut catalog =
             Catalog { allowed: Vec::new(), rows: Vec::new(), texts, index, cells, scale, features, row_of, index_of };
         catalog.restrict(|_| true);

@@ -3,7 +3,7 @@
 use super::catalog::{Catalog, CellEncoder};
 use super::{Query, SearchCell};
 use crate::error::Result;
-use crate::gp::FeatureScale;
+use crate::gp::features::FeatureScale;
 use crate::graph::Key;
 use crate::metrics::argsort_desc;
 use crate::random::Random;
@@ -195,7 +195,7 @@ impl<'a> CandidatePool<'a> {
 
     /// Features of cells on the scale of the pool, [m, C].
     pub fn standardised(&self, features: &[Vec<f64>]) -> Tensor {
-        self.scale.apply(features)
+        self.scale.tensor(features)
     }
 }
 

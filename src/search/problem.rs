@@ -1,7 +1,7 @@
 //! Problem: what a configuration and a command line ask to be searched. Cells, objectives, constraints and what is known.
 
 use super::catalog::{Catalog, CellEncoder};
-use super::columns::{JoinedColumns, TableArgument, canonical_texts};
+use crate::source::columns::{JoinedColumns, TableArgument, canonical_texts};
 use super::oracle::TableOracle;
 use super::{Answer, CandidatePool, Objective, Proposal, Query, Reason, SearchOptions};
 use crate::dataset::{DataOptions, GraphEncoder, open_table};

@@ -12,7 +12,7 @@ use super::{CandidatePool, Objective, Query, measured};
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result};
-use crate::explain::Explanation;
+use crate::explain::explanation::Explanation;
 use crate::metrics::argsort_desc;
 use crate::predictor::{Predictor, PredictorOptions};
 use crate::random::{Purpose, Random};
@@ -107,6 +107,6 @@ pub fn explain_best(
     let dataset = Dataset::new(unique, [labels.clone(), labels], Vec::new(), objective.higher_is_better);
     let train = dataset.labelled();
     let split = Split::draw(&train, train.len(), 0, ensemble.seed)?;
-    let predictor = Predictor::fit_split(&dataset, pool.space(), &split, ensemble.predictor, ensemble.machine)?;
+    let predictor = Predictor::fit_split(&dataset, pool.space(), &split, ensemble.predictor, &[], ensemble.machine)?;
     predictor.explain(texts, TOLERANCE)
 }

@@ -4,6 +4,7 @@
 use crate::device::worker;
 use crate::error::Result;
 use crate::gp::GaussianProcess;
+use crate::gp::kernel::{Component, Inputs, Kernel};
 use crate::metrics::{kendall_tau, standardised};
 use crate::normal::normal_scores;
 use tch::Tensor;
@@ -84,13 +85,23 @@ pub struct Surrogate {
     labels: Vec<f64>,
 }
 
+/// The kernel of the search.
+fn kernel() -> Kernel {
+    Kernel { components: vec![Component::matern((0.0, 1.0))] }
+}
+
+/// Features [m, C] as the kernel reads them.
+fn inputs(features: &Tensor) -> Inputs {
+    Inputs { features: vec![features.shallow_clone()] }
+}
+
 impl Surrogate {
     /// Fits `labels`, with mean 0, of cells with `features` [n, C], from the parameters of an earlier fit where there is one.
     ///
     /// # Errors
     /// A kernel that cannot be factorised.
     pub fn fit(features: Tensor, labels: Vec<f64>, start: Option<&[f64]>) -> Result<Self> {
-        let process = worker(|| GaussianProcess::fit(&features, &labels, start))?;
+        let process = worker(|| GaussianProcess::fit(&kernel(), &inputs(&features), &labels, start))?;
         Ok(Surrogate { process, features, labels })
     }
 
@@ -111,7 +122,7 @@ impl Surrogate {
 
     /// Expectations of every cell with `features` [m, C].
     pub fn marginal(&self, features: &Tensor) -> MarginalPosterior {
-        let posterior = worker(|| self.process.posterior(features));
+        let posterior = worker(|| self.process.posterior(&inputs(features)));
         let std = posterior.variance.into_iter().map(f64::sqrt).collect();
         MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
     }
@@ -123,8 +134,8 @@ impl Surrogate {
 
     /// Expectations of a few cells with `features` [m, C] together.
     pub fn joint(&self, features: &Tensor) -> JointPosterior {
-        let mean = worker(|| self.process.mean(features));
-        JointPosterior { mean, covariance: worker(|| self.process.covariance(features)), noise: self.noise() }
+        let mean = worker(|| self.process.mean(&inputs(features)));
+        JointPosterior { mean, covariance: worker(|| self.process.covariance(&inputs(features))), noise: self.noise() }
     }
 
     /// Variance of a measurement's noise.
