@@ -93,7 +93,7 @@ impl Benchmark {
             config.data.test_target(),
             counted(config.model.members as u64, "member"),
         ));
-        let header = ["train", "Kendall tau", "unseen", "precision@10", "regret@10", "seconds"];
+        let header = ["train", "Kendall tau", "unseen", "prec.@10", "regret@10", "seconds"];
         print(&text_table(&header, &outcomes.iter().map(row).collect::<Vec<_>>()))
     }
 }
