@@ -8,7 +8,7 @@ use crate::space::{self, Dag, Space};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// The table and its columns.
@@ -22,6 +22,9 @@ pub struct DataOptions {
     /// Column that predictions are judged by; the training column where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_target: Option<String>,
+    /// Rows are left out unless these columns have these values, such as `status: OK`.
+    #[serde(default, rename = "where", skip_serializing_if = "BTreeMap::is_empty")]
+    pub filter: BTreeMap<String, String>,
     /// Whether more is better; false for losses and latencies.
     #[serde(default = "yes")]
     pub higher_is_better: bool,
@@ -38,6 +41,15 @@ fn yes() -> bool {
 }
 
 impl DataOptions {
+    /// The rows of the table that are not left out.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the table; no row is left.
+    pub fn open(&self) -> Result<Table> {
+        let table = Table::open(&self.table)?;
+        self.filter.iter().try_fold(table, |table, (name, value)| table.filter(name, value))
+    }
+
     /// Column that predictions are judged by.
     pub fn test_target(&self) -> &str {
         self.test_target.as_deref().unwrap_or(&self.train_target)
@@ -311,9 +323,9 @@ pub fn open_table(name: &str, vocabulary: Option<Vocabulary>, data: &DataOptions
     if name != space::USER_SPACE || vocabulary.is_some() {
         // A wrong name of a space is reported before a long table is read.
         let space = space::open(name, vocabulary)?;
-        return Ok((space, Table::open(&data.table)?));
+        return Ok((space, data.open()?));
     }
-    let table = Table::open(&data.table)?;
+    let table = data.open()?;
     let texts = table.architectures(space::open(name, Some(Vocabulary::default()))?.as_ref())?;
     let vocabulary = Dag::collect(texts.iter().map(String::as_str)).map_err(|error| error.file(table.file()))?;
     Ok((space::open(name, Some(vocabulary))?, table))

@@ -3,14 +3,15 @@
 use super::progress::Bar;
 use super::{Common, checkpoint_config, count, load_predictor, print, print_json, text_table};
 use crate::config::Config;
-use crate::dataset::{DataOptions, Dataset};
+use crate::dataset::{DataOptions, Dataset, GraphEncoder};
 use crate::error::{Error, Result, Stage};
 use crate::explain::faithfulness::{Agreement, Faithfulness, JudgedSample, judge};
 use crate::predictor::Predictor;
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
 use crate::source::table::Table;
-use crate::split::Split;
+use crate::gp::coverage::choose_rows;
+use crate::split::SplitOptions;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -38,7 +39,7 @@ impl Evaluate {
         let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let config = checkpoint_config(&self.checkpoint, &predictor)?;
         let data = self.data(&predictor, config.as_ref())?;
-        let table = Table::open(&data.table)?;
+        let table = data.open()?;
         let dataset = Dataset::read(&table, predictor.encoder(), &data)?;
         let bar = Bar::new("scoring");
         bar.start(dataset.unique.graphs.len() as u64);
@@ -47,7 +48,7 @@ impl Evaluate {
         let figures = TestRows::new(&dataset).compare(&dataset.unique.broadcast(&scores));
         let explanations = match self.explanations {
             true => {
-                let without = trained_rows(&predictor, config.as_ref(), &table);
+                let without = trained_rows(&predictor, config.as_ref(), &table, &dataset)?;
                 let sample = JudgedSample { cells: self.cells, without: &without, seed: predictor.card().seed };
                 Some(judge(&predictor.explainer(), &dataset, sample, &Bar::new("explaining"))?)
             }
@@ -80,22 +81,30 @@ impl Evaluate {
             higher_is_better: predictor.card().label_std > 0.0,
             columns: Vec::new(),
             sources: Vec::new(),
+            filter: data.map(|data| data.filter.clone()).unwrap_or_default(),
         })
     }
 }
 
 /// The rows that the checkpoint was trained on, ascending, if `table` is the table that it was trained on: the split is then drawn
 /// again and has the hash of the card. In another table no row is known to be one.
-fn trained_rows(predictor: &Predictor, config: Option<&Config>, table: &Table) -> Vec<usize> {
-    let Some(config) = config else { return Vec::new() };
-    let Ok(labels) = table.numbers(&config.data.train_target) else { return Vec::new() };
+fn trained_rows(
+    predictor: &Predictor,
+    config: Option<&Config>,
+    table: &Table,
+    dataset: &Dataset,
+) -> Result<Vec<usize>> {
+    let Some(config) = config else { return Ok(Vec::new()) };
+    let Ok(labels) = table.numbers(&config.data.train_target) else { return Ok(Vec::new()) };
     let labelled: Vec<usize> = (0..labels.len()).filter(|&row| !labels[row].is_nan()).collect();
-    let split = &config.split;
-    let drawn = Split::draw(&labelled, split.train, split.validation, split.seed).ok();
+    let SplitOptions { train, choose, validation, seed } = config.split;
+    let space = predictor.space();
+    let dataset = dataset.encode(GraphEncoder { space, reduction: config.graph.form.reduction() })?;
+    let drawn = choose_rows(choose, &dataset, space.vocabulary(), &labelled, (train, validation), seed).ok();
     let mut rows =
         drawn.filter(|drawn| drawn.hash() == predictor.card().split_hash).map_or(Vec::new(), |drawn| drawn.train);
     rows.sort_unstable();
-    rows
+    Ok(rows)
 }
 
 /// Figures of explanations for the terminal.

@@ -2,7 +2,7 @@
 
 use crate::dataset::{Schema, hex};
 use crate::graph::Reduction;
-use crate::train::{CellView, LabelPosterior, LabelScale, PredictorOptions};
+use crate::train::{TargetMap, CellView, LabelPosterior, LabelScale, PredictorOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -35,6 +35,8 @@ pub struct Card {
     pub label_mean: f64,
     /// Standard deviation of the training labels; negative where less is better.
     pub label_std: f64,
+    /// From scores to the unit of the target.
+    pub target_map: TargetMap,
     /// First 16 hex digits of SHA-256 over the configuration.
     pub config_hash: String,
     /// The same over the rows that were trained on.

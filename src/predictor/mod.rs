@@ -65,8 +65,10 @@ pub struct Prediction {
     pub score: f64,
     /// Standard deviation of the score.
     pub std: f64,
-    /// The score in the unit of the labels.
+    /// The score in the unit of the labels, by a monotone map.
     pub predicted: f64,
+    /// Bounds between which a new label lies in 9 of 10 cases, in the unit of the labels.
+    pub interval: (f64, f64),
 }
 
 /// A trained ensemble that ranks the cells of a search space.
@@ -237,7 +239,8 @@ impl Predictor {
     }
 
     pub(crate) fn prediction(&self, score: f64, std: f64) -> Prediction {
-        Prediction { score, std, predicted: self.card.label_scale().restore(score) }
+        let map = &self.card.target_map;
+        Prediction { score, std, predicted: map.predicted(score), interval: map.interval(score) }
     }
 
     /// Scores and standard deviations of canonical graphs.

@@ -8,8 +8,9 @@ use crate::dataset::{Dataset, GraphEncoder, Schema};
 use crate::device::{self, Machine};
 use crate::error::Result;
 use crate::graph::GraphForm;
+use crate::model::scorer::{mean_and_std, member_scores};
 use crate::model::weights::Weights;
-use crate::progress::Progress;
+use crate::progress::{NoProgress, Progress};
 use crate::space::Space;
 use crate::split::Split;
 use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
@@ -71,6 +72,7 @@ impl Training {
                     masks_refined: false,
                     label_mean: set.scales[index].mean,
                     label_std: set.scales[index].std,
+                    target_map: set.expected[index].1.clone(),
                     config_hash: config_hash.to_string(),
                     split_hash: split.hash(),
                     data_hash: dataset.hash.clone(),
@@ -161,7 +163,9 @@ impl Training {
         let predictor = |(index, card): (usize, &Card)| -> Result<Predictor> {
             let weights = slice(&all, index * members, members);
             let (epochs, masks_refined) = (self.state.epoch, trainer.refines(&self.state));
-            let card = Card { epochs, masks_refined, ..card.clone() };
+            let scores = mean_and_std(&member_scores(&weights, &self.set.graphs, self.machine, &NoProgress)).0;
+            let (expected, map) = &self.set.expected[index];
+            let card = Card { epochs, masks_refined, target_map: map.for_scores(&scores, expected), ..card.clone() };
             let space = card.schema.open()?;
             Ok(Predictor { space, card, weights, machine: self.machine })
         };

@@ -5,7 +5,7 @@ pub mod evaluation;
 use crate::dataset::Dataset;
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
-use crate::metrics::{MeanStd, kendall_tau};
+use crate::metrics::{MeanStd, kendall_tau, mean};
 use crate::predictor::{Choice, Predictor, PredictorOptions, Training};
 use crate::progress::Progress;
 use crate::space::Space;
@@ -42,6 +42,8 @@ pub struct SizeFigures {
     pub expected_kendall_tau: MeanStd,
     /// Kendall's tau of the scores with the training labels of the rows that were neither trained nor validated on.
     pub kendall_tau_unseen_train: MeanStd,
+    /// Share of the unseen rows whose training label lies in its interval, which is to hold 0.9.
+    pub interval_coverage: MeanStd,
     /// What was chosen from the training labels.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chosen: Option<Chosen>,
@@ -103,6 +105,7 @@ struct SplitFigures {
     /// Kendall's tau with the training labels of the unseen rows.
     unseen_train: f64,
     calibration_error: f64,
+    interval_coverage: f64,
     /// None where only sources were asked.
     choice: Option<Choice>,
 }
@@ -159,6 +162,7 @@ impl Protocol<'_> {
             unseen: self.test.unseen(split).compare(&scores),
             unseen_train: self.unseen_train_tau(&scores, split),
             calibration_error: f64::NAN,
+            interval_coverage: f64::NAN,
             choice: None,
         };
         let judged = splits.iter().map(figures).collect();
@@ -182,8 +186,20 @@ impl Protocol<'_> {
             unseen: self.test.unseen(split).compare(&scores),
             unseen_train: self.unseen_train_tau(&scores, split),
             calibration_error: self.test.calibration_error(variance, &scores, &stds),
+            interval_coverage: self.interval_coverage(&predictor, &scores, split),
             choice: Some(predictor.card().choice.clone()),
         }
+    }
+
+    /// Share of the unseen rows whose training label lies in the interval for their score.
+    fn interval_coverage(&self, predictor: &Predictor, scores: &[f64], split: &Split) -> f64 {
+        let unseen = self.test.unseen(split).rows.into_iter();
+        let inside = |row: usize| {
+            let (low, high) = predictor.prediction(scores[row], 0.0).interval;
+            f64::from((low..=high).contains(&self.dataset.train_labels[row]))
+        };
+        let inside: Vec<f64> = unseen.filter(|&row| !self.dataset.train_labels[row].is_nan()).map(inside).collect();
+        mean(&inside)
     }
 
     /// Kendall's tau of the scores of all rows with the training labels of those that were neither trained nor validated on.
@@ -215,6 +231,7 @@ impl SizeFigures {
             regret_at_10_unseen: over(&|figures| figures.unseen.regret_at_k[&10]),
             expected_kendall_tau: over(&expected),
             kendall_tau_unseen_train: over(&|figures| figures.unseen_train),
+            interval_coverage: over(&|figures| figures.interval_coverage),
             chosen: (!choices.is_empty()).then(|| Chosen::new(&choices)),
             expected_calibration_error: over(&|figures| figures.calibration_error),
             train_seconds,

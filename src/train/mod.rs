@@ -8,10 +8,12 @@ pub mod pool;
 pub mod posterior;
 pub mod refine;
 pub mod set;
+pub mod target_map;
 pub mod trainer;
 
 pub use options::{DistillationWeight, LossOptions, Partners, PredictorOptions, TrainOptions};
 pub use pool::CellPool;
 pub use posterior::{CellView, LabelPosterior};
+pub use target_map::TargetMap;
 pub use set::{LabelScale, TrainingSet};
 pub use trainer::{EpochLog, TrainState, Trainer};

@@ -8,6 +8,7 @@
 //! others: the first alone favours simple processes where labels are few.
 
 use super::pool::{CellPool, PoolColumn};
+use super::target_map::TargetMap;
 use crate::dataset::Dataset;
 use crate::device::worker;
 use crate::error::Result;
@@ -58,6 +59,10 @@ pub struct LabelPosterior {
     pub form: GraphForm,
     /// Standardised posterior mean for every cell of the pool; more is better.
     pub targets: Vec<f64>,
+    /// The posterior mean itself, in label scores.
+    pub mean: Vec<f64>,
+    /// From label scores to the unit of the target.
+    pub target_map: TargetMap,
     /// Share of the evidence of the processes that read the known columns.
     pub column_share: f64,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
@@ -72,8 +77,8 @@ impl LabelPosterior {
     fn new(pool: &CellPool, columns: &WholeColumns, dataset: &Dataset, split: &Split, form: GraphForm) -> Result<Self> {
         let rows = &split.train[..split.train.len().min(MAX_LABELS)];
         let cells: Vec<i64> = rows.iter().map(|&row| pool.cell(row) as i64).collect();
-        let labels: Vec<f64> = rows.iter().map(|&row| dataset.sign() * dataset.train_labels[row]).collect();
-        let labels = label_scores(&labels);
+        let raw: Vec<f64> = rows.iter().map(|&row| dataset.train_labels[row]).collect();
+        let labels = label_scores(&raw.iter().map(|label| dataset.sign() * label).collect::<Vec<f64>>());
         let mut inputs = pool.inputs();
         columns.groups.iter().filter(|group| !group.is_empty()).for_each(|group| inputs.features.push(matrix(group)));
         let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns))?;
@@ -88,12 +93,15 @@ impl LabelPosterior {
             (GraphForm::Written, view) => view,
             _ => CellView::Function,
         };
+        let errors: Vec<f64> = labels.iter().zip(&average.left_out).map(|(label, mean)| label - mean).collect();
         Ok(LabelPosterior {
+            target_map: TargetMap::new(&raw, dataset.sign(), &errors),
             view,
             form,
             column_share: average.column_share(),
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
+            mean: average.mean,
         })
     }
 

@@ -3,6 +3,7 @@
 use super::options::PredictorOptions;
 use super::pool::CellPool;
 use super::posterior::{LabelPosterior, mean_by_graph};
+use super::target_map::TargetMap;
 use super::refine::Occlusions;
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
@@ -82,6 +83,8 @@ pub struct TrainingSet {
     pub weights: Vec<f64>,
     /// Distillation targets of all graphs, one list per split; empty where nothing is distilled.
     pub targets: Vec<Vec<f64>>,
+    /// Posterior mean of all graphs in label scores, one list per split, and the maps from there to the unit of the target.
+    pub expected: Vec<(Vec<f64>, TargetMap)>,
     /// Cells without one of their parts, where masks are refined.
     pub occlusions: Option<Occlusions>,
 }
@@ -123,12 +126,17 @@ impl TrainingSet {
                 |posterior: &&LabelPosterior| mean_by_graph(&graphs.index, &posterior.targets, graphs.graphs.len());
             targets = posteriors.iter().map(of_split).collect();
         }
+        let of_split = |posterior: &&LabelPosterior| {
+            let mean = mean_by_graph(&graphs.index, &posterior.mean, graphs.graphs.len());
+            (mean, posterior.target_map.clone())
+        };
+        let expected = posteriors.iter().map(of_split).collect();
         let occlusions = match options.loss.counterfactual > 0.0 && options.model.mask == Mask::Attention {
             true => Some(Occlusions::new(&graphs.graphs, posteriors[0].form.reduction(), vocabulary)?),
             false => None,
         };
         let (graphs, output) = (graphs.graphs, vocabulary.output()?);
-        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, occlusions })
+        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, expected, occlusions })
     }
 
     /// Nodes of the largest graph.

@@ -100,6 +100,22 @@ impl Table {
         Ok(Table { file: stream.file().to_path_buf(), header: stream.header().to_vec(), records })
     }
 
+    /// The rows whose column `name` reads `value`.
+    ///
+    /// # Errors
+    /// If there is no such column, or no such row.
+    pub fn filter(mut self, name: &str, value: &str) -> Result<Self> {
+        let index = self.header.iter().position(|column| column == name).ok_or_else(|| {
+            let known = self.header.iter().map(String::as_str);
+            Error::new(Stage::Table, format!("there is no column {}", suggest(name, known))).file(&self.file)
+        })?;
+        self.records.retain(|record| &record.fields[index] == value);
+        if self.records.is_empty() {
+            return Err(Error::new(Stage::Table, format!("no row has `{value}` in its column `{name}`")).file(&self.file));
+        }
+        Ok(self)
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.records.len()
