@@ -1,4 +1,4 @@
-"""Explanations against the truth on many splits, with and without the refinement of masks, as a Markdown table.
+"""Explanations against the truth on many splits, as a Markdown table.
 
   python scripts/explanations.py configs/nasbench201.yaml --seeds 10 [--seed 0] [--set model.members=3 ...]
 
@@ -16,6 +16,7 @@ FIGURES = {
     "Kendall's tau": lambda figures: figures["kendall_tau"],
     "agreement with the truth: critical mass": lambda figures: truth(figures, "critical"),
     "occlusion of the predictor": lambda figures: truth(figures, "occlusion"),
+    "attention of the masks": lambda figures: truth(figures, "attention"),
     "gradient x input": lambda figures: truth(figures, "gradient"),
     "random": lambda figures: truth(figures, "random"),
     "critical half kept": lambda figures: figures["explanations"]["fidelity_keep"],
@@ -31,11 +32,10 @@ def truth(figures, name):
     return agreement[name] if agreement else float("nan")
 
 
-def measure(arguments, seed, weight):
+def measure(arguments, seed):
     with tempfile.TemporaryDirectory() as folder:
-        settings = [f"split.seed={seed}", f"loss.counterfactual={weight}", *arguments.set]
         train = [arguments.carl, "train", str(arguments.config), "--output", folder, "--json"]
-        for item in settings:
+        for item in [f"split.seed={seed}", *arguments.set]:
             train += ["--set", item]
         subprocess.run(train, check=True, stdout=subprocess.DEVNULL)
         evaluate = [arguments.carl, "evaluate", folder, "--explanations", "--json"]
@@ -48,7 +48,6 @@ def main():
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--weights", default="0,1", help="loss.counterfactual, a column each")
     parser.add_argument("--log", type=pathlib.Path, help="file of JSON Lines to write and to go on from")
     parser.add_argument("--carl", default="target/release/carl")
     arguments = parser.parse_args()
@@ -56,24 +55,20 @@ def main():
     if arguments.log and arguments.log.exists():
         for line in arguments.log.read_text().splitlines():
             entry = json.loads(line)
-            known[entry["seed"], entry["weight"]] = entry["figures"]
-    weights = [float(weight) for weight in arguments.weights.split(",")]
+            known[entry["seed"]] = entry["figures"]
     seeds = range(arguments.seed, arguments.seed + arguments.seeds)
-    for key in [(seed, weight) for seed in seeds for weight in weights]:
-        if key not in known:
-            known[key] = measure(arguments, *key)
+    for seed in seeds:
+        if seed not in known:
+            known[seed] = measure(arguments, seed)
             if arguments.log:
                 with arguments.log.open("a") as log:
-                    log.write(json.dumps({"seed": key[0], "weight": key[1], "figures": known[key]}) + "\n")
-    print("| figure | " + " | ".join(f"loss.counterfactual {weight:g}" for weight in weights) + " |")
-    print("|---|" + "---|" * len(weights))
+                    log.write(json.dumps({"seed": seed, "figures": known[seed]}) + "\n")
+    print("| figure | mean and standard deviation |")
+    print("|---|---|")
     for name, figure in FIGURES.items():
-        cells = []
-        for weight in weights:
-            values = [figure(known[seed, weight]) for seed in seeds]
-            spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.4f}{spread}")
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        values = [figure(known[seed]) for seed in seeds]
+        deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+        print(f"| {name} | {statistics.mean(values):.4f}{deviation} |")
 
 
 if __name__ == "__main__":

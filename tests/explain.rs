@@ -30,7 +30,7 @@ fn keys_ranges_and_dead_parts() {
     assert_eq!(masses.len(), 6);
     for (index, mass) in masses.into_iter().enumerate() {
         // Operations 1 and 2 lead into the `none` at index 5.
-        assert!(if [1, 2, 5].contains(&index) { mass == 0.0 } else { mass > 0.0 && mass <= 1.0 }, "{index}: {mass}");
+        assert!(if [1, 2, 5].contains(&index) { mass == 0.0 } else { (0.0..1.0).contains(&mass) }, "{index}: {mass}");
     }
     assert_eq!(explanation, explain(arch));
     let critical = &explanation["critical_substructure"];

@@ -110,8 +110,8 @@ fn trained_rows(
 /// Figures of explanations for the terminal.
 fn explanations_table(judged: &Faithfulness) -> String {
     let row = |name: &str, agreement: &Option<Agreement>| {
-        agreement.as_ref().map(|Agreement { critical, occlusion, gradient, random }| {
-            let values = [critical, occlusion, gradient, random].map(|value| format!("{value:.3}"));
+        agreement.as_ref().map(|Agreement { critical, occlusion, attention, gradient, random }| {
+            let values = [critical, occlusion, attention, gradient, random].map(|value| format!("{value:.3}"));
             std::iter::once(name.to_string()).chain(values).collect::<Vec<String>>()
         })
     };
@@ -125,7 +125,7 @@ fn explanations_table(judged: &Faithfulness) -> String {
     let agreement = match rows.is_empty() {
         true => "The table does not have the variants that an agreement with the truth needs".to_string(),
         false => {
-            let header = ["true loss", "critical mass", "occlusion", "gradient", "random"];
+            let header = ["true loss", "critical mass", "occlusion", "attention", "gradient", "random"];
             let cells = count(judged.cells_with_truth, "cell");
             format!("Agreement with the truth, {cells} (Spearman)\n{}", text_table(&header, &rows))
         }
@@ -133,7 +133,7 @@ fn explanations_table(judged: &Faithfulness) -> String {
     format!(
         "{agreement}\n\nOver {}, Spearman's correlation with the scores of the cells: critical half {:.3}, the rest {:.3}; heavier \
          half {:.3}, the rest {:.3}\n\
-         deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}, own occlusion {:.3}",
+         deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}",
         count(judged.cells, "cell"),
         judged.fidelity_keep,
         judged.fidelity_remove,
@@ -144,7 +144,6 @@ fn explanations_table(judged: &Faithfulness) -> String {
         judged.insertion.critical,
         judged.insertion.random,
         judged.stability,
-        judged.own_agreement,
     )
 }
 

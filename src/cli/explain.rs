@@ -57,12 +57,6 @@ impl Explain {
         let explained = predictor.explainer().explain(&texts, self.tolerance, &bar);
         let explained = explained.map_err(|(row, error)| locate(row, error))?;
         drop(bar);
-        if !predictor.card().masks_refined {
-            talk(
-                "the masks of this checkpoint are not refined by counterfactuals: trust occlusions more than critical \
-                 masses\n  hint: train with --set loss.counterfactual=1",
-            );
-        }
         self.write(format, &explained, predictor.space().name())?;
         if self.output != Path::new("-") {
             let (cells, seconds) = (count(explained.len(), "cell"), started.elapsed().as_secs_f64());

@@ -109,6 +109,14 @@ impl ExplainedCell {
         encoder.canonical(&without(&self.raw, encoder.space.vocabulary(), &self.parts(removed)))
     }
 
+    /// The cell without a part of its raw graph.
+    ///
+    /// # Errors
+    /// As [`ExplainedCell::without`].
+    pub fn without_part(&self, part: GraphPart, encoder: GraphEncoder) -> Result<Canonical> {
+        encoder.canonical(&without(&self.raw, encoder.space.vocabulary(), &[part]))
+    }
+
     fn parts(&self, indices: &[usize]) -> Vec<GraphPart> {
         indices.iter().map(|&index| GraphPart::Node(self.raw_nodes[index])).collect()
     }
@@ -120,6 +128,8 @@ pub struct VariantPool {
     known: HashMap<Key, u32>,
     /// Canonical graphs.
     pub graphs: Vec<Graph>,
+    /// Standardised scores of each member, `[E][F]`.
+    members: Vec<Vec<f32>>,
     /// Standardised score of each graph, mean over members.
     pub scores: Vec<f64>,
     /// Calibrated standard deviation of each score.
@@ -147,6 +157,16 @@ impl VariantPool {
         self.scores[index as usize]
     }
 
+    /// Number of members.
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
+    /// The loss of each member's score from graph `from` to graph `to`.
+    pub fn member_losses(&self, from: u32, to: u32) -> impl Iterator<Item = f64> {
+        self.members.iter().map(move |scores| f64::from(scores[from as usize]) - f64::from(scores[to as usize]))
+    }
+
     /// Scores the graphs that have no score yet.
     pub fn score_new(&mut self, explainer: &Explainer, progress: &dyn Progress) {
         let unscored = &self.graphs[self.scores.len()..];
@@ -156,6 +176,8 @@ impl VariantPool {
         let members = member_scores(explainer.weights, unscored, explainer.machine, progress);
         let (scores, stds) = mean_and_std(&members);
         let variance = &explainer.weights.calibration.variance;
+        self.members.resize(members.len(), Vec::new());
+        self.members.iter_mut().zip(members).for_each(|(known, new)| known.extend(new));
         self.scores.extend(scores);
         self.stds.extend(stds.into_iter().map(|std| variance.deviation(std)));
     }

@@ -1,4 +1,5 @@
-//! Drawing of an explained cell: layers from left to right, colour and width are critical mass.
+//! Drawing of an explained cell: layers from left to right, colour and width are critical mass, on a scale up to the largest
+//! mass of the cell.
 //!
 //! Colours run from light to dark, so that a print in grey shows the same; the critical substructure has a bold frame, dead
 //! parts are dashed. An edge over several layers has a free lane in each of those that it passes.
@@ -15,6 +16,8 @@ const MARGIN: f64 = 12.0;
 const LEGEND: f64 = 44.0;
 /// The smallest width, which the legend needs.
 const MIN_WIDTH: f64 = 410.0;
+/// The largest mass of the scale is no less than this: differences below it are noise.
+const MIN_SCALE: f64 = 0.05;
 /// Height of a lane for an edge that passes a layer.
 const LANE: f64 = 8.0;
 /// Sweeps that bring neighbours near each other.
@@ -35,6 +38,8 @@ struct DrawnNode {
 /// `explanation` as an SVG element that needs no other file.
 pub(super) fn svg(explanation: &Explanation) -> String {
     let mut shapes = shapes(explanation);
+    let masses = explanation.nodes.iter().map(|node| node.critical);
+    let scale = masses.chain(explanation.edges.iter().map(|edge| edge.critical)).fold(MIN_SCALE, f64::max);
     let DrawingSize { routes, width, height } = arrange(&mut shapes, explanation);
     let height = height + LEGEND;
     let mut svg = format!(
@@ -47,12 +52,12 @@ pub(super) fn svg(explanation: &Explanation) -> String {
     );
     for (edge, route) in explanation.edges.iter().zip(&routes) {
         let (from, to) = (&shapes[edge.from], &shapes[edge.to]);
-        draw_edge(&mut svg, from, to, route, edge.critical);
+        draw_edge(&mut svg, from, to, route, edge.critical, scale);
     }
     for shape in &shapes {
-        draw_shape(&mut svg, shape);
+        draw_shape(&mut svg, shape, scale);
     }
-    draw_legend(&mut svg, explanation, height);
+    draw_legend(&mut svg, explanation, height, scale);
     svg.push_str("</svg>");
     svg
 }
@@ -220,18 +225,22 @@ fn stack(column: &[usize], targets: &[f64], height: &dyn Fn(usize) -> f64, middl
     }
 }
 
-/// From light to dark blue; lightness falls evenly.
-fn colour(mass: f64) -> String {
-    let mix = |light: f64, dark: f64| (light + (dark - light) * mass.clamp(0.0, 1.0)).round() as u8;
+/// From light to dark blue as `share` goes from 0 to 1; lightness falls evenly.
+fn colour(share: f64) -> String {
+    let mix = |light: f64, dark: f64| (light + (dark - light) * share.clamp(0.0, 1.0)).round() as u8;
     format!("#{:02x}{:02x}{:02x}", mix(232.0, 8.0), mix(240.0, 48.0), mix(250.0, 107.0))
 }
 
-fn draw_edge(svg: &mut String, from: &DrawnNode, to: &DrawnNode, route: &[(f64, f64, f64)], mass: f64) {
+fn draw_edge(svg: &mut String, from: &DrawnNode, to: &DrawnNode, route: &[(f64, f64, f64)], mass: f64, scale: f64) {
     let dead = !from.live || !to.live;
     let style = match dead {
         true => "stroke=\"#b5bcc3\" stroke-width=\"1\" stroke-dasharray=\"3 3\"".to_string(),
         // Even a light edge must be seen on white.
-        false => format!("stroke=\"{}\" stroke-width=\"{:.1}\"", colour(0.25 + 0.75 * mass), 1.0 + 4.0 * mass),
+        false => format!(
+            "stroke=\"{}\" stroke-width=\"{:.1}\"",
+            colour(0.25 + 0.75 * mass / scale),
+            1.0 + 4.0 * mass / scale
+        ),
     };
     let (mut x, mut y) = (from.x + from.width, from.y + HEIGHT / 2.0);
     let mut path = format!("M{x:.0} {y:.0}");
@@ -252,9 +261,9 @@ fn draw_edge(svg: &mut String, from: &DrawnNode, to: &DrawnNode, route: &[(f64, 
     );
 }
 
-fn draw_shape(svg: &mut String, shape: &DrawnNode) {
-    let fill = shape.mass.map_or("#fff".to_string(), colour);
-    let ink = if shape.mass.is_some_and(|mass| mass > 0.5) { "#fff" } else { "#1c2126" };
+fn draw_shape(svg: &mut String, shape: &DrawnNode, scale: f64) {
+    let fill = shape.mass.map_or("#fff".to_string(), |mass| colour(mass / scale));
+    let ink = if shape.mass.is_some_and(|mass| mass > 0.5 * scale) { "#fff" } else { "#1c2126" };
     let (ink, frame) = match (shape.live, shape.bold) {
         (false, _) => ("#5b6670", "stroke=\"#5b6670\" stroke-dasharray=\"3 3\""),
         (true, false) => (ink, "stroke=\"#5b6670\""),
@@ -281,19 +290,20 @@ fn draw_shape(svg: &mut String, shape: &DrawnNode) {
     svg.push_str("</g>");
 }
 
-fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64) {
+fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: f64) {
     let y = height - 30.0;
     for step in 0..5 {
-        let mass = f64::from(step) / 4.0;
-        let ink = if mass > 0.5 { "#fff" } else { "#1c2126" };
+        let share = f64::from(step) / 4.0;
+        let ink = if share > 0.5 { "#fff" } else { "#1c2126" };
         let x = MARGIN + 34.0 * f64::from(step);
         let _ = write!(
             svg,
             "<rect x=\"{x}\" y=\"{y}\" width=\"34\" height=\"14\" fill=\"{}\"/><text x=\"{}\" y=\"{}\" font-size=\"9\" \
-             text-anchor=\"middle\" fill=\"{ink}\">{mass:.2}</text>",
-            colour(mass),
+             text-anchor=\"middle\" fill=\"{ink}\">{:.2}</text>",
+            colour(share),
             x + 17.0,
-            y + 10.0
+            y + 10.0,
+            share * scale
         );
     }
     let _ = write!(

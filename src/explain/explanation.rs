@@ -2,12 +2,12 @@
 
 use super::cell::ExplainedCell;
 use super::counterfactual::Counterfactual;
-use super::mass::{Masses, Signal};
+use super::mass::{critical_mass, member_masses};
 use super::substructure::CriticalSubstructure;
 use super::{Explainer, drawing, losses};
 use crate::error::{Error, Result};
 use crate::graph;
-use crate::metrics::{mean, standard_deviation};
+use crate::metrics::standard_deviation;
 use crate::progress::Progress;
 use serde::Serialize;
 
@@ -21,7 +21,8 @@ pub struct ExplainedNode {
     pub index: usize,
     /// Name.
     pub op: String,
-    /// Critical mass in [0, 1], mean over members; 0 where the score does not depend on the operation.
+    /// Critical mass in [0, 1): 0 where the score does not fall without the operation, 1/2 where it loses one
+    /// standard deviation of the training labels.
     pub critical: f64,
     /// Standard deviation of the mass over members.
     pub std: f64,
@@ -47,7 +48,7 @@ pub struct ExplainedEdge {
     pub from: usize,
     /// Index of the destination.
     pub to: usize,
-    /// Critical mass in [0, 1], mean over members.
+    /// Critical mass in [0, 1), as of an operation.
     pub critical: f64,
 }
 
@@ -92,19 +93,21 @@ impl Explainer<'_> {
         progress: &dyn Progress,
     ) -> Result<Vec<Explanation>, (usize, Error)> {
         let (cells, mut pool) = self.parse(texts, progress)?;
-        let masses = self.masses(&cells, &pool, Signal::Mask);
         let first = |error: Error| (0, error);
         let removals = self.removals(&cells, &mut pool, progress).map_err(first)?;
+        let cuts = self.cuts(&cells, &mut pool, progress).map_err(first)?;
         let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
         let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
         let explain = |(index, cell): (usize, &ExplainedCell)| {
-            let occlusion = losses(cell, &pool, &removals[index], |&operation| operation);
-            let (ends, edges) = self.ends_and_edges(cell, &masses[index]);
+            let occlusion = losses(cell, &pool, &removals[index], cell.len(), |&operation| operation);
+            let members = member_masses(cell, &pool, &removals[index]);
+            let cut_losses = losses(cell, &pool, &cuts[index], cell.raw.edges.len(), |&edge| edge);
+            let (ends, edges) = self.ends_and_edges(cell, &cut_losses);
             Explanation {
                 arch: cell.text.clone(),
                 score: pool.score(cell.graph),
                 std: pool.stds[cell.graph as usize],
-                nodes: self.nodes(cell, &masses[index], &occlusion),
+                nodes: self.nodes(cell, &occlusion, &members),
                 ends,
                 edges,
                 critical_substructure: parts[index].within(tolerance),
@@ -114,20 +117,20 @@ impl Explainer<'_> {
         Ok(cells.iter().enumerate().map(explain).collect())
     }
 
-    fn nodes(&self, cell: &ExplainedCell, masses: &Masses, occlusion: &[f64]) -> Vec<ExplainedNode> {
+    fn nodes(&self, cell: &ExplainedCell, occlusion: &[f64], members: &[Vec<f64>]) -> Vec<ExplainedNode> {
         let node = |index: usize| ExplainedNode {
             index,
             // The space's own name of the operation; its graph may have another one.
             op: self.name(cell.architecture.operations[index]),
-            critical: mean(&masses.operations[index]),
-            std: standard_deviation(&masses.operations[index]),
+            critical: critical_mass(occlusion[index]),
+            std: standard_deviation(&members[index]),
             occlusion: occlusion[index],
             live: cell.live[cell.raw_nodes[index] as usize],
         };
         (0..cell.len()).map(node).collect()
     }
 
-    fn ends_and_edges(&self, cell: &ExplainedCell, masses: &Masses) -> (Vec<CellEnd>, Vec<ExplainedEdge>) {
+    fn ends_and_edges(&self, cell: &ExplainedCell, losses: &[f64]) -> (Vec<CellEnd>, Vec<ExplainedEdge>) {
         let mut indices = vec![usize::MAX; cell.raw.len()];
         cell.raw_nodes.iter().enumerate().for_each(|(index, &raw)| indices[raw as usize] = index);
         let mut ends = Vec::new();
@@ -135,12 +138,12 @@ impl Explainer<'_> {
             *index = cell.len() + ends.len();
             ends.push(CellEnd { index: *index, op: self.name(cell.raw.operations[raw]) });
         }
-        let edge = |(edge, masses): (&graph::Edge, &Vec<f64>)| ExplainedEdge {
+        let edge = |(edge, &loss): (&graph::Edge, &f64)| ExplainedEdge {
             from: indices[edge.from as usize],
             to: indices[edge.to as usize],
-            critical: mean(masses),
+            critical: critical_mass(loss),
         };
-        (ends, cell.raw.edges.iter().zip(&masses.edges).map(edge).collect())
+        (ends, cell.raw.edges.iter().zip(losses).map(edge).collect())
     }
 
     fn name(&self, operation: u16) -> String {

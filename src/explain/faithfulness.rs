@@ -1,8 +1,9 @@
 //! Faithfulness of the explanations of a checkpoint, to the truth of a table and to the checkpoint itself.
 
+use super::attribution::Signal;
 use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Replacement;
-use super::mass::{Masses, Signal};
+use super::mass::{critical_mass, member_masses};
 use super::metrics::{agreement, area, mean_curve, member_agreement};
 use super::truth::TrueLabels;
 use super::{Explainer, losses};
@@ -29,6 +30,8 @@ pub struct Agreement {
     pub critical: f64,
     /// Of the loss of the predictor's own score in the same variants.
     pub occlusion: f64,
+    /// Of the attention of the extractor's masks.
+    pub attention: f64,
     /// Of gradient x input.
     pub gradient: f64,
     /// Of random numbers.
@@ -68,8 +71,6 @@ pub struct Faithfulness {
     pub stability: f64,
     /// Largest difference of sorted masses between cells of the same unique graph, identities left out.
     pub twins_difference: f64,
-    /// Agreement of the critical mass with the loss of the predictor's own score, which needs no truth.
-    pub own_agreement: f64,
     /// Number of cells that the figures are computed over.
     pub cells: usize,
     /// Number of cells that the agreement with the truth is computed over.
@@ -99,15 +100,23 @@ pub fn judge(
 ) -> Result<Faithfulness> {
     let texts = choose(explainer, dataset, sample)?;
     let (cells, mut pool) = explainer.parse(&texts, progress).map_err(|(_, error)| error)?;
-    let masks = explainer.masses(&cells, &pool, Signal::Mask);
-    let attributions = Attributions::new(explainer, &cells, &pool, &masks, sample.seed);
     let removals = explainer.removals(&cells, &mut pool, progress)?;
     let replaced = explainer.replacements(&cells, &mut pool, progress)?;
     let (removed, replacement) = (|index: &usize| *index, |replacement: &Replacement| replacement.index);
-    let own_losses: Vec<Vec<f64>> =
-        cells.iter().zip(&removals).map(|(cell, variants)| losses(cell, &pool, variants, removed)).collect();
-    let own_replaced: Vec<Vec<f64>> =
-        cells.iter().zip(&replaced).map(|(cell, variants)| losses(cell, &pool, variants, replacement)).collect();
+    let own_losses: Vec<Vec<f64>> = cells
+        .iter()
+        .zip(&removals)
+        .map(|(cell, variants)| losses(cell, &pool, variants, cell.len(), removed))
+        .collect();
+    let own_replaced: Vec<Vec<f64>> = cells
+        .iter()
+        .zip(&replaced)
+        .map(|(cell, variants)| losses(cell, &pool, variants, cell.len(), replacement))
+        .collect();
+    let attributions = Attributions::new(explainer, &cells, &pool, &own_losses, sample.seed);
+    let agreements: Vec<f64> = (cells.iter().zip(&removals))
+        .filter_map(|(cell, variants)| member_agreement(&member_masses(cell, &pool, variants)))
+        .collect();
     let labels = TrueLabels::new(explainer, dataset, &pool)?;
     let true_losses = labels.losses(&cells, &removals, removed, |cell, &index| labels.text_without(cell, index));
     let true_replaced = labels.losses(&cells, &replaced, replacement, |_, other| Some(other.text.clone()));
@@ -116,12 +125,6 @@ pub fn judge(
     let heavier = judge.heavier_halves(&attributions.critical);
     let (fidelity_keep, fidelity_remove) = judge.fidelity(&halves)?;
     let (fidelity_keep_by_mass, fidelity_remove_by_mass) = judge.fidelity(&heavier)?;
-    let own: Vec<(Vec<f64>, Vec<f64>)> = (cells.iter().enumerate())
-        .map(|(index, cell)| {
-            let live = cell.live_operations(explainer.encoder.space).into_iter();
-            live.map(|operation| (attributions.critical[index][operation], own_losses[index][operation])).unzip()
-        })
-        .collect();
     Ok(Faithfulness {
         truth_agreement: attributions.agreement(explainer, &cells, &own_losses, &true_losses),
         truth_agreement_replacements: attributions.agreement(explainer, &cells, &own_replaced, &true_replaced),
@@ -131,9 +134,8 @@ pub fn judge(
         fidelity_remove_by_mass,
         deletion: judge.areas(&attributions, true)?,
         insertion: judge.areas(&attributions, false)?,
-        stability: mean(&masks.iter().filter_map(|cell| member_agreement(&cell.operations)).collect::<Vec<_>>()),
+        stability: mean(&agreements),
         twins_difference: twins_difference(explainer, &cells, &attributions.critical),
-        own_agreement: agreement(own.iter().map(|(mass, loss)| (&mass[..], &loss[..]))),
         cells: cells.len(),
         cells_with_truth: true_losses.iter().flatten().count(),
     })
@@ -170,18 +172,26 @@ fn choose(explainer: &Explainer, dataset: &Dataset, sample: JudgedSample) -> Res
 /// What methods of explanation attribute to the operations of every cell, `[cell][operation]`.
 struct Attributions {
     critical: Vec<Vec<f64>>,
+    attention: Vec<Vec<f64>>,
     gradient: Vec<Vec<f64>>,
     random: Vec<Vec<f64>>,
 }
 
 impl Attributions {
-    fn new(explainer: &Explainer, cells: &[ExplainedCell], pool: &VariantPool, masks: &[Masses], seed: u64) -> Self {
-        let over_members = |cell: &Masses| cell.operations.iter().map(|values| mean(values)).collect();
+    fn new(
+        explainer: &Explainer,
+        cells: &[ExplainedCell],
+        pool: &VariantPool,
+        own_losses: &[Vec<f64>],
+        seed: u64,
+    ) -> Self {
+        let masses = |losses: &Vec<f64>| losses.iter().map(|&loss| critical_mass(loss)).collect();
         let mut random = Random::of(seed, Purpose::Explanation, 0, 1);
         let mut uniform = |cell: &ExplainedCell| (0..cell.len()).map(|_| random.uniform()).collect();
         Attributions {
-            critical: masks.iter().map(over_members).collect(),
-            gradient: explainer.masses(cells, pool, Signal::Gradient).iter().map(over_members).collect(),
+            critical: own_losses.iter().map(masses).collect(),
+            attention: explainer.attributions(cells, pool, Signal::Attention),
+            gradient: explainer.attributions(cells, pool, Signal::Gradient),
             random: cells.iter().map(&mut uniform).collect(),
         }
     }
@@ -209,6 +219,7 @@ impl Attributions {
         Some(Agreement {
             critical: of(&self.critical),
             occlusion: of(own_losses),
+            attention: of(&self.attention),
             gradient: of(&self.gradient),
             random: of(&self.random),
         })

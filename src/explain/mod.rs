@@ -1,15 +1,16 @@
 //! Explanations: which parts of a cell its score rests on, and whether that is true.
 //!
 //! ```text
-//! text --cell--> raw graph, unique graph --mass--> critical mass of every operation and edge
-//!                                        --removals--> loss of the score without an operation, as a second opinion
+//! text --cell--> raw graph, unique graph --mass--> loss of the score without each operation and edge
 //!                                        --substructure--> smallest part that keeps the score
 //!                                        --counterfactual--> effect of another operation
-//!      --drawing--> SVG                  --faithfulness, truth, metrics--> agreement with the truth of a table
+//!      --drawing--> SVG                  --faithfulness, truth, metrics--> agreement with the truth of a table,
+//!                                                                          beside attribution by other methods
 //! ```
 //!
 //! Every question is a variant of the cell; variants are brought into canonical form, and each unique graph is scored once.
 
+mod attribution;
 pub mod cell;
 pub mod counterfactual;
 mod drawing;
@@ -24,10 +25,11 @@ use crate::dataset::GraphEncoder;
 use crate::device::Machine;
 use crate::error::{Error, Result};
 use crate::graph::Canonical;
+use crate::metrics::mean;
 use crate::model::weights::Weights;
 use crate::progress::Progress;
+use attribution::{Signal, signals, transfer};
 use cell::{ExplainedCell, VariantPool};
-use mass::{Masses, Signal, signals};
 use rayon::prelude::*;
 
 /// Cells whose variants are in memory at once.
@@ -70,13 +72,15 @@ impl Explainer<'_> {
         Ok((cells, pool))
     }
 
-    /// Masses of the cells that [`Explainer::parse`] returned together with `pool`.
-    pub fn masses(&self, cells: &[ExplainedCell], pool: &VariantPool, signal: Signal) -> Vec<Masses> {
+    /// What `signal` attributes to the operations of the cells that [`Explainer::parse`] returned together with `pool`: mean over
+    /// members, `[cell][operation]`.
+    fn attributions(&self, cells: &[ExplainedCell], pool: &VariantPool, signal: Signal) -> Vec<Vec<f64>> {
         let count = cells.iter().map(|cell| cell.graph as usize + 1).max().unwrap_or(0);
         let signals = signals(self.weights, &pool.graphs[..count], signal, self.machine);
         let of = |cell: &ExplainedCell| {
             let graph = cell.graph as usize;
-            Masses::of(cell, &signals[graph], &pool.graphs[graph])
+            let operations = transfer(cell, &signals[graph], &pool.graphs[graph]);
+            operations.iter().map(|members| mean(members)).collect()
         };
         cells.par_iter().map(of).collect()
     }
@@ -122,15 +126,16 @@ impl Explainer<'_> {
     }
 }
 
-/// The loss of the score in the variants of every operation of `cell`: the mean where an operation has several variants, 0
-/// where it has none.
+/// The loss of the score in the variants of each of the `parts` of `cell`: the mean where a part has several variants, 0 where it
+/// has none.
 pub fn losses<T>(
     cell: &ExplainedCell,
     pool: &VariantPool,
     variants: &[(T, u32)],
+    parts: usize,
     index_of: impl Fn(&T) -> usize,
 ) -> Vec<f64> {
-    let (mut sums, mut counts) = (vec![0.0; cell.len()], vec![0.0f64; cell.len()]);
+    let (mut sums, mut counts) = (vec![0.0; parts], vec![0.0f64; parts]);
     for (name, graph) in variants {
         sums[index_of(name)] += pool.score(cell.graph) - pool.score(*graph);
         counts[index_of(name)] += 1.0;

@@ -1,5 +1,6 @@
 //! Explanations: measures and choices by hand, drawings of any text.
 
 mod drawing;
+mod mass;
 mod metrics;
 mod substructure;
