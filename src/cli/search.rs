@@ -3,6 +3,7 @@
 use super::progress::Bar;
 use super::{Common, ConfigArguments, find_table, print, print_json, talk, text_table};
 use crate::config::Config;
+use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::explain::Explanation;
 use crate::file;
@@ -150,8 +151,9 @@ impl CellArguments {
 }
 
 /// What `config` says of a search.
-pub fn setup(config: &Config) -> SearchSetup<'_> {
+pub fn setup(config: &Config, machine: Machine) -> SearchSetup<'_> {
     SearchSetup {
+        machine,
         space: &config.space,
         vocabulary: config.vocabulary(),
         data: &config.data,
@@ -196,9 +198,9 @@ impl Search {
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&setup(&config), &request)?
+                Problem::of_space(&setup(&config, machine), &request)?
             }
-            None => Problem::of_table(&setup(&config), &request)?,
+            None => Problem::of_table(&setup(&config, machine), &request)?,
         };
         let baselines = self.baselines(&problem)?;
         let pool = problem.pool()?;
@@ -206,6 +208,7 @@ impl Search {
             options: &config.search,
             problem: &problem,
             pool: &pool,
+            exact: config.data.test_target() == config.data.train_target,
             budget: self.budget as usize,
             signals: signals(),
         };

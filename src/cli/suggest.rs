@@ -41,7 +41,7 @@ enum Goal {
 impl Suggest {
     pub fn run(&self, common: &Common) -> Result<()> {
         let config = common.config(&self.config.config, &self.config.set)?;
-        let problem = Problem::of_space(&setup(&config), &self.cells.request())?;
+        let problem = Problem::of_space(&setup(&config, common.machine()?), &self.cells.request())?;
         let pool = problem.pool()?;
         let suggestions = match self.goal {
             Goal::Best => {

@@ -187,15 +187,21 @@ impl<'a> CandidatePool<'a> {
         self.encoder.encode(&architecture)
     }
 
-    /// Standardised features of `cells`, [m, C].
+    /// Standardised features of `cells`, [m, C]. Known columns of a cell that the catalog does not have are average.
     pub fn features(&self, cells: &[SearchCell]) -> Tensor {
         let features: Vec<Vec<f64>> = cells.par_iter().map(|cell| self.encoder.features(cell)).collect();
-        self.standardised(&features)
-    }
-
-    /// Features of cells on the scale of the pool, [m, C].
-    pub fn standardised(&self, features: &[Vec<f64>]) -> Tensor {
-        self.scale.apply(features)
+        let own = self.scale.apply(&features);
+        let Some(catalog) = self.catalog else { return own };
+        let missing = catalog.width() as i64 - own.size()[1];
+        if missing == 0 {
+            return own;
+        }
+        let all = catalog.features();
+        let row = |(row, cell): (i64, &SearchCell)| match catalog.index_of(&cell.key) {
+            Some(index) => all.get(index as i64),
+            None => own.get(row).constant_pad_nd([0, missing].as_slice()),
+        };
+        Tensor::stack(&(0..).zip(cells).map(row).collect::<Vec<_>>(), 0)
     }
 }
 

@@ -116,6 +116,11 @@ impl Surrogate {
         MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
     }
 
+    /// Means of every cell with `features` [m, C].
+    pub fn mean(&self, features: &Tensor) -> Vec<f64> {
+        worker(|| self.process.mean(features))
+    }
+
     /// Expectations of the fitted cells.
     pub fn fitted(&self) -> MarginalPosterior {
         self.marginal(&self.features)
@@ -123,8 +128,11 @@ impl Surrogate {
 
     /// Expectations of a few cells with `features` [m, C] together.
     pub fn joint(&self, features: &Tensor) -> JointPosterior {
-        let mean = worker(|| self.process.mean(features));
-        JointPosterior { mean, covariance: worker(|| self.process.covariance(features)), noise: self.noise() }
+        JointPosterior {
+            mean: self.mean(features),
+            covariance: worker(|| self.process.covariance(features)),
+            noise: self.noise(),
+        }
     }
 
     /// Variance of a measurement's noise.
@@ -152,6 +160,11 @@ impl Surrogate {
     pub fn beats_chance(&self) -> bool {
         let count = self.labels.len() as f64;
         let deviation = (2.0 * (2.0 * count + 5.0) / (9.0 * count * (count - 1.0))).sqrt();
-        kendall_tau(&self.leave_one_out(), &self.labels) > SIGNIFICANT * deviation
+        self.leave_one_out_tau() > SIGNIFICANT * deviation
+    }
+
+    /// Kendall's tau between labels and their predictions from all other labels.
+    pub fn leave_one_out_tau(&self) -> f64 {
+        kendall_tau(&self.leave_one_out(), &self.labels)
     }
 }

@@ -12,10 +12,10 @@ fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
     let index = |written: bool| {
         let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::default() };
         let texts = vec![cell("none"), cell("nor_conv_1x1"), cell("none")];
-        Catalog::new(texts, CellEncoder { graphs, written }).unwrap().index
+        Catalog::new(texts, CellEncoder { graphs, written }, &[]).unwrap().index
     };
     assert_eq!((index(false), index(true)), (vec![0, 0, 0], vec![0, 1, 0]));
     let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::default() };
-    let wrong = Catalog::new(vec![cell("none"), "?".to_string()], CellEncoder { graphs, written: true });
+    let wrong = Catalog::new(vec![cell("none"), "?".to_string()], CellEncoder { graphs, written: true }, &[]);
     assert_eq!(wrong.err().unwrap().0, 1);
 }
