@@ -3,7 +3,7 @@
 
 use crate::dataset::DataOptions;
 use crate::error::{Error, Position, Result, Stage, suggest};
-use crate::graph::{Reduction, Role, Vocabulary};
+use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
 use crate::search::SearchOptions;
@@ -28,9 +28,9 @@ pub struct Config {
     /// Which rows are trained on.
     #[serde(default)]
     pub split: SplitOptions,
-    /// How cells are brought into canonical form.
+    /// How cells become graphs.
     #[serde(default)]
-    pub graph: Reduction,
+    pub graph: GraphOptions,
     /// Shape of the model.
     #[serde(default)]
     pub model: ModelOptions,
@@ -122,7 +122,6 @@ impl Config {
             ("loss.ranking", loss.ranking, 0.0, 1e6),
             ("loss.intervention", loss.intervention, 0.0, 1e6),
             ("loss.redundant", loss.redundant, 0.0, 1e6),
-            ("loss.distillation", loss.distillation, 0.0, 1e6),
             ("loss.counterfactual", loss.counterfactual, 0.0, 1e6),
             ("loss.unlabelled", loss.unlabelled as f64, 2.0, 1e5),
             ("train.epochs", train.epochs as f64, 1.0, 1e6),

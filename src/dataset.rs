@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
+use crate::source::columns::JoinedColumns;
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space};
 use rayon::prelude::*;
@@ -123,6 +124,17 @@ impl UniqueGraphs {
     }
 }
 
+/// A number that is known of some or all cells; it is used in training only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownColumn {
+    /// What it is called.
+    pub name: String,
+    /// The value for each row, NaN where it is not known.
+    pub values: Vec<f64>,
+    /// Canonical texts and values of cells that are not rows.
+    pub others: Vec<(String, f64)>,
+}
+
 /// A table made ready: unique graphs, labels, known columns.
 #[derive(Debug, Clone)]
 pub struct Dataset {
@@ -132,8 +144,8 @@ pub struct Dataset {
     pub train_labels: Vec<f64>,
     /// Test label of every row, NaN where missing; in the unit of the table.
     pub test_labels: Vec<f64>,
-    /// Known columns, each with one value per row, NaN where missing.
-    pub columns: Vec<Vec<f64>>,
+    /// Known columns.
+    pub columns: Vec<KnownColumn>,
     /// Whether more is better.
     pub higher_is_better: bool,
     /// First 16 hex digits of SHA-256 over architectures, columns and labels.
@@ -146,6 +158,19 @@ impl Dataset {
     /// # Errors
     /// A missing or empty column, a field that is not a number, a row that is not an architecture, with its line.
     pub fn read(table: &Table, encoder: GraphEncoder, data: &DataOptions) -> Result<Self> {
+        Dataset::read_joined(&JoinedColumns::open(table, &[], encoder.space)?, table, encoder, data)
+    }
+
+    /// The same with the columns of further tables. Where `data` names none, all their columns are known columns.
+    ///
+    /// # Errors
+    /// As [`Dataset::read`].
+    pub fn read_joined(
+        joined: &JoinedColumns,
+        table: &Table,
+        encoder: GraphEncoder,
+        data: &DataOptions,
+    ) -> Result<Self> {
         let train_labels = table.numbers(&data.train_target)?;
         let test_labels = table.numbers(data.test_target())?;
         for (name, labels) in [(data.train_target.as_str(), &train_labels), (data.test_target(), &test_labels)] {
@@ -153,7 +178,8 @@ impl Dataset {
                 return Err(Error::new(Stage::Dataset, format!("column `{name}` has no value")).file(table.file()));
             }
         }
-        let columns = data.columns.iter().map(|name| known_column(table, name, data)).collect::<Result<_>>()?;
+        let names = if data.columns.is_empty() { joined.names() } else { data.columns.clone() };
+        let columns = names.iter().map(|name| known_column(joined, table, name, &names, data)).collect::<Result<_>>()?;
         let texts = table.architectures(encoder.space)?;
         let unique = UniqueGraphs::new(texts, encoder).map_err(|(row, error)| table.at(row, error))?;
         Ok(Dataset::new(unique, [train_labels, test_labels], columns, data.higher_is_better))
@@ -163,7 +189,7 @@ impl Dataset {
     pub fn new(
         unique: UniqueGraphs,
         [train_labels, test_labels]: [Vec<f64>; 2],
-        columns: Vec<Vec<f64>>,
+        columns: Vec<KnownColumn>,
         higher_is_better: bool,
     ) -> Self {
         let mut digest = Sha256::new();
@@ -171,10 +197,19 @@ impl Dataset {
             digest.update(text.as_bytes());
             digest.update(b"\n");
         }
-        let numbers = columns.iter().chain([&train_labels, &test_labels]).flatten();
+        let numbers = columns.iter().map(|column| &column.values).chain([&train_labels, &test_labels]).flatten();
         numbers.for_each(|value| digest.update(value.to_bits().to_le_bytes()));
         let hash = hex(&digest.finalize()[..8]);
         Dataset { unique, train_labels, test_labels, columns, higher_is_better, hash }
+    }
+
+    /// The same rows with their graphs in another form.
+    ///
+    /// # Errors
+    /// A cell that cannot be brought into canonical order.
+    pub fn encode(&self, encoder: GraphEncoder) -> Result<Self> {
+        let unique = UniqueGraphs::new(self.unique.texts.clone(), encoder).map_err(|(_, error)| error)?;
+        Ok(Dataset { unique, ..self.clone() })
     }
 
     /// Number of rows.
@@ -196,23 +231,16 @@ impl Dataset {
     pub fn sign(&self) -> f64 {
         if self.higher_is_better { 1.0 } else { -1.0 }
     }
-
-    /// The known columns with one value per unique graph: the mean over its rows that have one, else NaN.
-    pub fn columns_of_graphs(&self) -> Vec<Vec<f64>> {
-        let of_graphs = |values: &Vec<f64>| {
-            let mut sums = vec![(0.0, 0.0); self.unique.graphs.len()];
-            for (&index, &value) in self.unique.index.iter().zip(values).filter(|(_, value)| !value.is_nan()) {
-                let (sum, count) = &mut sums[index as usize];
-                (*sum, *count) = (*sum + value, *count + 1.0);
-            }
-            sums.into_iter().map(|(sum, count)| sum / count).collect()
-        };
-        self.columns.iter().map(of_graphs).collect()
-    }
 }
 
-/// The values of a known column; a target is not one, and a constant says nothing.
-fn known_column(table: &Table, name: &str, data: &DataOptions) -> Result<Vec<f64>> {
+/// A known column; a target is not one, and a constant says nothing.
+fn known_column(
+    joined: &JoinedColumns,
+    table: &Table,
+    name: &str,
+    names: &[String],
+    data: &DataOptions,
+) -> Result<KnownColumn> {
     let wrong = |what: &str| {
         let message = format!("`data.columns`: column `{name}` {what}");
         Err(Error::new(Stage::Config, message).file(table.file()).hint("take it out of data.columns"))
@@ -220,13 +248,14 @@ fn known_column(table: &Table, name: &str, data: &DataOptions) -> Result<Vec<f64
     if [data.train_target.as_str(), data.test_target()].contains(&name) {
         return wrong("is what is to be predicted");
     }
-    if data.columns.iter().filter(|other| *other == name).count() > 1 {
+    if names.iter().filter(|other| *other == name).count() > 1 {
         return wrong("is there twice");
     }
-    let values = table.numbers(name)?;
-    let mut known = values.iter().filter(|value| !value.is_nan());
+    let (values, others) = joined.known(name)?;
+    let further = others.iter().map(|(_, value)| value);
+    let mut known = values.iter().chain(further).filter(|value| !value.is_nan());
     match known.next() {
-        Some(first) if known.any(|value| value != first) => Ok(values),
+        Some(first) if known.any(|value| value != first) => Ok(KnownColumn { name: name.to_string(), values, others }),
         _ => wrong("is the same everywhere"),
     }
 }

@@ -82,8 +82,9 @@ pub mod cli;
 #[cfg(feature = "cli")]
 mod report;
 
+pub use dataset::KnownColumn;
 pub use error::{Error, Position, Result, Stage};
-pub use graph::{Edge, Graph, Operation, Reduction, Role, Vocabulary};
+pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Role, Vocabulary};
 pub use metrics::{kendall_tau, pearson, spearman};
 pub use progress::{NoProgress, Progress};
 pub use random::Random;
@@ -98,7 +99,7 @@ pub use model::{Convolution, Mask, ModelOptions, Readout};
 #[cfg(feature = "torch")]
 pub use predictor::{FitOptions, Prediction, Predictor, PredictorOptions};
 #[cfg(feature = "torch")]
-pub use train::{LossOptions, Partners, TrainOptions};
+pub use train::{DistillationWeight, LossOptions, Partners, TrainOptions};
 
 /// What benches and fuzz targets reach inside; not for users, and without any promise.
 #[cfg(feature = "internals")]

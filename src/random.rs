@@ -24,6 +24,8 @@ pub enum Purpose {
     Refinement = 6,
     /// Architectures on which explanations are evaluated, and the random explanations that serve as a baseline.
     Explanation = 7,
+    /// Cells that stand for a space where training cells are chosen.
+    Coverage = 8,
 }
 
 /// A portable stream of random numbers.

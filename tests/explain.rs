@@ -1,5 +1,5 @@
-//! Explanations of the reference checkpoint: what is said of a cell, and that twins are told the same.
-#![cfg(feature = "torch")]
+//! Explanations of the reference checkpoint: keys and ranges, equal explanations of twins, files and refusals.
+#![cfg(feature = "cli")]
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -23,23 +23,25 @@ fn masses(explanation: &Value) -> Vec<f64> {
 fn keys_ranges_and_dead_parts() {
     let arch = "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_3x3~1|+|nor_conv_3x3~0|skip_connect~1|none~2|";
     let explanation = explain(arch);
-    for key in ["arch", "score", "std", "nodes", "edges", "critical_substructure", "critical_half", "counterfactuals"] {
+    for key in ["arch", "score", "std", "nodes", "edges", "critical_substructure", "counterfactuals"] {
         assert!(!explanation[key].is_null(), "{key}");
     }
     let masses = masses(&explanation);
     assert_eq!(masses.len(), 6);
-    for (place, mass) in masses.into_iter().enumerate() {
-        // Places 1 and 2 lead into the `none` of place 5.
-        assert!(if [1, 2, 5].contains(&place) { mass == 0.0 } else { mass > 0.0 && mass <= 1.0 }, "{place}: {mass}");
+    for (index, mass) in masses.into_iter().enumerate() {
+        // Operations 1 and 2 lead into the `none` at index 5.
+        assert!(if [1, 2, 5].contains(&index) { mass == 0.0 } else { mass > 0.0 && mass <= 1.0 }, "{index}: {mass}");
     }
     assert_eq!(explanation, explain(arch));
-    let half = explanation["critical_half"]["operations"].as_array().unwrap();
-    // Five operations are not `none`, two of them dead.
-    assert!((1..=3).contains(&half.len()) && half.iter().all(|place| [0, 3, 4].contains(&place.as_u64().unwrap())));
+    let critical = &explanation["critical_substructure"];
+    let operations = critical["operations"].as_array().unwrap();
+    assert!(!operations.is_empty() && operations.iter().all(|index| [0, 3, 4].contains(&index.as_u64().unwrap())));
+    let change = critical["score"].as_f64().unwrap() - explanation["score"].as_f64().unwrap();
+    assert!(change.abs() <= critical["tolerance"].as_f64().unwrap());
 }
 
 #[test]
-fn twins_are_told_the_same() {
+fn twins_have_equal_masses() {
     let one = explain("|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|nor_conv_1x1~2|");
     let other = explain("|nor_conv_3x3~0|+|nor_conv_1x1~0|none~1|+|none~0|avg_pool_3x3~1|none~2|");
     let chain = explain("|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|skip_connect~2|");
@@ -64,23 +66,44 @@ fn drawings_and_wrong_input() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(fs::read_to_string(path).unwrap().starts_with(start), "{name}");
     }
-    assert_eq!(run(arch, "a.txt").0.status.code(), Some(2));
-    let (output, path) = run("|conv~0|", "b.svg");
-    assert_eq!(output.status.code(), Some(2));
-    assert!(!path.exists());
+    for (arch, name) in [(arch, "a.txt"), (arch, "a"), ("|conv~0|", "b.svg")] {
+        let (output, path) = run(arch, name);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(!path.exists(), "{name}");
+    }
+}
+
+#[test]
+fn an_output_that_is_the_input_or_mixes_with_json_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("cells.json");
+    fs::write(&table, "arch\n").unwrap();
+    let refused = |arguments: &[&str]| {
+        let output =
+            Command::cargo_bin("carl").unwrap().args(["explain", "checkpoints/reference"]).args(arguments).output();
+        let output = output.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let name = table.to_str().unwrap();
+    assert!(refused(&["--input", name, "--output", name]).contains("is the input"));
+    assert_eq!(fs::read_to_string(&table).unwrap(), "arch\n");
+    assert!(refused(&["--arch", "x", "--output", "-", "--json"]).contains("standard output"));
+    assert!(refused(&["--input", name, "--output", "a.svg"]).contains("one cell"));
 }
 
 /// Distinct cells of NAS-Bench-201, always the same ones.
 fn cells(count: usize) -> Vec<String> {
     let names = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
     let cell = |index: usize| {
-        let op = |place: u32| names[index / 5usize.pow(place) % 5];
+        let op = |slot: u32| names[index / 5usize.pow(slot) % 5];
         format!("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|", op(0), op(1), op(2), op(3), op(4), op(5))
     };
-    (0..count).map(|place| cell(place * 7919 % 15_625)).collect()
+    (0..count).map(|index| cell(index * 7919 % 15_625)).collect()
 }
 
-/// Explains `cells` into `folder` and gives the path of `name`.
+/// Explains `cells` into the file `name` of `folder` and returns its path.
 fn explain_table(cells: &[String], folder: &Path, name: &str) -> std::path::PathBuf {
     let (input, output) = (folder.join("cells.csv"), folder.join(name));
     fs::write(&input, format!("arch\n{}\n", cells.join("\n"))).unwrap();
@@ -92,7 +115,7 @@ fn explain_table(cells: &[String], folder: &Path, name: &str) -> std::path::Path
 }
 
 #[test]
-fn cells_of_one_function_have_the_masses_of_one_function() {
+fn cells_of_one_unique_graph_have_the_same_masses() {
     let folder = tempfile::tempdir().unwrap();
     let path = explain_table(&cells(1500), folder.path(), "cells.json");
     let explained: Vec<Value> = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -109,7 +132,7 @@ fn cells_of_one_function_have_the_masses_of_one_function() {
             }
         }
         own.sort_by(f64::total_cmp);
-        // Cells of one function are scored once: their scores are the same bits.
+        // Cells of one unique graph are scored once: their scores are the same bits.
         let first = known.entry(cell["score"].as_f64().unwrap().to_bits()).or_insert_with(|| own.clone());
         twins += usize::from(*first == own);
         assert_eq!(*first, own, "{}", cell["arch"]);
@@ -130,7 +153,7 @@ fn the_page_works_in_a_browser() {
     };
     let folder = tempfile::tempdir().unwrap();
     let path = explain_table(&cells(40), folder.path(), "cells.html");
-    // Sorts the table of cells by score, twice, and tells what came of it.
+    // Sorts the table of cells by score, twice, and reports the result.
     let script = "<script>const table = [...document.querySelectorAll('table')].at(-1);\
         const scores = () => [...table.tBodies[0].rows].map(row => parseFloat(row.cells[1].textContent.replace('−', '-')));\
         const sorted = sign => scores().every((value, k, all) => k === 0 || sign * (value - all[k - 1]) >= 0);\

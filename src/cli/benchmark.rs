@@ -1,14 +1,16 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, talk, text_table};
+use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::MeanStd;
-use crate::predictor::add_sources;
+use crate::gp::coverage::choose_rows;
+use crate::predictor::load_sources;
 use crate::protocol::Protocol;
 use crate::protocol::evaluation::TestRows;
+use crate::source::columns::JoinedColumns;
 use crate::split::Split;
 use crate::split::shift::Shift;
 use clap::Args;
@@ -25,6 +27,10 @@ pub struct Benchmark {
     /// Number of splits; their seeds are --seed, --seed + 1, ...
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..))]
     seeds: u16,
+    /// A further table of numbers that are known of cells, joined by `index` or by architecture; with PREFIX= its columns are
+    /// called PREFIX_COLUMN
+    #[arg(long, value_name = "[PREFIX=]TABLE")]
+    columns: Vec<String>,
     /// Train on one side of the space, test on the other: small:COLUMN, low, few:OPERATION or without:OPERATION
     #[arg(long, value_name = "KIND")]
     shift: Option<Shift>,
@@ -35,9 +41,11 @@ impl Benchmark {
         let machine = common.machine()?;
         let config = common.config(&self.config.config, &self.config.set)?;
         let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
-        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph };
-        let mut dataset = Dataset::read(&table, encoder, &config.data)?;
-        add_sources(&mut dataset, &config.data.sources, machine)?;
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
+        let further = table_arguments(&self.columns);
+        let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
+        let dataset = Dataset::read_joined(&joined, &table, encoder, &config.data)?;
+        let sources = load_sources(&config.data.sources, machine)?;
         let stop = stop_on_interrupt();
         let sizes = if self.train_sizes.is_empty() { vec![config.split.train] } else { self.train_sizes.clone() };
         let (candidates, test) = match &self.shift {
@@ -50,13 +58,14 @@ impl Benchmark {
         let first = config.split.seed;
         let draw = |size: usize| -> Result<Vec<Split>> {
             let seeds = first..first + u64::from(self.seeds);
-            seeds.map(|seed| Split::draw(&candidates, size, config.split.validation, seed)).collect()
+            let sizes = (size, config.split.validation);
+            seeds.map(|seed| choose_rows(config.split.choose, &dataset, space.vocabulary(), &candidates, sizes, seed)).collect()
         };
         // Every size is drawn before the first is trained: a wrong one is reported at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;
         let options = config.predictor();
         let (space, test) = (space.as_ref(), &test);
-        let protocol = Protocol { options: &options, dataset: &dataset, test, space, machine };
+        let protocol = Protocol { options: &options, dataset: &dataset, test, space, sources: &sources, machine };
         let mut outcomes = Vec::new();
         for splits in &splits {
             let bar = Bar::new("training");
@@ -74,6 +83,7 @@ impl Benchmark {
                 "shift": self.shift.as_ref().map(ToString::to_string),
                 "tested": test.rows.len(),
                 "results": outcomes,
+                "choose": config.split.choose,
                 "members": config.model.members,
                 "device": device::name(machine.device),
                 "split_hash": Split::hash_all(&splits.concat()),
@@ -88,7 +98,7 @@ impl Benchmark {
             self.seeds,
             config.model.members
         ));
-        let cell = |spread: &Spread| format!("{:.4} ± {:.4}", spread.mean, spread.std);
+        let cell = |figure: &MeanStd| format!("{:.4} ± {:.4}", figure.mean, figure.std);
         let rows: Vec<Vec<String>> = (outcomes.iter())
             .map(|outcome| {
                 vec![
@@ -97,13 +107,16 @@ impl Benchmark {
                     cell(&outcome.kendall_tau_unseen),
                     cell(&outcome.spearman),
                     cell(&outcome.precision_at_10),
-                    cell(&outcome.regret_at_10),
+                    cell(&outcome.regret_at_10_unseen),
+                    cell(&outcome.expected_kendall_tau),
+                    cell(&outcome.kendall_tau_unseen_train),
+                    outcome.chosen.as_ref().map_or(String::new(), |chosen| format!("{:?} {:.1} {:.2}", chosen.graph_form, chosen.distillation, chosen.columns.values().next().copied().unwrap_or(0.0))),
                     format!("{:.1}", outcome.train_seconds),
                     format!("{:.1}", outcome.score_seconds),
                 ]
             })
             .collect();
-        let header = ["train", "Kendall tau", "unseen", "Spearman", "precision@10", "regret@10", "train s", "score s"];
+        let header = ["train", "Kendall tau", "unseen", "Spearman", "precision@10", "regret@10", "expected", "unseen train", "chosen", "train s", "score s"];
         print(&text_table(&header, &rows))
     }
 }

@@ -1,17 +1,15 @@
 //! `carl evaluate`: a checkpoint's scores against the truth of a table.
 
 use super::progress::Bar;
-use super::{Common, print, print_json, tell_attributes, text_table};
-use crate::checkpoint::Checkpoint;
-use crate::dataset::Dataset;
-use crate::error::Result;
-use crate::protocol::evaluation::{Figures, Truth};
-use crate::explain::Explainer;
-use crate::explain::cell::Form;
-use crate::explain::faithfulness::{Agreement, Faithfulness, Sample, judge};
-use crate::device::Machine;
-use crate::model::scorer::{mean_and_std, member_scores};
-use crate::space::Space;
+use super::{Common, checkpoint_config, count, load_predictor, print, print_json, text_table};
+use crate::config::Config;
+use crate::dataset::{DataOptions, Dataset};
+use crate::error::{Error, Result, Stage};
+use crate::explain::faithfulness::{Agreement, Faithfulness, JudgedSample, judge};
+use crate::predictor::Predictor;
+use crate::progress::Progress;
+use crate::protocol::evaluation::{Figures, TestRows};
+use crate::source::table::Table;
 use crate::split::Split;
 use clap::Args;
 use std::path::PathBuf;
@@ -27,46 +25,37 @@ pub struct Evaluate {
     /// Another column than the configuration's test target
     #[arg(long)]
     target: Option<String>,
-    /// Judge the explanations too, on cells that were not trained on
+    /// Evaluate the explanations too, on cells that were not trained on
     #[arg(long)]
     explanations: bool,
-    /// Number of cells that explanations are judged on
+    /// Number of cells that explanations are evaluated on
     #[arg(long, value_name = "N", default_value_t = 1000, requires = "explanations")]
     cells: usize,
 }
 
 impl Evaluate {
     pub fn run(&self, common: &Common) -> Result<()> {
-        let machine = common.machine()?;
-        let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
-        let mut config = checkpoint.config.clone();
-        let data = &mut config.data;
-        if let Some(table) = &self.table {
-            data.table = table.clone();
-        }
-        // Only the column that is compared with needs to be there.
-        data.train_target = self.target.clone().unwrap_or_else(|| data.test_target().to_string());
-        data.test_target = None;
-        let dataset = Dataset::read(space.as_ref(), &config)?;
+        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
+        let config = checkpoint_config(&self.checkpoint, &predictor)?;
+        let data = self.data(&predictor, config.as_ref())?;
+        let table = Table::open(&data.table)?;
+        let dataset = Dataset::read(&table, predictor.encoder(), &data)?;
         let bar = Bar::new("scoring");
-        let functions = &dataset.architectures.functions;
-        let scores = member_scores(&checkpoint.weights, functions, machine.device, machine.threads, &bar);
-        let scores = dataset.architectures.spread(&mean_and_std(&scores).0);
-        let figures = Truth::new(&dataset).compare(&scores);
+        bar.start(dataset.unique.graphs.len() as u64);
+        let (scores, _) = predictor.score_graphs(&dataset.unique.graphs, &bar);
+        drop(bar);
+        let figures = TestRows::new(&dataset).compare(&dataset.unique.broadcast(&scores));
         let explanations = match self.explanations {
             true => {
-                tell_attributes(&checkpoint);
-                let read = !config.model.attributes.is_empty();
-                config.model.attributes.clear();
-                let cells = read.then(|| Dataset::read(space.as_ref(), &config)).transpose()?;
-                Some(self.judge(&checkpoint, space.as_ref(), cells.as_ref().unwrap_or(&dataset), machine)?)
+                let without = trained_rows(&predictor, config.as_ref(), &table);
+                let sample = JudgedSample { cells: self.cells, without: &without, seed: predictor.card().seed };
+                Some(judge(&predictor.explainer(), &dataset, sample, &Bar::new("explaining"))?)
             }
             false => None,
         };
         if !common.json {
-            let about =
-                explanations.as_ref().map_or(String::new(), |judged| format!("\n\n{}", explanations_table(judged)));
-            return print(&(figures_table(&figures) + &about));
+            let of_explanations = explanations.as_ref().map(|judged| format!("\n\n{}", explanations_table(judged)));
+            return print(&(figures_table(&figures) + &of_explanations.unwrap_or_default()));
         }
         let mut figures = serde_json::to_value(&figures).expect("plain data");
         if let Some(judged) = explanations {
@@ -75,60 +64,68 @@ impl Evaluate {
         print_json(&figures)
     }
 
-    fn judge(
-        &self,
-        checkpoint: &Checkpoint,
-        space: &dyn Space,
-        dataset: &Dataset,
-        machine: Machine,
-    ) -> Result<Faithfulness> {
-        let form = Form { space, reduction: checkpoint.config.graph };
-        let explainer = Explainer { form, weights: &checkpoint.weights, machine };
-        let mut trained = trained_rows(checkpoint, dataset);
-        trained.sort_unstable();
-        let seed = checkpoint.config.split.seed;
-        let sample = Sample { cells: self.cells, without: &trained, seed };
-        judge(&explainer, dataset, sample, &Bar::new("explaining"))
+    /// The table and the column to compare with; no other column needs to be there.
+    fn data(&self, predictor: &Predictor, config: Option<&Config>) -> Result<DataOptions> {
+        let needed = |name: &str| {
+            Error::new(Stage::Usage, format!("this checkpoint does not name its data: {name} is needed"))
+                .hint("a predictor that was saved by the library has no configuration")
+        };
+        let data = config.map(|config| &config.data);
+        let table = self.table.clone().or_else(|| data.map(|data| data.table.clone()));
+        let target = self.target.clone().or_else(|| data.map(|data| data.test_target().to_string()));
+        Ok(DataOptions {
+            table: table.ok_or_else(|| needed("--table"))?,
+            train_target: target.ok_or_else(|| needed("--target"))?,
+            test_target: None,
+            higher_is_better: predictor.card().label_std > 0.0,
+            columns: Vec::new(),
+            sources: Vec::new(),
+        })
     }
 }
 
-/// Rows that the checkpoint was trained on, where `dataset` is the table that it was trained on: its split is drawn again
-/// and must have the hash of the card. In another table no row is known to be one.
-fn trained_rows(checkpoint: &Checkpoint, dataset: &Dataset) -> Vec<usize> {
-    let split = &checkpoint.config.split;
-    let drawn = Split::draw(&dataset.labelled(), split.train, split.validation, split.seed);
-    drawn.ok().filter(|drawn| drawn.hash() == checkpoint.card.split_hash).map_or(Vec::new(), |drawn| drawn.train)
+/// The rows that the checkpoint was trained on, ascending, if `table` is the table that it was trained on: the split is then drawn
+/// again and has the hash of the card. In another table no row is known to be one.
+fn trained_rows(predictor: &Predictor, config: Option<&Config>, table: &Table) -> Vec<usize> {
+    let Some(config) = config else { return Vec::new() };
+    let Ok(labels) = table.numbers(&config.data.train_target) else { return Vec::new() };
+    let labelled: Vec<usize> = (0..labels.len()).filter(|&row| !labels[row].is_nan()).collect();
+    let split = &config.split;
+    let drawn = Split::draw(&labelled, split.train, split.validation, split.seed).ok();
+    let mut rows =
+        drawn.filter(|drawn| drawn.hash() == predictor.card().split_hash).map_or(Vec::new(), |drawn| drawn.train);
+    rows.sort_unstable();
+    rows
 }
 
 /// Figures of explanations for the terminal.
 fn explanations_table(judged: &Faithfulness) -> String {
     let row = |name: &str, agreement: &Option<Agreement>| {
-        agreement.as_ref().map(|agreement| {
-            let Agreement { critical, occlusion, gradient, random } = agreement;
+        agreement.as_ref().map(|Agreement { critical, occlusion, gradient, random }| {
             let values = [critical, occlusion, gradient, random].map(|value| format!("{value:.3}"));
             std::iter::once(name.to_string()).chain(values).collect::<Vec<String>>()
         })
     };
     let rows: Vec<Vec<String>> = [
-        row("operation taken away", &judged.truth_agreement),
+        row("operation removed", &judged.truth_agreement),
         row("mean over replacements", &judged.truth_agreement_replacements),
     ]
     .into_iter()
     .flatten()
     .collect();
     let agreement = match rows.is_empty() {
-        true => "The table does not hold the cells that an agreement with the truth needs".to_string(),
+        true => "The table does not have the variants that an agreement with the truth needs".to_string(),
         false => {
             let header = ["true loss", "critical mass", "occlusion", "gradient", "random"];
-            let cells = judged.cells_with_truth;
-            format!("Agreement with the truth, {cells} cells (Spearman)\n{}", text_table(&header, &rows))
+            let cells = count(judged.cells_with_truth, "cell");
+            format!("Agreement with the truth, {cells} (Spearman)\n{}", text_table(&header, &rows))
         }
     };
     format!(
-        "{agreement}\n\nOver {} cells, Spearman of scores with those of the cells: critical half {:.3}, the rest {:.3}; by mass {:.3}, the \
-         rest {:.3}\n\
+        "{agreement}\n\nOver {}, Spearman's correlation with the scores of the cells: critical half {:.3}, the rest {:.3}; heavier \
+         half {:.3}, the rest {:.3}\n\
          deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}, own occlusion {:.3}",
-        judged.cells,
+        count(judged.cells, "cell"),
         judged.fidelity_keep,
         judged.fidelity_remove,
         judged.fidelity_keep_by_mass,
@@ -142,7 +139,7 @@ fn explanations_table(judged: &Faithfulness) -> String {
     )
 }
 
-/// Figures as a table for the terminal, one row a k.
+/// Figures as a table for the terminal, one row per k.
 pub fn figures_table(figures: &Figures) -> String {
     let rows: Vec<Vec<String>> = (figures.precision_at_k.iter())
         .map(|(k, precision)| {
@@ -151,11 +148,11 @@ pub fn figures_table(figures: &Figures) -> String {
         })
         .collect();
     format!(
-        "Kendall tau {:.4}   Spearman {:.4}   Pearson {:.4}   over {} architectures\n{}",
+        "Kendall tau {:.4}   Spearman {:.4}   Pearson {:.4}   over {}\n{}",
         figures.kendall_tau,
         figures.spearman,
         figures.pearson,
-        figures.architectures,
+        count(figures.architectures, "architecture"),
         text_table(&["top k", "precision@k", "best true rank", "regret@k"], &rows)
     )
 }

@@ -1,14 +1,11 @@
 //! `carl explain`: which parts of a cell its score rests on, as JSON, drawing or page.
 
 use super::progress::Bar;
-use super::{Common, print_json, talk, tell_attributes};
-use crate::checkpoint::Checkpoint;
+use super::{Common, check_output, count, load_predictor, print_json, talk};
 use crate::error::{Error, Position, Result, Stage};
-use crate::explain::Explainer;
-use crate::explain::cell::Form;
 use crate::explain::explanation::Explanation;
-use crate::explain::{drawing, page};
 use crate::file;
+use crate::report::explanations::page;
 use crate::report::render;
 use crate::source::table::{Records, Spelling};
 use crate::space::Space;
@@ -32,49 +29,44 @@ pub struct Explain {
     /// File to write: .svg (one cell), .html or .json; - is standard output as JSON
     #[arg(long)]
     output: PathBuf,
-    /// Change of the score that the critical substructure may make, in standard deviations of the training labels
+    /// Largest change of the score by the critical substructure, in standard deviations of the training labels
     #[arg(long, default_value_t = 0.25)]
     tolerance: f64,
 }
 
-/// What is written.
+/// The format of the output.
 #[derive(Clone, Copy, PartialEq)]
-enum Layout {
-    Drawing,
-    Page,
+enum ExplanationFormat {
+    Svg,
+    Html,
     Json,
 }
 
 impl Explain {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
-        let layout = self.layout()?;
+        let format = self.format()?;
+        check_output(&self.output, self.input.as_deref(), common)?;
         if self.tolerance.is_nan() || self.tolerance < 0.0 {
-            return Err(Error::new(Stage::Usage, format!("--tolerance {}: not a number from 0 up", self.tolerance)));
+            let message = format!("--tolerance {}: not a number from 0 upwards", self.tolerance);
+            return Err(Error::new(Stage::Usage, message));
         }
-        let machine = common.machine()?;
-        let (checkpoint, space) = Checkpoint::load(&self.checkpoint)?;
-        tell_attributes(&checkpoint);
-        let (texts, place) = self.read(space.as_ref())?;
-        let form = Form { space: space.as_ref(), reduction: checkpoint.config.graph };
-        let explainer = Explainer { form, weights: &checkpoint.weights, machine };
+        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
+        let (texts, locate) = self.read(predictor.space())?;
         let bar = Bar::new("explaining");
-        let explained = explainer.explain(&texts, self.tolerance, &bar).map_err(|(row, error)| place(row, error))?;
+        let explained = predictor.explainer().explain(&texts, self.tolerance, &bar);
+        let explained = explained.map_err(|(row, error)| locate(row, error))?;
         drop(bar);
-        if checkpoint.config.loss.counterfactual == 0.0 || checkpoint.card.epochs < checkpoint.config.train.epochs {
+        if !predictor.card().masks_refined {
             talk(
-                "this checkpoint's masks were not refined by counterfactuals: critical masses may not agree with what \
-                 taking a part away costs, occlusions do\n  hint: train with --set loss.counterfactual=1",
+                "the masks of this checkpoint are not refined by counterfactuals: trust occlusions more than critical \
+                 masses\n  hint: train with --set loss.counterfactual=1",
             );
         }
-        self.write(layout, &explained, &checkpoint.card.space)?;
+        self.write(format, &explained, predictor.space().name())?;
         if self.output != Path::new("-") {
-            let seconds = started.elapsed().as_secs_f64();
-            talk(&format!(
-                "{} explained in {seconds:.1} s, {} is written",
-                cells(explained.len()),
-                self.output.display()
-            ));
+            let (cells, seconds) = (count(explained.len(), "cell"), started.elapsed().as_secs_f64());
+            talk(&format!("{cells} explained in {seconds:.1} s, written to {}", self.output.display()));
             if common.json {
                 print_json(&json!({"architectures": explained.len(), "seconds": seconds, "output": self.output}))?;
             }
@@ -82,20 +74,22 @@ impl Explain {
         Ok(())
     }
 
-    fn layout(&self) -> Result<Layout> {
-        let ending = self.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        match ending {
-            "svg" if self.input.is_some() => Err(Error::new(Stage::Usage, "a drawing holds one cell")
+    fn format(&self) -> Result<ExplanationFormat> {
+        if self.output == Path::new("-") {
+            return Ok(ExplanationFormat::Json);
+        }
+        match self.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
+            "svg" if self.input.is_some() => Err(Error::new(Stage::Usage, "a drawing shows one cell")
                 .hint("give --arch, or write a table of cells to .html or .json")),
-            "svg" => Ok(Layout::Drawing),
-            "html" => Ok(Layout::Page),
-            "json" => Ok(Layout::Json),
-            _ if self.output == Path::new("-") => Ok(Layout::Json),
-            _ => Err(Error::new(Stage::Usage, format!("--output {}: not .svg, .html or .json", self.output.display()))),
+            "svg" => Ok(ExplanationFormat::Svg),
+            "html" => Ok(ExplanationFormat::Html),
+            "json" => Ok(ExplanationFormat::Json),
+            _ => Err(Error::new(Stage::Usage, format!("--output {}: unknown ending", self.output.display()))
+                .hint("use .svg, .html or .json")),
         }
     }
 
-    /// Architectures, and what names the place of one that is wrong.
+    /// Architectures, and what adds the position of one to an error.
     fn read(&self, space: &dyn Space) -> Result<(Vec<String>, impl Fn(usize, Error) -> Error)> {
         let (mut texts, mut lines, mut file) = (Vec::new(), Vec::new(), None);
         if let Some(text) = &self.arch {
@@ -115,22 +109,22 @@ impl Explain {
             }
             file = Some(name);
         }
-        let place = move |row: usize, error: Error| match &file {
+        let locate = move |row: usize, error: Error| match &file {
             Some(file) => error.file(file).at(Position::Line(lines[row])),
             None => error,
         };
-        Ok((texts, place))
+        Ok((texts, locate))
     }
 
-    /// One cell is one object, a table a list of them.
-    fn write(&self, layout: Layout, explained: &[Explanation], space: &str) -> Result<()> {
-        match layout {
-            Layout::Drawing => file::write_bytes(&self.output, drawing::svg(&explained[0]).as_bytes()),
-            Layout::Page => {
-                let title = format!("{space}: {} explained", cells(explained.len()));
-                file::write_bytes(&self.output, render(&page::page(&title, explained)).as_bytes())
+    /// One cell is one object, a table is a list of them.
+    fn write(&self, format: ExplanationFormat, explained: &[Explanation], space: &str) -> Result<()> {
+        match format {
+            ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].to_svg().as_bytes()),
+            ExplanationFormat::Html => {
+                let title = format!("{space}: {} explained", count(explained.len(), "cell"));
+                file::write_bytes(&self.output, render(&page(&title, explained)).as_bytes())
             }
-            Layout::Json => file::write(&self.output, |output| {
+            ExplanationFormat::Json => file::write(&self.output, |output| {
                 match self.arch {
                     Some(_) => serde_json::to_writer(&mut *output, &explained[0])?,
                     None => serde_json::to_writer(&mut *output, explained)?,
@@ -139,8 +133,4 @@ impl Explain {
             }),
         }
     }
-}
-
-fn cells(count: usize) -> String {
-    if count == 1 { "1 cell".to_string() } else { format!("{count} cells") }
 }

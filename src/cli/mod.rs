@@ -17,6 +17,7 @@ use crate::config::{Config, hash_yaml};
 use crate::device::{self, Engine, Machine};
 use crate::error::{Error, Result, Stage};
 use crate::predictor::Predictor;
+use crate::source::columns::TableArgument;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -179,6 +180,15 @@ impl Common {
     }
 }
 
+/// Tables of `--columns [PREFIX=]TABLE`, looked up as those of configurations are.
+fn table_arguments(texts: &[String]) -> Vec<TableArgument> {
+    let argument = |text: &String| match text.split_once('=') {
+        Some((prefix, path)) => TableArgument { prefix: Some(prefix.to_string()), path: find_table(Path::new(path)) },
+        None => TableArgument { prefix: None, path: find_table(Path::new(text)) },
+    };
+    texts.iter().map(argument).collect()
+}
+
 /// Folders that are searched for tables: those of the environment variable CARL_DATA, or else `data`. A build may name others.
 fn data_folders() -> Vec<PathBuf> {
     let default = || option_env!("CARL_DEFAULT_DATA").unwrap_or("data").into();
@@ -253,6 +263,28 @@ fn stop_on_interrupt() -> &'static AtomicBool {
         talk("stopping; press Ctrl-C again to stop at once");
     });
     &STOP
+}
+
+/// Refuses to write over the input, and to mix `--json` with data on standard output.
+fn check_output(output: &Path, input: Option<&Path>, common: &Common) -> Result<()> {
+    if output == Path::new("-") {
+        return match common.json {
+            true => Err(Error::new(Stage::Usage, "--json and --output - both write to standard output")
+                .hint("leave out --json, or give --output a file")),
+            false => Ok(()),
+        };
+    }
+    let (output_file, input_file) = (output.canonicalize().ok(), input.and_then(|input| input.canonicalize().ok()));
+    match output_file.is_some_and(|file| file.is_file() && Some(&file) == input_file.as_ref()) {
+        true => Err(Error::new(Stage::Usage, format!("--output {} is the input", output.display()))
+            .hint("give --output another file")),
+        false => Ok(()),
+    }
+}
+
+/// `1 cell` or `2 cells`.
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Prints data on standard output. A reader that has gone away is not an error.

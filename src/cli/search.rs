@@ -1,16 +1,15 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, find_table, print, print_json, talk, text_table};
+use super::{Common, ConfigArguments, find_table, print, print_json, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
-use crate::explain::Explanation;
+use crate::explain::explanation::Explanation;
 use crate::file;
 use crate::predictor::hash_text;
 use crate::report::render;
 use crate::report::search::{SearchPage, best_rows, comparison_rows};
-use crate::search::columns::TableArgument;
 use crate::search::comparison::{Baseline, Comparison, summaries};
 use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
@@ -118,17 +117,12 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl CellArguments {
     /// What is asked for, with tables looked up.
     pub fn request(&self) -> SearchRequest {
-        let table = |text: &String| match text.split_once('=') {
-            Some((prefix, path)) => (Some(prefix.to_string()), find_table(Path::new(path))),
-            None => (None, find_table(Path::new(text))),
-        };
-        let argument = |(prefix, path)| TableArgument { prefix, path };
         let find = |path: &Option<PathBuf>| path.as_ref().map(|path| find_table(path));
         SearchRequest {
             objectives: self.objectives.clone(),
             at_most: self.max.clone(),
             at_least: self.min.clone(),
-            tables: self.columns.iter().map(table).map(argument).collect(),
+            tables: table_arguments(&self.columns),
             known: find(&self.known),
             pending: find(&self.pending),
             candidates: find(&self.candidates),
@@ -157,7 +151,7 @@ pub fn setup(config: &Config, machine: Machine) -> SearchSetup<'_> {
         space: &config.space,
         vocabulary: config.vocabulary(),
         data: &config.data,
-        reduction: config.graph,
+        reduction: config.graph.form.reduction(),
         options: &config.search,
     }
 }

@@ -1,6 +1,6 @@
-//! Counterfactuals: the cell with one operation replaced by another of the space.
+//! Counterfactuals: the cell with one operation replaced by another one of the space.
 
-use super::cell::{Cell, Pool};
+use super::cell::{ExplainedCell, VariantPool};
 use super::{Explainer, Variants};
 use crate::error::Result;
 use crate::graph::Role;
@@ -8,54 +8,54 @@ use crate::progress::Progress;
 use crate::space::Space;
 use serde::Serialize;
 
-/// Another operation at one place.
+/// Another operation at one index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replacement {
-    /// Place in the text.
-    pub place: usize,
-    /// Id of the operation put there.
+    /// Index of the replaced operation in the text.
+    pub index: usize,
+    /// Id of the new operation.
     pub operation: u16,
-    /// Text of the cell that results.
+    /// Text of the resulting cell.
     pub text: String,
 }
 
-/// What a replacement would bring.
+/// The effect of a replacement.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Counterfactual {
-    /// Place in the text.
+    /// Index of the replaced operation in the text.
     pub index: usize,
-    /// The operation there.
+    /// Name of the replaced operation.
     pub from: String,
-    /// The one put there.
+    /// Name of the new operation.
     pub to: String,
-    /// Its score less that of the cell.
+    /// Score of the resulting cell minus that of the cell.
     pub change: f64,
-    /// Its score.
+    /// Score of the resulting cell.
     pub score: f64,
-    /// Standard deviation over members of its score.
+    /// Standard deviation of that score.
     pub std: f64,
-    /// Text of the cell that results.
+    /// Text of the resulting cell.
     pub arch: String,
 }
 
 /// Every cell of the space that differs from `cell` in one operation.
-pub fn replacements(cell: &Cell, space: &dyn Space) -> Vec<Replacement> {
+pub fn replacements(cell: &ExplainedCell, space: &dyn Space) -> Vec<Replacement> {
     let vocabulary = space.vocabulary();
-    let choices = |&id: &u16| !matches!(vocabulary.role(id), Role::Input | Role::Output);
-    let ids: Vec<u16> = (0..vocabulary.len() as u16).filter(choices).collect();
-    let mut found = Vec::new();
-    for place in (0..cell.len()).filter(|&place| !cell.is_end(place, space)) {
-        for &operation in ids.iter().filter(|&&id| id != cell.architecture.operations[place]) {
+    let is_choice = |&id: &u16| !matches!(vocabulary.role(id), Role::Input | Role::Output);
+    let choices: Vec<u16> = (0..vocabulary.len() as u16).filter(is_choice).collect();
+    let mut replacements = Vec::new();
+    for index in (0..cell.len()).filter(|&index| !cell.is_end(index, space)) {
+        for &operation in choices.iter().filter(|&&id| id != cell.architecture.operations[index]) {
             let mut other = cell.architecture.clone();
-            other.operations[place] = operation;
+            other.operations[index] = operation;
             let text = space.print(&other);
-            // Vocabularies also have operations that a text cannot name at this place.
+            // Vocabularies also have operations that a text cannot name at this index.
             if space.parse(&text).is_ok_and(|parsed| parsed == other) {
-                found.push(Replacement { place, operation, text });
+                replacements.push(Replacement { index, operation, text });
             }
         }
     }
-    found
+    replacements
 }
 
 impl Explainer<'_> {
@@ -63,39 +63,44 @@ impl Explainer<'_> {
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn replaced(&self, cells: &[Cell], pool: &mut Pool, progress: &dyn Progress) -> Result<Variants<Replacement>> {
-        let form = self.form;
+    pub fn replacements(
+        &self,
+        cells: &[ExplainedCell],
+        pool: &mut VariantPool,
+        progress: &dyn Progress,
+    ) -> Result<Variants<Replacement>> {
+        let encoder = self.encoder;
         self.variants(cells, pool, progress, |cell, _| {
             let of = |replacement: Replacement| {
                 let mut other = cell.architecture.clone();
-                other.operations[replacement.place] = replacement.operation;
-                Ok((replacement, form.canonical(&form.space.graph(&other))?))
+                other.operations[replacement.index] = replacement.operation;
+                Ok((replacement, encoder.canonical(&encoder.space.graph(&other))?))
             };
-            replacements(cell, form.space).into_iter().map(of).collect()
+            replacements(cell, encoder.space).into_iter().map(of).collect()
         })
     }
 
-    /// The `count` best and the `count` worst replacements of `cell`, the best first; all where there are no more.
+    /// The `count` best and the `count` worst replacements of `cell`, best first; all where there are no more.
     pub fn counterfactuals(
         &self,
-        cell: &Cell,
-        pool: &Pool,
-        replaced: &[(Replacement, u32)],
+        cell: &ExplainedCell,
+        pool: &VariantPool,
+        replacements: &[(Replacement, u32)],
         count: usize,
     ) -> Vec<Counterfactual> {
-        let mut order: Vec<&(Replacement, u32)> = replaced.iter().collect();
-        order.sort_by(|a, b| pool.scores[b.1 as usize].total_cmp(&pool.scores[a.1 as usize]));
+        let mut order: Vec<&(Replacement, u32)> = replacements.iter().collect();
+        order.sort_by(|a, b| pool.score(b.1).total_cmp(&pool.score(a.1)));
         if order.len() > 2 * count {
             order.drain(count..order.len() - count);
         }
-        let name = |id: u16| self.form.space.vocabulary().name(id).to_string();
-        let of = |(replacement, function): &(Replacement, u32)| Counterfactual {
-            index: replacement.place,
-            from: name(cell.architecture.operations[replacement.place]),
+        let name = |id: u16| self.encoder.space.vocabulary().name(id).to_string();
+        let of = |(replacement, graph): &(Replacement, u32)| Counterfactual {
+            index: replacement.index,
+            from: name(cell.architecture.operations[replacement.index]),
             to: name(replacement.operation),
-            change: pool.scores[*function as usize] - pool.scores[cell.function as usize],
-            score: pool.scores[*function as usize],
-            std: pool.spreads[*function as usize],
+            change: pool.score(*graph) - pool.score(cell.graph),
+            score: pool.score(*graph),
+            std: pool.stds[*graph as usize],
             arch: replacement.text.clone(),
         };
         order.into_iter().map(of).collect()

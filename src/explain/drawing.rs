@@ -1,10 +1,9 @@
 //! Drawing of an explained cell: layers from left to right, colour and width are critical mass.
 //!
-//! Colours run from light to dark, so that a print in grey says the same; the critical half has a bold frame, dead parts are
-//! dashed. An edge over several layers keeps a lane free in each of those that it passes.
+//! Colours run from light to dark, so that a print in grey shows the same; the critical substructure has a bold frame, dead
+//! parts are dashed. An edge over several layers has a free lane in each of those that it passes.
 
 use super::explanation::Explanation;
-use minijinja::HtmlEscape;
 use std::fmt::Write;
 
 /// Width of a character, height and distances of boxes, in the drawing's units.
@@ -14,15 +13,15 @@ const GAP_X: f64 = 46.0;
 const GAP_Y: f64 = 16.0;
 const MARGIN: f64 = 12.0;
 const LEGEND: f64 = 44.0;
-/// The legend needs as much.
-const LEAST_WIDTH: f64 = 410.0;
+/// The smallest width, which the legend needs.
+const MIN_WIDTH: f64 = 410.0;
 /// Height of a lane for an edge that passes a layer.
 const LANE: f64 = 8.0;
 /// Sweeps that bring neighbours near each other.
 const SWEEPS: usize = 8;
 
 /// A box of the drawing.
-struct Shape {
+struct DrawnNode {
     label: String,
     mass: Option<f64>,
     live: bool,
@@ -33,16 +32,16 @@ struct Shape {
     width: f64,
 }
 
-/// `explanation` as an SVG element that needs nothing else.
-pub fn svg(explanation: &Explanation) -> String {
+/// `explanation` as an SVG element that needs no other file.
+pub(super) fn svg(explanation: &Explanation) -> String {
     let mut shapes = shapes(explanation);
-    let Layout { routes, width, height } = place(&mut shapes, explanation);
+    let DrawingSize { routes, width, height } = arrange(&mut shapes, explanation);
     let height = height + LEGEND;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
          height=\"{height:.0}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\"><title>{}: score {:.3} ± \
          {:.3}</title><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
-        HtmlEscape(&explanation.arch),
+        escape(&explanation.arch),
         explanation.score,
         explanation.std
     );
@@ -58,41 +57,56 @@ pub fn svg(explanation: &Explanation) -> String {
     svg
 }
 
-fn shapes(explanation: &Explanation) -> Vec<Shape> {
+/// `text` as it may stand in an element or in an attribute.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(letter),
+        }
+    }
+    escaped
+}
+
+fn shapes(explanation: &Explanation) -> Vec<DrawnNode> {
     let critical = &explanation.critical_substructure.operations;
     let nodes = explanation.nodes.iter().map(|node| {
-        let part = if critical.contains(&node.index) { ", in the critical substructure" } else { "" };
+        let bold = critical.contains(&node.index);
+        let part = if bold { ", in the critical substructure" } else { "" };
         let tooltip = match node.live {
             true => format!(
-                "{}: critical mass {:.2} ± {:.2}, taken away the score loses {:.2}{part}",
+                "{}: critical mass {:.2} ± {:.2}, the score loses {:.2} without it{part}",
                 node.op, node.critical, node.std, node.occlusion
             ),
-            false => format!("{}: the cell's function does not depend on it", node.op),
+            false => format!("{}: the score does not depend on it", node.op),
         };
-        let mark = if critical.contains(&node.index) { "★ " } else { "" };
-        let bold = explanation.critical_half.operations.contains(&node.index);
-        (format!("{mark}{}", node.op), node.live.then_some(node.critical), node.live, bold, tooltip)
+        (node.op.clone(), node.live.then_some(node.critical), node.live, bold, tooltip)
     });
     let ends = explanation.ends.iter().map(|end| (end.op.clone(), None, true, false, end.op.clone()));
     nodes
         .chain(ends)
         .map(|(label, mass, live, bold, tooltip)| {
             let width = (label.chars().count() as f64 * CHARACTER + 16.0).max(44.0);
-            Shape { label, mass, live, bold, tooltip, x: 0.0, y: 0.0, width }
+            DrawnNode { label, mass, live, bold, tooltip, x: 0.0, y: 0.0, width }
         })
         .collect()
 }
 
-/// Where edges run and how large the drawing is.
-struct Layout {
+/// Routes of the edges, and the size of the drawing.
+struct DrawingSize {
     /// Left end, right end and height of every lane that an edge passes through, from left to right.
     routes: Vec<Vec<(f64, f64, f64)>>,
     width: f64,
     height: f64,
 }
 
-/// Gives every shape its place, column by column; edges that pass a column have a lane in it.
-fn place(shapes: &mut [Shape], explanation: &Explanation) -> Layout {
+/// Positions every shape, column by column; edges that pass a column have a lane in it.
+fn arrange(shapes: &mut [DrawnNode], explanation: &Explanation) -> DrawingSize {
     let edges: Vec<(usize, usize)> = explanation.edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let mut layer = layers(shapes.len(), &edges);
     let mut links = Vec::new();
@@ -125,17 +139,17 @@ fn place(shapes: &mut [Shape], explanation: &Explanation) -> Layout {
         x += width + GAP_X;
     }
     let lane = |&item: &usize| (spans[layer[item]].0, spans[layer[item]].1, MARGIN + middles[item] - top);
-    Layout {
+    DrawingSize {
         routes: lanes.iter().map(|own| own.iter().map(lane).collect()).collect(),
-        width: (x - GAP_X + MARGIN).max(LEAST_WIDTH),
+        width: (x - GAP_X + MARGIN).max(MIN_WIDTH),
         height: (bottom - top).max(0.0) + 2.0 * MARGIN,
     }
 }
 
-/// Layer of every node of an acyclic graph: one behind the last of those that feed it.
+/// Layer of every node of an acyclic graph: one behind the last of its predecessors.
 fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     let mut layer = vec![0usize; nodes];
-    // As many rounds as there are nodes settle every depth.
+    // As many rounds as there are nodes fix every depth.
     for _ in 0..nodes {
         let mut changed = false;
         for &(from, to) in edges {
@@ -149,7 +163,7 @@ fn layers(nodes: usize, edges: &[(usize, usize)]) -> Vec<usize> {
     layer
 }
 
-/// Orders every column and gives the height of every item's middle: near those of its neighbours, without overlap.
+/// Orders every column and returns the height of every item's middle: near those of its neighbours, without overlap.
 fn middles(columns: &mut [Vec<usize>], links: &[(usize, usize)], height: &dyn Fn(usize) -> f64) -> Vec<f64> {
     let items = columns.iter().map(Vec::len).sum();
     let mut near: Vec<Vec<usize>> = vec![Vec::new(); items];
@@ -158,7 +172,7 @@ fn middles(columns: &mut [Vec<usize>], links: &[(usize, usize)], height: &dyn Fn
         near[to].push(from);
     }
     let mut middles = vec![0.0f64; items];
-    let wish = |item: usize, middles: &[f64]| match near[item].len() {
+    let target = |item: usize, middles: &[f64]| match near[item].len() {
         0 => middles[item],
         count => near[item].iter().map(|&other| middles[other]).sum::<f64>() / count as f64,
     };
@@ -166,31 +180,31 @@ fn middles(columns: &mut [Vec<usize>], links: &[(usize, usize)], height: &dyn Fn
     for sweep in 0..2 * SWEEPS {
         for step in 0..columns.len() {
             let column = &mut columns[if sweep % 2 == 0 { step } else { columns.len() - 1 - step }];
-            // First the order, then, in that order, the places.
+            // First the order, then, in that order, the positions.
             if sweep < SWEEPS {
-                column.sort_by(|&a, &b| wish(a, &middles).total_cmp(&wish(b, &middles)).then(a.cmp(&b)));
+                column.sort_by(|&a, &b| target(a, &middles).total_cmp(&target(b, &middles)).then(a.cmp(&b)));
             }
-            let wishes: Vec<f64> = column.iter().map(|&item| wish(item, &middles)).collect();
-            stack(column, &wishes, height, &mut middles);
+            let targets: Vec<f64> = column.iter().map(|&item| target(item, &middles)).collect();
+            stack(column, &targets, height, &mut middles);
         }
     }
     middles
 }
 
-/// Places the items of a column, from the top down, as near to their `wishes` as their order and distances allow (least
+/// Stacks the items of a column from the top down, as near to their `targets` as their order and distances allow (least
 /// squares: neighbours that push each other move as one).
-fn stack(column: &[usize], wishes: &[f64], height: &dyn Fn(usize) -> f64, middles: &mut [f64]) {
+fn stack(column: &[usize], targets: &[f64], height: &dyn Fn(usize) -> f64, middles: &mut [f64]) {
     let mut offset = 0.0;
     let mut offsets = Vec::with_capacity(column.len());
-    for (place, &item) in column.iter().enumerate() {
-        if place > 0 {
-            offset += (height(column[place - 1]) + height(item)) / 2.0 + GAP_Y;
+    for (index, &item) in column.iter().enumerate() {
+        if index > 0 {
+            offset += (height(column[index - 1]) + height(item)) / 2.0 + GAP_Y;
         }
         offsets.push(offset);
     }
     let mut blocks: Vec<(f64, usize)> = Vec::new(); // mean start, number of items
-    for (wish, offset) in wishes.iter().zip(&offsets) {
-        blocks.push((wish - offset, 1));
+    for (target, offset) in targets.iter().zip(&offsets) {
+        blocks.push((target - offset, 1));
         while let [.., (above, more), (below, count)] = blocks[..] {
             if above <= below {
                 break;
@@ -212,7 +226,7 @@ fn colour(mass: f64) -> String {
     format!("#{:02x}{:02x}{:02x}", mix(232.0, 8.0), mix(240.0, 48.0), mix(250.0, 107.0))
 }
 
-fn draw_edge(svg: &mut String, from: &Shape, to: &Shape, route: &[(f64, f64, f64)], mass: f64) {
+fn draw_edge(svg: &mut String, from: &DrawnNode, to: &DrawnNode, route: &[(f64, f64, f64)], mass: f64) {
     let dead = !from.live || !to.live;
     let style = match dead {
         true => "stroke=\"#b5bcc3\" stroke-width=\"1\" stroke-dasharray=\"3 3\"".to_string(),
@@ -232,13 +246,13 @@ fn draw_edge(svg: &mut String, from: &Shape, to: &Shape, route: &[(f64, f64, f64
     let _ = write!(
         svg,
         "<path d=\"{path}\" fill=\"none\" {style}><title>{} → {}: {}</title></path>",
-        HtmlEscape(&from.label),
-        HtmlEscape(&to.label),
+        escape(&from.label),
+        escape(&to.label),
         if dead { "dead".to_string() } else { format!("critical mass {mass:.2}") }
     );
 }
 
-fn draw_shape(svg: &mut String, shape: &Shape) {
+fn draw_shape(svg: &mut String, shape: &DrawnNode) {
     let fill = shape.mass.map_or("#fff".to_string(), colour);
     let ink = if shape.mass.is_some_and(|mass| mass > 0.5) { "#fff" } else { "#1c2126" };
     let (ink, frame) = match (shape.live, shape.bold) {
@@ -251,11 +265,11 @@ fn draw_shape(svg: &mut String, shape: &Shape) {
         svg,
         "<g><title>{}</title><rect x=\"{:.0}\" y=\"{y:.0}\" width=\"{:.0}\" height=\"{HEIGHT}\" rx=\"5\" fill=\"{fill}\" \
          {frame}/><text x=\"{middle:.0}\" y=\"{:.0}\" text-anchor=\"middle\" fill=\"{ink}\">{}</text>",
-        HtmlEscape(&shape.tooltip),
+        escape(&shape.tooltip),
         shape.x,
         shape.width,
         y + if shape.mass.is_some() { 14.0 } else { 21.0 },
-        HtmlEscape(&shape.label)
+        escape(&shape.label)
     );
     if let Some(mass) = shape.mass {
         let _ = write!(
@@ -285,7 +299,7 @@ fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64) {
     let _ = write!(
         svg,
         "<text x=\"{}\" y=\"{}\" fill=\"#1c2126\" font-size=\"10\">critical mass</text><text x=\"{MARGIN}\" y=\"{}\" fill=\"#5b6670\" \
-         font-size=\"10\">score {:.2} ± {:.2} · ★ critical substructure · bold: critical half · dashed: dead</text>",
+         font-size=\"10\">score {:.2} ± {:.2} · bold: critical substructure · dashed: dead</text>",
         MARGIN + 178.0,
         y + 11.0,
         y + 26.0,

@@ -1,147 +1,149 @@
-//! Explanation of a cell: everything that is said of it, as it is written to JSON.
+//! The explanation of a cell, as it is written to JSON.
 
-use super::cell::{Cell, Pool};
+use super::cell::ExplainedCell;
 use super::counterfactual::Counterfactual;
-use super::mass::{Masses, Signal, mean_of, spread_of};
-use super::substructure::{Part, Substructure};
-use super::{Explainer, drops};
+use super::mass::{Masses, Signal};
+use super::substructure::CriticalSubstructure;
+use super::{Explainer, drawing, losses};
 use crate::error::{Error, Result};
+use crate::graph;
+use crate::metrics::{mean, standard_deviation};
 use crate::progress::Progress;
 use serde::Serialize;
 
-/// Best and worst counterfactuals that are told of a cell.
-const TOLD: usize = 5;
+/// Number of best and of worst counterfactuals of a cell.
+const COUNTERFACTUALS: usize = 5;
 
 /// An operation of the text.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Node {
-    /// Place in the text.
+pub struct ExplainedNode {
+    /// Index in the text.
     pub index: usize,
-    /// Its name.
+    /// Name.
     pub op: String,
-    /// Critical mass in [0, 1], mean over members; 0 where the cell's function does not depend on it.
+    /// Critical mass in [0, 1], mean over members; 0 where the score does not depend on the operation.
     pub critical: f64,
-    /// Standard deviation over members of the mass.
+    /// Standard deviation of the mass over members.
     pub std: f64,
-    /// What the score loses when it is taken away, in standard deviations of the training labels.
+    /// The loss of the score when the operation is removed, in standard deviations of the training labels.
     pub occlusion: f64,
-    /// Whether the cell's function depends on it.
+    /// Whether the score depends on the operation.
     pub live: bool,
 }
 
 /// An input or output that the text does not name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct End {
-    /// Number in the edges; those of the operations come first.
+pub struct CellEnd {
+    /// Index in the edges; the operations come first.
     pub index: usize,
-    /// Its name.
+    /// Name.
     pub op: String,
 }
 
 /// An edge between operations or ends.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Edge {
-    /// Index of the one that gives.
+pub struct ExplainedEdge {
+    /// Index of the source.
     pub from: usize,
-    /// Index of the one that takes.
+    /// Index of the destination.
     pub to: usize,
     /// Critical mass in [0, 1], mean over members.
     pub critical: f64,
 }
 
-/// What is said of a cell.
+/// Which parts of a cell its score rests on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// Canonical text.
     pub arch: String,
     /// Standardised score, mean over members.
     pub score: f64,
-    /// Standard deviation over members.
+    /// Standard deviation of the score.
     pub std: f64,
     /// The operations, in the order of the text.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<ExplainedNode>,
     /// Ends and markers that the text does not name.
-    pub ends: Vec<End>,
+    pub ends: Vec<CellEnd>,
     /// Edges of the graph of operations.
-    pub edges: Vec<Edge>,
+    pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
-    pub critical_substructure: Substructure,
-    /// Connected part of at most half of the operations whose score is nearest to the cell's.
-    pub critical_half: Part,
+    pub critical_substructure: CriticalSubstructure,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,
+}
+
+impl Explanation {
+    /// A drawing of the cell: an SVG element that needs no other file.
+    pub fn to_svg(&self) -> String {
+        drawing::svg(self)
+    }
 }
 
 impl Explainer<'_> {
     /// Explains cells.
     ///
     /// # Errors
-    /// The first text that is no architecture, as (place, error); a variant that cannot be brought into order is told of
-    /// the first cell.
+    /// The first text that is not an architecture of the space, as (index, error); a variant that cannot be brought into
+    /// canonical order is reported for the first cell.
     pub fn explain(
         &self,
         texts: &[String],
         tolerance: f64,
         progress: &dyn Progress,
     ) -> Result<Vec<Explanation>, (usize, Error)> {
-        let (cells, mut pool) = self.read(texts, progress)?;
+        let (cells, mut pool) = self.parse(texts, progress)?;
         let masses = self.masses(&cells, &pool, Signal::Mask);
         let first = |error: Error| (0, error);
         let removals = self.removals(&cells, &mut pool, progress).map_err(first)?;
-        let substructures = self.substructures(&cells, &mut pool, tolerance, progress).map_err(first)?;
-        let halves = self.critical_halves(&cells, &mut pool, progress).map_err(first)?;
-        let replaced = self.replaced(&cells, &mut pool, progress).map_err(first)?;
-        let parts = substructures.into_iter().zip(halves);
-        let rest = removals.iter().zip(parts).zip(replaced);
-        let explained = cells.iter().zip(&masses).zip(rest).map(|((cell, masses), ((removals, parts), replaced))| {
-            let occlusion = drops(cell, &pool, removals, |&place| place);
-            let counterfactuals = self.counterfactuals(cell, &pool, &replaced, TOLD);
-            self.explanation(cell, &pool, masses, &occlusion, parts, counterfactuals)
-        });
-        Ok(explained.collect())
+        let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
+        let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
+        let explain = |(index, cell): (usize, &ExplainedCell)| {
+            let occlusion = losses(cell, &pool, &removals[index], |&operation| operation);
+            let (ends, edges) = self.ends_and_edges(cell, &masses[index]);
+            Explanation {
+                arch: cell.text.clone(),
+                score: pool.score(cell.graph),
+                std: pool.stds[cell.graph as usize],
+                nodes: self.nodes(cell, &masses[index], &occlusion),
+                ends,
+                edges,
+                critical_substructure: parts[index].within(tolerance),
+                counterfactuals: self.counterfactuals(cell, &pool, &replacements[index], COUNTERFACTUALS),
+            }
+        };
+        Ok(cells.iter().enumerate().map(explain).collect())
     }
 
-    fn explanation(
-        &self,
-        cell: &Cell,
-        pool: &Pool,
-        masses: &Masses,
-        occlusion: &[f64],
-        (critical_substructure, critical_half): (Substructure, Part),
-        counterfactuals: Vec<Counterfactual>,
-    ) -> Explanation {
-        let name = |node: usize| self.form.space.vocabulary().name(cell.raw.operations[node]).to_string();
-        let node = |place: usize| Node {
-            index: place,
-            // The space's own name of the operation, which its graph may call otherwise.
-            op: self.form.space.vocabulary().name(cell.architecture.operations[place]).to_string(),
-            critical: mean_of(&masses.operations[place]),
-            std: spread_of(&masses.operations[place]),
-            occlusion: occlusion[place],
-            live: cell.live[cell.places[place] as usize],
+    fn nodes(&self, cell: &ExplainedCell, masses: &Masses, occlusion: &[f64]) -> Vec<ExplainedNode> {
+        let node = |index: usize| ExplainedNode {
+            index,
+            // The space's own name of the operation; its graph may have another one.
+            op: self.name(cell.architecture.operations[index]),
+            critical: mean(&masses.operations[index]),
+            std: standard_deviation(&masses.operations[index]),
+            occlusion: occlusion[index],
+            live: cell.live[cell.raw_nodes[index] as usize],
         };
-        let mut index = vec![usize::MAX; cell.raw.len()];
-        cell.places.iter().enumerate().for_each(|(place, &raw)| index[raw as usize] = place);
+        (0..cell.len()).map(node).collect()
+    }
+
+    fn ends_and_edges(&self, cell: &ExplainedCell, masses: &Masses) -> (Vec<CellEnd>, Vec<ExplainedEdge>) {
+        let mut indices = vec![usize::MAX; cell.raw.len()];
+        cell.raw_nodes.iter().enumerate().for_each(|(index, &raw)| indices[raw as usize] = index);
         let mut ends = Vec::new();
-        for (raw, index) in index.iter_mut().enumerate().filter(|(_, index)| **index == usize::MAX) {
+        for (raw, index) in indices.iter_mut().enumerate().filter(|(_, index)| **index == usize::MAX) {
             *index = cell.len() + ends.len();
-            ends.push(End { index: *index, op: name(raw) });
+            ends.push(CellEnd { index: *index, op: self.name(cell.raw.operations[raw]) });
         }
-        let edge = |(edge, mass): (&crate::graph::Edge, &Vec<f64>)| Edge {
-            from: index[edge.from as usize],
-            to: index[edge.to as usize],
-            critical: mean_of(mass),
+        let edge = |(edge, masses): (&graph::Edge, &Vec<f64>)| ExplainedEdge {
+            from: indices[edge.from as usize],
+            to: indices[edge.to as usize],
+            critical: mean(masses),
         };
-        Explanation {
-            arch: cell.text.clone(),
-            score: pool.scores[cell.function as usize],
-            std: pool.spreads[cell.function as usize],
-            nodes: (0..cell.len()).map(node).collect(),
-            ends,
-            edges: cell.raw.edges.iter().zip(&masses.edges).map(edge).collect(),
-            critical_substructure,
-            critical_half,
-            counterfactuals,
-        }
+        (ends, cell.raw.edges.iter().zip(&masses.edges).map(edge).collect())
+    }
+
+    fn name(&self, operation: u16) -> String {
+        self.encoder.space.vocabulary().name(operation).to_string()
     }
 }

@@ -1,37 +1,33 @@
-//! Explanations of a checkpoint against the truth of a table, and against the checkpoint itself.
-//!
-//! The truth of an operation is what the test label of the cell loses when the operation is taken away (or, second, the mean
-//! loss over its replacements), looked up in the table: there as it is written, or else as a cell of the same function.
+//! Faithfulness of the explanations of a checkpoint, to the truth of a table and to the checkpoint itself.
 
-use super::cell::{Cell, Pool};
+use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Replacement;
-use super::mass::{Masses, Signal, mean_of};
-use super::metrics::{agreement, area, heaviest_first, mean_curve, members_agree};
-use super::{Explainer, Variants, drops};
+use super::mass::{Masses, Signal};
+use super::metrics::{agreement, area, mean_curve, member_agreement};
+use super::truth::TrueLabels;
+use super::{Explainer, losses};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Role;
-use crate::graph::{Reduction, canonicalize};
-use crate::metrics::{mean, spearman};
+use crate::metrics::{argsort_desc, mean, spearman};
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
-use crate::space::Space;
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// Cells with fewer operations that are not absent have no order worth speaking of.
-const LEAST_OPERATIONS: usize = 4;
-/// Fewer cells give no figure.
-const LEAST_CELLS: usize = 10;
-/// Places of a mean curve.
+/// The smallest number of operations, without absent ones, of a judged cell: fewer have no meaningful order.
+const MIN_OPERATIONS: usize = 4;
+/// The smallest number of cells that figures are computed over.
+const MIN_CELLS: usize = 10;
+/// Points of a mean curve.
 const POINTS: usize = 21;
 
-/// Agreement with the truth, mean over cells of Spearman's correlation over operations.
+/// Agreement with the truth: Spearman's correlation over the operations of a cell, mean over cells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Agreement {
     /// Of the critical mass.
     pub critical: f64,
-    /// Of the predictor's own loss in the same variants.
+    /// Of the loss of the predictor's own score in the same variants.
     pub occlusion: f64,
     /// Of gradient x input.
     pub gradient: f64,
@@ -39,7 +35,7 @@ pub struct Agreement {
     pub random: f64,
 }
 
-/// Something of the explanation, and the same of a random order.
+/// A figure of the critical masses, and the same of a random order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgainstRandom {
     /// By critical mass.
@@ -51,352 +47,253 @@ pub struct AgainstRandom {
 /// Figures of the explanations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Faithfulness {
-    /// Against the true loss when an operation is taken away; none where the table does not cover the variants.
+    /// Agreement with the true loss without an operation; none where the table does not have the variants.
     pub truth_agreement: Option<Agreement>,
-    /// Against the mean true loss over replacements of an operation.
+    /// Agreement with the mean true loss over the replacements of an operation.
     pub truth_agreement_replacements: Option<Agreement>,
-    /// Spearman's correlation, over cells, of the score of the critical half alone with the score of the cell: the half is
-    /// the connected part of at most half of the cell's operations whose score is nearest to the cell's.
+    /// Spearman's correlation over cells between the score of the critical half alone and the score of the cell. The critical
+    /// half is the connected part of at most half of a cell's operations whose score is nearest to the score of the cell.
     pub fidelity_keep: f64,
-    /// The same of what is left without the critical half.
+    /// The same of the cell without its critical half.
     pub fidelity_remove: f64,
     /// As `fidelity_keep`, of the half of the operations with the greatest critical mass; absent ones are not counted.
     pub fidelity_keep_by_mass: f64,
     /// As `fidelity_remove`, of the other half.
     pub fidelity_remove_by_mass: f64,
-    /// Area under the mean score when operations are taken away, the heaviest first; lower is better.
+    /// Area under the mean score when operations are removed, the heaviest first; lower is better.
     pub deletion: AgainstRandom,
-    /// Area under the mean score when operations are put in, the heaviest first; higher is better.
+    /// Area under the mean score when operations are inserted, the heaviest first; higher is better.
     pub insertion: AgainstRandom,
-    /// Mean over cells and pairs of members of the rank correlation of their masses.
+    /// Rank correlation of the masses of two members, mean over cells and pairs of members.
     pub stability: f64,
-    /// Largest difference of sorted masses between cells of the same function, identities left out.
+    /// Largest difference of sorted masses between cells of the same unique graph, identities left out.
     pub twins_difference: f64,
-    /// Agreement of the critical mass with the predictor's own loss, which needs no truth.
+    /// Agreement of the critical mass with the loss of the predictor's own score, which needs no truth.
     pub own_agreement: f64,
-    /// Cells that the figures are over.
+    /// Number of cells that the figures are computed over.
     pub cells: usize,
-    /// Cells that the agreement with the truth is over.
+    /// Number of cells that the agreement with the truth is computed over.
     pub cells_with_truth: usize,
 }
 
 /// Which cells are judged.
 #[derive(Debug, Clone, Copy)]
-pub struct Sample<'a> {
+pub struct JudgedSample<'a> {
     /// Number of cells.
     pub cells: usize,
-    /// Rows that are left out, ascending: those trained on.
+    /// Rows that are left out, ascending: those that were trained on.
     pub without: &'a [usize],
-    /// Seed of the choice and of the random explanation.
+    /// Seed of the choice and of the random attributions.
     pub seed: u64,
 }
 
 /// Judges the explanations of `explainer` on cells of `dataset` with at least four operations that are not absent.
 ///
 /// # Errors
-/// Fewer than ten such cells; a cell that cannot be brought into order.
+/// Fewer than ten such cells; a cell that cannot be brought into canonical order.
 pub fn judge(
     explainer: &Explainer,
     dataset: &Dataset,
-    sample: Sample,
+    sample: JudgedSample,
     progress: &dyn Progress,
 ) -> Result<Faithfulness> {
     let texts = choose(explainer, dataset, sample)?;
-    let (cells, mut pool) = explainer.read(&texts, progress).map_err(|(_, error)| error)?;
+    let (cells, mut pool) = explainer.parse(&texts, progress).map_err(|(_, error)| error)?;
     let masks = explainer.masses(&cells, &pool, Signal::Mask);
-    let gradients = explainer.masses(&cells, &pool, Signal::Gradient);
+    let attributions = Attributions::new(explainer, &cells, &pool, &masks, sample.seed);
     let removals = explainer.removals(&cells, &mut pool, progress)?;
-    let replaced = explainer.replaced(&cells, &mut pool, progress)?;
-    let mut random = Random::of(sample.seed, Purpose::Explanation, 0, 1);
-    let mut noise = |cell: &Cell| -> Vec<f64> { (0..cell.len()).map(|_| random.uniform()).collect() };
-    let said = Said {
-        critical: masks.iter().map(mean_masses).collect(),
-        gradient: gradients.iter().map(mean_masses).collect(),
-        random: cells.iter().map(&mut noise).collect(),
-    };
-    let of_removals = drops_of(&cells, &pool, &removals, |&place| place);
-    let of_replaced = drops_of(&cells, &pool, &replaced, |replacement| replacement.place);
-    let truth = Truth::new(explainer, dataset, &pool)?;
-    let true_removals = truth.drops(explainer, &cells, &removals, |cell, &place| without_text(explainer, cell, place));
-    let true_replaced = truth.drops(explainer, &cells, &replaced, |_, other| Some(other.text.clone()));
-    let live = |values: &[Vec<f64>]| -> Vec<Vec<f64>> {
-        let of = |(cell, values): (&Cell, &Vec<f64>)| -> Vec<f64> {
-            cell.live_operations(explainer.form.space).into_iter().map(|place| values[place]).collect()
-        };
-        cells.iter().zip(values).map(of).collect()
-    };
-    let (own, own_drops) = (live(&said.critical), live(&of_removals));
-    let (deletion, insertion) = areas(explainer, &cells, &mut pool, &said, progress)?;
-    let space = explainer.form.space;
-    let searched = explainer.critical_halves(&cells, &mut pool, progress)?;
-    let searched: Vec<Vec<usize>> = searched.into_iter().map(|part| part.operations).collect();
-    let by_search = explainer.fidelity(&cells, &mut pool, &searched, progress)?;
-    let heavier = |(cell, masses): (&Cell, &Vec<f64>)| -> Vec<usize> {
-        let places = cell.live_operations(space);
-        heaviest_first(masses).into_iter().take(cell.half(space)).map(|one| places[one]).collect()
-    };
-    let heavier: Vec<Vec<usize>> = cells.iter().zip(&own).map(heavier).collect();
-    let by_mass = explainer.fidelity(&cells, &mut pool, &heavier, progress)?;
+    let replaced = explainer.replacements(&cells, &mut pool, progress)?;
+    let (removed, replacement) = (|index: &usize| *index, |replacement: &Replacement| replacement.index);
+    let own_losses: Vec<Vec<f64>> =
+        cells.iter().zip(&removals).map(|(cell, variants)| losses(cell, &pool, variants, removed)).collect();
+    let own_replaced: Vec<Vec<f64>> =
+        cells.iter().zip(&replaced).map(|(cell, variants)| losses(cell, &pool, variants, replacement)).collect();
+    let labels = TrueLabels::new(explainer, dataset, &pool)?;
+    let true_losses = labels.losses(&cells, &removals, removed, |cell, &index| labels.text_without(cell, index));
+    let true_replaced = labels.losses(&cells, &replaced, replacement, |_, other| Some(other.text.clone()));
+    let mut judge = Judge { explainer, cells: &cells, pool: &mut pool, progress };
+    let halves = judge.critical_halves()?;
+    let heavier = judge.heavier_halves(&attributions.critical);
+    let (fidelity_keep, fidelity_remove) = judge.fidelity(&halves)?;
+    let (fidelity_keep_by_mass, fidelity_remove_by_mass) = judge.fidelity(&heavier)?;
+    let own: Vec<(Vec<f64>, Vec<f64>)> = (cells.iter().enumerate())
+        .map(|(index, cell)| {
+            let live = cell.live_operations(explainer.encoder.space).into_iter();
+            live.map(|operation| (attributions.critical[index][operation], own_losses[index][operation])).unzip()
+        })
+        .collect();
     Ok(Faithfulness {
-        truth_agreement: said.against(explainer, &cells, &of_removals, &true_removals),
-        truth_agreement_replacements: said.against(explainer, &cells, &of_replaced, &true_replaced),
-        fidelity_keep: by_search.0,
-        fidelity_remove: by_search.1,
-        fidelity_keep_by_mass: by_mass.0,
-        fidelity_remove_by_mass: by_mass.1,
-        deletion,
-        insertion,
-        stability: mean(&masks.iter().filter_map(|cell| members_agree(&cell.operations)).collect::<Vec<_>>()),
-        twins_difference: twins_difference(&cells, &said.critical, explainer.form.space),
-        own_agreement: agreement(own.iter().zip(&own_drops).map(|(mass, drop)| (&mass[..], &drop[..]))),
+        truth_agreement: attributions.agreement(explainer, &cells, &own_losses, &true_losses),
+        truth_agreement_replacements: attributions.agreement(explainer, &cells, &own_replaced, &true_replaced),
+        fidelity_keep,
+        fidelity_remove,
+        fidelity_keep_by_mass,
+        fidelity_remove_by_mass,
+        deletion: judge.areas(&attributions, true)?,
+        insertion: judge.areas(&attributions, false)?,
+        stability: mean(&masks.iter().filter_map(|cell| member_agreement(&cell.operations)).collect::<Vec<_>>()),
+        twins_difference: twins_difference(explainer, &cells, &attributions.critical),
+        own_agreement: agreement(own.iter().map(|(mass, loss)| (&mass[..], &loss[..]))),
         cells: cells.len(),
-        cells_with_truth: true_removals.iter().flatten().count(),
+        cells_with_truth: true_losses.iter().flatten().count(),
     })
 }
 
 /// Texts of the cells that are judged.
-fn choose(explainer: &Explainer, dataset: &Dataset, sample: Sample) -> Result<Vec<String>> {
-    let vocabulary = explainer.form.space.vocabulary();
-    let counts = |id: &&u16| !matches!(vocabulary.role(**id), Role::Absent | Role::Input | Role::Output);
-    let mut rows = Vec::new();
+fn choose(explainer: &Explainer, dataset: &Dataset, sample: JudgedSample) -> Result<Vec<String>> {
+    let space = explainer.encoder.space;
+    let counts = |id: &&u16| !matches!(space.vocabulary().role(**id), Role::Absent | Role::Input | Role::Output);
     let candidates: Vec<usize> = (0..dataset.len()).filter(|row| sample.without.binary_search(row).is_err()).collect();
+    let mut rows = Vec::new();
     let mut random = Random::of(sample.seed, Purpose::Explanation, 0, 0);
-    for place in random.choose(candidates.len(), candidates.len()) {
-        let row = candidates[place];
-        let architecture = explainer.form.space.parse(&dataset.architectures.texts[row])?;
-        if architecture.operations.iter().filter(counts).count() >= LEAST_OPERATIONS {
-            rows.push(row);
+    for index in random.choose(candidates.len(), candidates.len()) {
+        let architecture = space.parse(&dataset.unique.texts[candidates[index]])?;
+        if architecture.operations.iter().filter(counts).count() >= MIN_OPERATIONS {
+            rows.push(candidates[index]);
         }
         if rows.len() == sample.cells {
             break;
         }
     }
-    if rows.len() < LEAST_CELLS {
-        let message = format!("{} cells have at least {LEAST_OPERATIONS} operations", rows.len());
-        return Err(Error::new(Stage::Dataset, message)
-            .hint(format!("explanations are judged on at least {LEAST_CELLS} such cells that were not trained on")));
+    if rows.len() < MIN_CELLS {
+        let message = format!(
+            "explanations are judged on at least {MIN_CELLS} cells of {MIN_OPERATIONS} operations or more that were not \
+             trained on; number of such cells here: {}",
+            rows.len()
+        );
+        return Err(Error::new(Stage::Dataset, message).hint("use a larger table, or a larger --cells"));
     }
     rows.sort_unstable();
-    Ok(rows.iter().map(|&row| dataset.architectures.texts[row].clone()).collect())
+    Ok(rows.iter().map(|&row| dataset.unique.texts[row].clone()).collect())
 }
 
-/// Text of `cell` with its operation at `place` absent, where the space has such an operation and such a cell.
-fn without_text(explainer: &Explainer, cell: &Cell, place: usize) -> Option<String> {
-    let operations = explainer.form.space.vocabulary().operations();
-    let absent = operations.iter().position(|operation| operation.role == Role::Absent)?;
-    let mut other = cell.architecture.clone();
-    other.operations[place] = absent as u16;
-    Some(explainer.form.space.print(&other))
-}
-
-fn mean_masses(cell: &Masses) -> Vec<f64> {
-    cell.operations.iter().map(|values| mean_of(values)).collect()
-}
-
-/// What the score loses, operation by operation.
-fn drops_of<T>(cells: &[Cell], pool: &Pool, variants: &Variants<T>, place_of: impl Fn(&T) -> usize) -> Vec<Vec<f64>> {
-    cells.iter().zip(variants).map(|(cell, variants)| drops(cell, pool, variants, &place_of)).collect()
-}
-
-/// Test labels, turned so that more is better.
-struct Truth {
-    by_text: HashMap<String, f64>,
-    /// Mean over rows, by place in the pool.
-    by_function: Vec<Option<f64>>,
-}
-
-impl Truth {
-    fn new(explainer: &Explainer, dataset: &Dataset, pool: &Pool) -> Result<Self> {
-        let architectures = &dataset.architectures;
-        let mut sums = vec![(0.0, 0usize); architectures.functions.len()];
-        let mut by_text = HashMap::new();
-        for (row, &label) in dataset.test_labels.iter().enumerate().filter(|(_, label)| !label.is_nan()) {
-            let label = dataset.sign() * label;
-            by_text.insert(architectures.texts[row].clone(), label);
-            let (sum, count) = &mut sums[architectures.function[row] as usize];
-            (*sum, *count) = (*sum + label, *count + 1);
-        }
-        let as_it_is = Reduction { prune: false, contract: false };
-        let mut by_function = vec![None; pool.graphs.len()];
-        for (graph, (sum, count)) in architectures.functions.iter().zip(sums).filter(|(_, (_, count))| *count > 0) {
-            let key = canonicalize(graph, explainer.form.space.vocabulary(), as_it_is)?.key;
-            if let Some(place) = pool.place(&key) {
-                by_function[place as usize] = Some(sum / count as f64);
-            }
-        }
-        Ok(Truth { by_text, by_function })
-    }
-
-    fn label(&self, text: Option<&str>, function: u32) -> Option<f64> {
-        text.and_then(|text| self.by_text.get(text).copied()).or(self.by_function[function as usize])
-    }
-
-    /// True losses of the operations of every cell, the mean over an operation's variants; none for a cell of which some
-    /// variant has no label.
-    fn drops<T>(
-        &self,
-        explainer: &Explainer,
-        cells: &[Cell],
-        variants: &Variants<T>,
-        text_of: impl Fn(&Cell, &T) -> Option<String>,
-    ) -> Vec<Option<Vec<f64>>>
-    where
-        T: Placed,
-    {
-        let of = |(cell, variants): (&Cell, &Vec<(T, u32)>)| {
-            let own = self.label(Some(&cell.text), cell.function)?;
-            let (mut sums, mut counts) = (vec![0.0; cell.len()], vec![0.0f64; cell.len()]);
-            for (variant, function) in variants {
-                let label = self.label(text_of(cell, variant).as_deref(), *function)?;
-                sums[variant.place()] += own - label;
-                counts[variant.place()] += 1.0;
-            }
-            // What does not touch the function costs nothing but what two trainings of one network differ by.
-            for place in
-                (0..cell.len()).filter(|&place| counts[place] == 0.0 && counted(explainer.form.space, cell, place))
-            {
-                let text = without_text(explainer, cell, place);
-                sums[place] += own - self.label(text.as_deref(), cell.function)?;
-            }
-            Some(sums.iter().zip(&counts).map(|(sum, count)| sum / count.max(1.0)).collect())
-        };
-        cells.iter().zip(variants).map(of).collect()
-    }
-}
-
-/// What names the operation that a variant changes.
-trait Placed {
-    fn place(&self) -> usize;
-}
-
-impl Placed for usize {
-    fn place(&self) -> usize {
-        *self
-    }
-}
-
-impl Placed for Replacement {
-    fn place(&self) -> usize {
-        self.place
-    }
-}
-
-/// Whether operation `place` takes part in the comparison: ends and absent operations do not.
-fn counted(space: &dyn Space, cell: &Cell, place: usize) -> bool {
-    let role = space.vocabulary().role(cell.raw.operations[cell.places[place] as usize]);
-    !matches!(role, Role::Absent | Role::Input | Role::Output)
-}
-
-/// What explanations say of the operations of every cell.
-struct Said {
+/// What methods of explanation attribute to the operations of every cell, `[cell][operation]`.
+struct Attributions {
     critical: Vec<Vec<f64>>,
     gradient: Vec<Vec<f64>>,
     random: Vec<Vec<f64>>,
 }
 
-impl Said {
-    /// Agreement with the truth, where enough cells have one.
-    fn against(
+impl Attributions {
+    fn new(explainer: &Explainer, cells: &[ExplainedCell], pool: &VariantPool, masks: &[Masses], seed: u64) -> Self {
+        let over_members = |cell: &Masses| cell.operations.iter().map(|values| mean(values)).collect();
+        let mut random = Random::of(seed, Purpose::Explanation, 0, 1);
+        let mut uniform = |cell: &ExplainedCell| (0..cell.len()).map(|_| random.uniform()).collect();
+        Attributions {
+            critical: masks.iter().map(over_members).collect(),
+            gradient: explainer.masses(cells, pool, Signal::Gradient).iter().map(over_members).collect(),
+            random: cells.iter().map(&mut uniform).collect(),
+        }
+    }
+
+    /// Agreement with the true losses, where enough cells have them.
+    fn agreement(
         &self,
         explainer: &Explainer,
-        cells: &[Cell],
-        occlusion: &[Vec<f64>],
-        truth: &[Option<Vec<f64>>],
+        cells: &[ExplainedCell],
+        own_losses: &[Vec<f64>],
+        true_losses: &[Option<Vec<f64>>],
     ) -> Option<Agreement> {
-        if truth.iter().flatten().count() < LEAST_CELLS {
+        if true_losses.iter().flatten().count() < MIN_CELLS {
             return None;
         }
-        let of = |said: &[Vec<f64>]| {
-            let pairs = (cells.iter().zip(said).zip(truth)).filter_map(|((cell, said), truth)| {
-                let truth = truth.as_ref()?;
-                let places = (0..cell.len()).filter(|&place| counted(explainer.form.space, cell, place));
-                Some(places.map(|place| (said[place], truth[place])).unzip::<f64, f64, Vec<f64>, Vec<f64>>())
+        let of = |attributions: &[Vec<f64>]| {
+            let pairs = (cells.iter().zip(attributions).zip(true_losses)).filter_map(|((cell, values), losses)| {
+                let losses = losses.as_ref()?;
+                let counted = (0..cell.len()).filter(|&index| cell.counts(index, explainer.encoder.space));
+                Some(counted.map(|index| (values[index], losses[index])).unzip::<f64, f64, Vec<f64>, Vec<f64>>())
             });
             let pairs: Vec<(Vec<f64>, Vec<f64>)> = pairs.collect();
-            agreement(pairs.iter().map(|(said, truth)| (&said[..], &truth[..])))
+            agreement(pairs.iter().map(|(values, losses)| (&values[..], &losses[..])))
         };
         Some(Agreement {
             critical: of(&self.critical),
-            occlusion: of(occlusion),
+            occlusion: of(own_losses),
             gradient: of(&self.gradient),
             random: of(&self.random),
         })
     }
 }
 
-/// Areas under deletion and insertion, by critical mass and by random numbers.
-fn areas(
-    explainer: &Explainer,
-    cells: &[Cell],
-    pool: &mut Pool,
-    said: &Said,
-    progress: &dyn Progress,
-) -> Result<(AgainstRandom, AgainstRandom)> {
-    let mut of = |said: &[Vec<f64>], deletion: bool| -> Result<f64> {
-        Ok(area(&mean_curve(&explainer.curves(cells, pool, said, deletion, progress)?, POINTS)))
-    };
-    let deletion = AgainstRandom { critical: of(&said.critical, true)?, random: of(&said.random, true)? };
-    let insertion = AgainstRandom { critical: of(&said.critical, false)?, random: of(&said.random, false)? };
-    Ok((deletion, insertion))
+/// Scores the parts of cells that attributions point at.
+struct Judge<'a> {
+    explainer: &'a Explainer<'a>,
+    cells: &'a [ExplainedCell],
+    pool: &'a mut VariantPool,
+    progress: &'a dyn Progress,
 }
 
-impl Explainer<'_> {
-    /// Spearman's correlations, with the scores of cells, of those of each cell's `critical` part (places in the text) and
-    /// of what is left without it.
-    fn fidelity(
-        &self,
-        cells: &[Cell],
-        pool: &mut Pool,
-        critical: &[Vec<usize>],
-        progress: &dyn Progress,
-    ) -> Result<(f64, f64)> {
-        let form = self.form;
-        let left = self.variants(cells, pool, progress, |cell, index| {
-            let live = cell.live_operations(form.space);
-            let redundant: Vec<usize> = live.into_iter().filter(|place| !critical[index].contains(place)).collect();
-            [&redundant, &critical[index]].into_iter().map(|gone| Ok(((), cell.without(gone, form)?))).collect()
-        })?;
-        let full: Vec<f64> = cells.iter().map(|cell| pool.scores[cell.function as usize]).collect();
-        let part = |which: usize| left.iter().map(|parts| pool.scores[parts[which].1 as usize]).collect::<Vec<f64>>();
-        Ok((spearman(&part(0), &full), spearman(&part(1), &full)))
+impl Judge<'_> {
+    /// The critical half of every cell, see [`Faithfulness::fidelity_keep`].
+    fn critical_halves(&mut self) -> Result<Vec<Vec<usize>>> {
+        let parts = self.explainer.nearest_parts(self.cells, self.pool, self.progress)?;
+        let half = |cell: &ExplainedCell| cell.half(self.explainer.encoder.space);
+        let halves = self.cells.iter().zip(parts);
+        Ok(halves.map(|(cell, parts)| parts.of_at_most(half(cell)).operations.clone()).collect())
     }
 
-    /// Scores of every cell while its live operations are taken away one after another (or put into the bare cell), the
-    /// one of which most is `said` first.
-    fn curves(
-        &self,
-        cells: &[Cell],
-        pool: &mut Pool,
-        said: &[Vec<f64>],
-        deletion: bool,
-        progress: &dyn Progress,
-    ) -> Result<Vec<Vec<f64>>> {
-        let form = self.form;
-        let steps = self.variants(cells, pool, progress, |cell, index| {
-            let places = cell.live_operations(form.space);
-            let masses: Vec<f64> = places.iter().map(|&place| said[index][place]).collect();
-            let order: Vec<usize> = heaviest_first(&masses).into_iter().map(|one| places[one]).collect();
+    /// The heavier half of the operations of every cell.
+    fn heavier_halves(&self, masses: &[Vec<f64>]) -> Vec<Vec<usize>> {
+        let half = |cell: &ExplainedCell| cell.half(self.explainer.encoder.space);
+        let cells = self.cells.iter().zip(masses);
+        cells.map(|(cell, masses)| self.heaviest_first(cell, masses).into_iter().take(half(cell)).collect()).collect()
+    }
+
+    /// The live operations of `cell`, the heaviest first.
+    fn heaviest_first(&self, cell: &ExplainedCell, masses: &[f64]) -> Vec<usize> {
+        let live = cell.live_operations(self.explainer.encoder.space);
+        let masses: Vec<f64> = live.iter().map(|&index| masses[index]).collect();
+        argsort_desc(&masses).into_iter().map(|index| live[index]).collect()
+    }
+
+    /// Spearman's correlations of the scores of cells with those of their `parts` alone and with those of the cells without
+    /// these parts.
+    fn fidelity(&mut self, parts: &[Vec<usize>]) -> Result<(f64, f64)> {
+        let encoder = self.explainer.encoder;
+        let variants = self.explainer.variants(self.cells, self.pool, self.progress, |cell, index| {
+            let live = cell.live_operations(encoder.space);
+            let others: Vec<usize> = live.into_iter().filter(|operation| !parts[index].contains(operation)).collect();
+            [&others, &parts[index]].into_iter().map(|removed| Ok(((), cell.without(removed, encoder)?))).collect()
+        })?;
+        let cells: Vec<f64> = self.cells.iter().map(|cell| self.pool.score(cell.graph)).collect();
+        let scores = |which: usize| variants.iter().map(|pair| self.pool.score(pair[which].1)).collect::<Vec<f64>>();
+        Ok((spearman(&scores(0), &cells), spearman(&scores(1), &cells)))
+    }
+
+    /// Areas under deletion or insertion.
+    fn areas(&mut self, attributions: &Attributions, deletion: bool) -> Result<AgainstRandom> {
+        let mut area_of = |masses| Ok(area(&mean_curve(&self.curves(masses, deletion)?, POINTS)));
+        Ok(AgainstRandom { critical: area_of(&attributions.critical)?, random: area_of(&attributions.random)? })
+    }
+
+    /// Scores of every cell while its live operations are removed one after another (or inserted into the empty cell), the
+    /// heaviest first.
+    fn curves(&mut self, masses: &[Vec<f64>], deletion: bool) -> Result<Vec<Vec<f64>>> {
+        let encoder = self.explainer.encoder;
+        let orders: Vec<Vec<usize>> =
+            self.cells.iter().zip(masses).map(|(cell, masses)| self.heaviest_first(cell, masses)).collect();
+        let steps = self.explainer.variants(self.cells, self.pool, self.progress, |cell, index| {
+            let order = &orders[index];
             (0..=order.len())
                 .map(|step| if deletion { &order[..step] } else { &order[step..] })
-                .map(|gone| Ok(((), cell.without(gone, form)?)))
+                .map(|removed| Ok(((), cell.without(removed, encoder)?)))
                 .collect()
         })?;
-        let scores = |steps: &Vec<((), u32)>| steps.iter().map(|step| pool.scores[step.1 as usize]).collect();
-        Ok(steps.iter().map(scores).collect())
+        Ok(steps.iter().map(|steps| steps.iter().map(|step| self.pool.score(step.1)).collect()).collect())
     }
 }
 
-/// Largest difference between the sorted masses of two cells of one function. Operations that are nodes of the function are
-/// compared: twins differ in their identities, and in what is dead.
-fn twins_difference(cells: &[Cell], masses: &[Vec<f64>], space: &dyn Space) -> f64 {
+/// Largest difference between the sorted masses of two cells of one unique graph. Only operations that are nodes of the graph
+/// are compared: twins differ in their identities, and in what is dead.
+fn twins_difference(explainer: &Explainer, cells: &[ExplainedCell], masses: &[Vec<f64>]) -> f64 {
     let mut first: HashMap<u32, Vec<f64>> = HashMap::new();
     let mut largest = 0.0f64;
     for (cell, masses) in cells.iter().zip(masses) {
-        let places = cell.live_operations(space).into_iter();
-        let mut own: Vec<f64> =
-            places.filter(|&place| cell.nodes.contains(&cell.places[place])).map(|place| masses[place]).collect();
+        let live = cell.live_operations(explainer.encoder.space).into_iter();
+        let nodes = live.filter(|&index| cell.nodes.contains(&cell.raw_nodes[index]));
+        let mut own: Vec<f64> = nodes.map(|index| masses[index]).collect();
         own.sort_by(f64::total_cmp);
-        let other = first.entry(cell.function).or_insert_with(|| own.clone());
+        let other = first.entry(cell.graph).or_insert_with(|| own.clone());
         largest = own.iter().zip(other.iter()).map(|(a, b)| (a - b).abs()).fold(largest, f64::max);
     }
     largest

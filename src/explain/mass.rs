@@ -1,39 +1,39 @@
-//! Critical mass: what the members' masks say of the parts of a cell, and, to compare with, gradient x input.
+//! Critical mass: what the members' masks say of the parts of a cell, and gradient x input to compare it with.
 //!
-//! Masks are read on the function's canonical graph and brought back to the cell as its user wrote it: an operation has the
-//! mass of its node, an identity that of the heaviest edge that runs through it, a dead part none.
+//! Masses are read on the canonical graph and transferred to the cell as its user wrote it: an operation has the mass of its
+//! node, an identity that of the heaviest edge that runs through it, a dead part none.
 
-use super::cell::Cell;
-use crate::model::batch::Padded;
-use crate::graph::Graph;
-use crate::model::frame::Graphs;
-use crate::device::Machine;
-use crate::model::scorer::Weights;
+use super::cell::ExplainedCell;
+use crate::device::{Machine, worker};
+use crate::graph::{self, Graph};
+use crate::model::GraphBatch;
+use crate::model::batch::PaddedGraphs;
+use crate::model::weights::Weights;
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-/// Graphs a pass.
+/// Graphs per pass.
 const CHUNK: usize = 128;
 
 /// What is read from the members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Critical share of the masks, in [0, 1], one value a member.
+    /// The masks, in [0, 1], one value per member.
     Mask,
     /// Gradient of the mean score times input, one value for all members.
     Gradient,
 }
 
-/// Values of the parts of one graph, one a member.
+/// The signal of the parts of one graph, one value per member.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parts {
+pub struct GraphSignal {
     /// Of every node.
     pub nodes: Vec<Vec<f64>>,
     /// Of every edge, in the order of the graph's edges.
     pub edges: Vec<Vec<f64>>,
 }
 
-/// Masses of a cell, one value a member each.
+/// The signal of the parts of a cell, one value per member.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Masses {
     /// Of every operation of the text.
@@ -42,124 +42,108 @@ pub struct Masses {
     pub edges: Vec<Vec<f64>>,
 }
 
-/// The signal of every graph, over worker threads; results do not depend on their number.
-pub fn signals(weights: &Weights, graphs: &[Graph], signal: Signal, machine: Machine) -> Vec<Parts> {
+/// The signal of every graph, computed by worker threads; results do not depend on their number.
+pub fn signals(weights: &Weights, graphs: &[Graph], signal: Signal, machine: Machine) -> Vec<GraphSignal> {
     let mut order: Vec<usize> = (0..graphs.len()).collect();
     order.sort_by_key(|&index| graphs[index].len());
-    // A tensor may be sent to a thread, not shared between threads.
+    // A tensor may be sent to a thread, but not be shared between threads.
     let chunks: Vec<(&[usize], Weights)> = order.chunks(CHUNK).map(|chunk| (chunk, weights.clone())).collect();
-    let read = |(chunk, weights): (&[usize], Weights)| {
-        tch::set_num_threads(1);
-        let members: Vec<&Graph> = chunk.iter().map(|&index| &graphs[index]).collect();
-        chunk_signals(&weights, &members, signal, machine.device)
+    let of_chunk = |(chunk, weights): (&[usize], Weights)| {
+        let chunk: Vec<&Graph> = chunk.iter().map(|&index| &graphs[index]).collect();
+        worker(|| chunk_signals(&weights, &chunk, signal, machine.device))
     };
-    let read: Vec<Vec<Parts>> = match machine.device {
-        Device::Cpu => chunks.into_par_iter().map(read).collect(),
-        _ => chunks.into_iter().map(read).collect(),
+    let ordered: Vec<Vec<GraphSignal>> = match machine.device {
+        Device::Cpu => chunks.into_par_iter().map(of_chunk).collect(),
+        _ => chunks.into_iter().map(of_chunk).collect(),
     };
-    let mut parts = vec![Parts::default(); graphs.len()];
-    order.into_iter().zip(read.into_iter().flatten()).for_each(|(index, values)| parts[index] = values);
-    parts
+    let mut signals = vec![GraphSignal::default(); graphs.len()];
+    order.into_iter().zip(ordered.into_iter().flatten()).for_each(|(index, signal)| signals[index] = signal);
+    signals
 }
 
-fn chunk_signals(weights: &Weights, graphs: &[&Graph], signal: Signal, device: Device) -> Vec<Parts> {
-    let nodes = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
-    let padded = Padded::new(graphs, nodes, weights.vocabulary).to_graphs(Kind::Float, device);
+fn chunk_signals(weights: &Weights, graphs: &[&Graph], signal: Signal, device: Device) -> Vec<GraphSignal> {
+    let size = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
+    let batch = PaddedGraphs::new(graphs, size, weights.vocabulary).to_batch(Kind::Float, device);
     let ensemble = weights.ensemble(0, weights.members() as i64, device);
-    let (of_nodes, of_edges) = match signal {
+    let (nodes, edges) = match signal {
         Signal::Mask => {
             let _guard = tch::no_grad_guard();
-            let masks = ensemble.member_scores(&padded).1;
+            let masks = ensemble.member_scores(&batch).1;
             (masks.nodes.squeeze_dim(-1), masks.edges)
         }
-        Signal::Gradient => gradient_times_input(&padded, |graphs| ensemble.member_scores(graphs).0),
+        Signal::Gradient => gradient_times_input(&batch, |batch| ensemble.member_scores(batch).0),
     };
-    let members = of_nodes.size()[0] as usize;
-    let host = |tensor: Tensor| -> Vec<f64> {
+    let members = nodes.size()[0] as usize;
+    let to_host = |tensor: Tensor| -> Vec<f64> {
         Vec::try_from(tensor.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, -1)).expect("a flat tensor")
     };
-    let (of_nodes, of_edges) = (host(of_nodes), host(of_edges));
-    let parts = |(row, graph): (usize, &&Graph)| {
+    let (nodes, edges) = (to_host(nodes), to_host(edges));
+    let of_graph = |(row, graph): (usize, &&Graph)| {
         let base = |member: usize| member * graphs.len() + row;
-        let node = |node: usize| (0..members).map(|member| of_nodes[base(member) * nodes + node]).collect();
-        let edge = |from: u16, to: u16| {
-            let place = from as usize * nodes + to as usize;
-            (0..members).map(|member| of_edges[base(member) * nodes * nodes + place]).collect()
+        let node = |node: usize| (0..members).map(|member| nodes[base(member) * size + node]).collect();
+        let edge = |edge: &graph::Edge| {
+            let index = edge.from as usize * size + edge.to as usize;
+            (0..members).map(|member| edges[base(member) * size * size + index]).collect()
         };
-        Parts {
-            nodes: (0..graph.len()).map(node).collect(),
-            edges: graph.edges.iter().map(|other| edge(other.from, other.to)).collect(),
-        }
+        GraphSignal { nodes: (0..graph.len()).map(node).collect(), edges: graph.edges.iter().map(edge).collect() }
     };
-    graphs.iter().enumerate().map(parts).collect()
+    graphs.iter().enumerate().map(of_graph).collect()
 }
 
 /// d mean score / d input x input, of nodes [1, B, N] and edges [1, B, N, N].
-fn gradient_times_input(graphs: &Graphs, score: impl Fn(&Graphs) -> Tensor) -> (Tensor, Tensor) {
+fn gradient_times_input(batch: &GraphBatch, scores: impl Fn(&GraphBatch) -> Tensor) -> (Tensor, Tensor) {
     let leaf = |tensor: &Tensor| tensor.detach().copy().set_requires_grad(true);
-    let inputs = Graphs {
-        operations: leaf(&graphs.operations),
-        adjacency: leaf(&graphs.adjacency),
-        mask: graphs.mask.shallow_clone(),
-        beside: graphs.beside.as_ref().map(Tensor::shallow_clone),
+    let inputs = GraphBatch {
+        operations: leaf(&batch.operations),
+        adjacency: leaf(&batch.adjacency),
+        mask: batch.mask.shallow_clone(),
     };
-    let scores = score(&inputs);
+    let scores = scores(&inputs);
     let mean = scores.sum(Kind::Float) / scores.size()[0] as f64;
     let gradients = Tensor::run_backward(&[mean], &[&inputs.operations, &inputs.adjacency], false, false);
-    let nodes = (&gradients[0] * &graphs.operations).sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>);
-    (nodes, &gradients[1] * &graphs.adjacency)
+    let nodes = (&gradients[0] * &batch.operations).sum_dim_intlist([-1i64].as_slice(), false, None::<Kind>);
+    (nodes, &gradients[1] * &batch.adjacency)
 }
 
 impl Masses {
-    /// `parts` of the cell's function, brought back to the cell.
-    pub fn of(cell: &Cell, parts: &Parts, function: &Graph) -> Self {
-        let members = parts.nodes.first().map_or(1, Vec::len);
+    /// The signal of `canonical`, the canonical graph of `cell`, transferred to the cell.
+    pub fn of(cell: &ExplainedCell, signal: &GraphSignal, canonical: &Graph) -> Self {
+        let members = signal.nodes.first().map_or(1, Vec::len);
         let none = || vec![0.0; members];
-        let mut place = vec![None; cell.raw.len()];
-        cell.nodes.iter().enumerate().for_each(|(node, &raw)| place[raw as usize] = Some(node));
+        let mut node_of = vec![None; cell.raw.len()];
+        cell.nodes.iter().enumerate().for_each(|(node, &raw)| node_of[raw as usize] = Some(node));
         // The heaviest of the canonical edges for which `runs` holds, member by member.
         let heaviest = |runs: &dyn Fn(usize) -> bool| {
-            let edges = (0..function.edges.len()).filter(|&edge| runs(edge)).map(|edge| &parts.edges[edge]);
+            let edges = (0..canonical.edges.len()).filter(|&edge| runs(edge)).map(|edge| &signal.edges[edge]);
             edges.cloned().reduce(|a, b| a.iter().zip(&b).map(|(a, b)| larger(*a, *b)).collect()).unwrap_or_else(none)
         };
         let passes = |edge: usize, raw: u16| cell.through[edge].binary_search(&raw).is_ok();
-        let operation = |&raw: &u16| match place[raw as usize] {
+        let operation = |&raw: &u16| match node_of[raw as usize] {
             _ if !cell.live[raw as usize] => none(),
-            Some(node) => parts.nodes[node].clone(),
+            Some(node) => signal.nodes[node].clone(),
             None => heaviest(&|edge| passes(edge, raw)),
         };
-        let edge = |raw: &crate::graph::Edge| {
+        let edge = |raw: &graph::Edge| {
             if !cell.live[raw.from as usize] || !cell.live[raw.to as usize] {
                 return none();
             }
-            let meets = |canonical: usize, end: u16, raw: u16| match place[raw as usize] {
+            let meets = |edge: usize, end: u16, raw: u16| match node_of[raw as usize] {
                 Some(node) => node == end as usize,
-                None => passes(canonical, raw),
+                None => passes(edge, raw),
             };
-            heaviest(&|canonical| {
-                let edge = function.edges[canonical];
-                meets(canonical, edge.from, raw.from) && meets(canonical, edge.to, raw.to)
+            heaviest(&|index| {
+                let edge = canonical.edges[index];
+                meets(index, edge.from, raw.from) && meets(index, edge.to, raw.to)
             })
         };
         Masses {
-            operations: cell.places.iter().map(operation).collect(),
+            operations: cell.raw_nodes.iter().map(operation).collect(),
             edges: cell.raw.edges.iter().map(edge).collect(),
         }
     }
 }
 
-/// The one of two values that says more; masks are never negative, gradients may be.
+/// The value of larger magnitude; masks are never negative, gradients may be.
 fn larger(a: f64, b: f64) -> f64 {
     if b.abs() > a.abs() { b } else { a }
-}
-
-/// Mean over members.
-pub fn mean_of(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// Standard deviation over members.
-pub fn spread_of(values: &[f64]) -> f64 {
-    let mean = mean_of(values);
-    (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt()
 }

@@ -1,123 +1,139 @@
 //! Explanations: which parts of a cell its score rests on, and whether that is true.
 //!
 //! ```text
-//! text --cell--> raw graph, function --mass--> critical mass of every operation and edge
-//!                                    --occlusion--> what taking an operation away costs, a second opinion
-//!                                    --substructure--> smallest part that keeps the score
-//!                                    --counterfactual--> what another operation would bring
-//!      --drawing, page--> SVG, HTML          --faithfulness, metrics--> agreement with the truth of a table
+//! text --cell--> raw graph, unique graph --mass--> critical mass of every operation and edge
+//!                                        --removals--> loss of the score without an operation, as a second opinion
+//!                                        --substructure--> smallest part that keeps the score
+//!                                        --counterfactual--> effect of another operation
+//!      --drawing--> SVG                  --faithfulness, truth, metrics--> agreement with the truth of a table
 //! ```
 //!
-//! Every question is a variant of the cell; variants are canonicalised, and each distinct function is scored once.
+//! Every question is a variant of the cell; variants are brought into canonical form, and each unique graph is scored once.
 
 pub mod cell;
 pub mod counterfactual;
-pub mod drawing;
+mod drawing;
 pub mod explanation;
 pub mod faithfulness;
 pub mod mass;
 pub mod metrics;
-pub mod page;
 pub mod substructure;
+mod truth;
 
+use crate::dataset::GraphEncoder;
+use crate::device::Machine;
 use crate::error::{Error, Result};
 use crate::graph::Canonical;
+use crate::model::weights::Weights;
 use crate::progress::Progress;
-use crate::device::Machine;
-use crate::model::scorer::Weights;
-use cell::{Cell, Form, Pool};
+use cell::{ExplainedCell, VariantPool};
 use mass::{Masses, Signal, signals};
 use rayon::prelude::*;
 
 /// Cells whose variants are in memory at once.
-const STRETCH: usize = 1024;
+const CHUNK: usize = 1024;
 
-/// A trained ensemble that is asked for its reasons.
+/// A trained ensemble that is asked for the reasons of its scores.
 #[derive(Clone, Copy)]
 pub struct Explainer<'a> {
     /// How texts become graphs.
-    pub form: Form<'a>,
+    pub encoder: GraphEncoder<'a>,
     /// The members.
     pub weights: &'a Weights,
     /// Where it runs.
     pub machine: Machine,
 }
 
-/// The functions, by place in the pool, of each cell's variants, with what names a variant.
+/// The variants of each cell: what identifies a variant, and the index of its graph in the pool.
 pub type Variants<T> = Vec<Vec<(T, u32)>>;
 
 impl Explainer<'_> {
-    /// Reads and scores cells.
+    /// Parses and scores cells, whose graphs are the first of the pool.
     ///
     /// # Errors
-    /// The first text that is no architecture, as (place, error).
-    pub fn read(&self, texts: &[String], progress: &dyn Progress) -> Result<(Vec<Cell>, Pool), (usize, Error)> {
-        let form = self.form;
-        let read: Vec<Result<(Cell, Canonical)>> = texts.par_iter().map(|text| Cell::read(text, form)).collect();
-        let (mut cells, mut pool) = (Vec::with_capacity(texts.len()), Pool::default());
-        for (place, result) in read.into_iter().enumerate() {
-            let (mut cell, canonical) = result.map_err(|error| (place, error))?;
-            cell.function = pool.add(canonical);
+    /// The first text that is not an architecture of the space, as (index, error).
+    pub fn parse(
+        &self,
+        texts: &[String],
+        progress: &dyn Progress,
+    ) -> Result<(Vec<ExplainedCell>, VariantPool), (usize, Error)> {
+        let encoder = self.encoder;
+        let parse = |text: &String| ExplainedCell::parse(text, encoder);
+        let parsed: Vec<Result<(ExplainedCell, Canonical)>> = texts.par_iter().map(parse).collect();
+        let (mut cells, mut pool) = (Vec::with_capacity(texts.len()), VariantPool::default());
+        for (index, result) in parsed.into_iter().enumerate() {
+            let (mut cell, canonical) = result.map_err(|error| (index, error))?;
+            cell.graph = pool.add(canonical);
             cells.push(cell);
         }
-        pool.score(self.weights, self.machine, progress);
+        pool.score_new(self, progress);
         Ok((cells, pool))
     }
 
-    /// Masses of cells, whose functions are the first of the pool.
-    pub fn masses(&self, cells: &[Cell], pool: &Pool, signal: Signal) -> Vec<Masses> {
-        let last = cells.iter().map(|cell| cell.function as usize + 1).max().unwrap_or(0);
-        let parts = signals(self.weights, &pool.graphs[..last], signal, self.machine);
-        let of = |cell: &Cell| {
-            let function = cell.function as usize;
-            Masses::of(cell, &parts[function], &pool.graphs[function])
+    /// Masses of the cells that [`Explainer::parse`] returned together with `pool`.
+    pub fn masses(&self, cells: &[ExplainedCell], pool: &VariantPool, signal: Signal) -> Vec<Masses> {
+        let count = cells.iter().map(|cell| cell.graph as usize + 1).max().unwrap_or(0);
+        let signals = signals(self.weights, &pool.graphs[..count], signal, self.machine);
+        let of = |cell: &ExplainedCell| {
+            let graph = cell.graph as usize;
+            Masses::of(cell, &signals[graph], &pool.graphs[graph])
         };
         cells.par_iter().map(of).collect()
     }
 
-    /// Variants of every cell, put into the pool and scored.
+    /// Variants of every cell, which are added to the pool and scored.
     ///
     /// # Errors
-    /// A variant that cannot be brought into order.
+    /// A variant that cannot be brought into canonical order.
     pub fn variants<T: Send>(
         &self,
-        cells: &[Cell],
-        pool: &mut Pool,
+        cells: &[ExplainedCell],
+        pool: &mut VariantPool,
         progress: &dyn Progress,
-        of_cell: impl Fn(&Cell, usize) -> Result<Vec<(T, Canonical)>> + Sync,
+        of_cell: impl Fn(&ExplainedCell, usize) -> Result<Vec<(T, Canonical)>> + Sync,
     ) -> Result<Variants<T>> {
         let mut variants = Vec::with_capacity(cells.len());
-        for (stretch, cells) in cells.chunks(STRETCH).enumerate() {
+        for (chunk, cells) in cells.chunks(CHUNK).enumerate() {
             let made: Vec<Result<Vec<(T, Canonical)>>> =
-                cells.par_iter().enumerate().map(|(place, cell)| of_cell(cell, stretch * STRETCH + place)).collect();
+                cells.par_iter().enumerate().map(|(index, cell)| of_cell(cell, chunk * CHUNK + index)).collect();
             for of_cell in made {
                 variants.push(of_cell?.into_iter().map(|(name, canonical)| (name, pool.add(canonical))).collect());
             }
         }
-        pool.score(self.weights, self.machine, progress);
+        pool.score_new(self, progress);
         Ok(variants)
     }
 
-    /// What is left of every cell without each of its live operations, named by its place.
+    /// Every cell without each of its live operations, identified by the index of the operation.
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn removals(&self, cells: &[Cell], pool: &mut Pool, progress: &dyn Progress) -> Result<Variants<usize>> {
-        let form = self.form;
+    pub fn removals(
+        &self,
+        cells: &[ExplainedCell],
+        pool: &mut VariantPool,
+        progress: &dyn Progress,
+    ) -> Result<Variants<usize>> {
+        let encoder = self.encoder;
         self.variants(cells, pool, progress, |cell, _| {
-            let places = cell.live_operations(form.space).into_iter();
-            places.map(|place| Ok((place, cell.without(&[place], form)?))).collect()
+            let operations = cell.live_operations(encoder.space).into_iter();
+            operations.map(|index| Ok((index, cell.without(&[index], encoder)?))).collect()
         })
     }
 }
 
-/// What the score loses, for every operation of `cell`, in the variants named by operations; the mean where an operation
-/// names several, 0 where none.
-pub fn drops<T>(cell: &Cell, pool: &Pool, variants: &[(T, u32)], place_of: impl Fn(&T) -> usize) -> Vec<f64> {
+/// The loss of the score in the variants of every operation of `cell`: the mean where an operation has several variants, 0
+/// where it has none.
+pub fn losses<T>(
+    cell: &ExplainedCell,
+    pool: &VariantPool,
+    variants: &[(T, u32)],
+    index_of: impl Fn(&T) -> usize,
+) -> Vec<f64> {
     let (mut sums, mut counts) = (vec![0.0; cell.len()], vec![0.0f64; cell.len()]);
-    for (name, function) in variants {
-        sums[place_of(name)] += pool.scores[cell.function as usize] - pool.scores[*function as usize];
-        counts[place_of(name)] += 1.0;
+    for (name, graph) in variants {
+        sums[index_of(name)] += pool.score(cell.graph) - pool.score(*graph);
+        counts[index_of(name)] += 1.0;
     }
     sums.iter().zip(&counts).map(|(sum, count)| sum / count.max(1.0)).collect()
 }

@@ -14,7 +14,7 @@ pub mod vocabulary;
 
 pub use canonical::{Canonical, Key, canonicalize};
 pub use line::line_graph;
-pub use reduce::Reduction;
+pub use reduce::{GraphForm, GraphOptions, Reduction};
 pub use vocabulary::{Operation, Role, Vocabulary};
 
 use crate::error::{Error, Result, Stage};

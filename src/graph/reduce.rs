@@ -9,9 +9,39 @@ use crate::error::{Error, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The steps of a reduction; all of them by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a predictor reads of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GraphForm {
+    /// Whichever of the two the training labels speak for.
+    #[default]
+    Auto,
+    /// What the cell computes: without dead operations and identities.
+    Function,
+    /// The cell as it is written: every operation of the text.
+    Written,
+}
+
+/// How cells become graphs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub struct GraphOptions {
+    /// What is read of a cell.
+    pub form: GraphForm,
+}
+
+impl GraphForm {
+    /// The reduction that leads to this form; that of `Function` where it is not decided yet.
+    pub fn reduction(self) -> Reduction {
+        match self {
+            GraphForm::Auto | GraphForm::Function => Reduction::FUNCTION,
+            GraphForm::Written => Reduction::WRITTEN,
+        }
+    }
+}
+
+/// The steps of a reduction; all of them by default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reduction {
     /// Remove absent operations and dead nodes.
     pub prune: bool,
@@ -19,9 +49,16 @@ pub struct Reduction {
     pub contract: bool,
 }
 
+impl Reduction {
+    /// To what the cell computes.
+    pub const FUNCTION: Reduction = Reduction { prune: true, contract: true };
+    /// None: the cell as it is written.
+    pub const WRITTEN: Reduction = Reduction { prune: false, contract: false };
+}
+
 impl Default for Reduction {
     fn default() -> Self {
-        Reduction { prune: true, contract: true }
+        Reduction::FUNCTION
     }
 }
 

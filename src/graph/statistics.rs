@@ -24,6 +24,29 @@ pub fn with_order(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     values
 }
 
+/// For every ordered pair of operations of the vocabulary, inputs and outputs included, the number of pairs of nodes with these
+/// operations of which the first reaches the second, `[V * V]`. The nodes of `graph` must be in topological order.
+pub fn reachable_pairs(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
+    let (nodes, width) = (graph.len(), vocabulary.len());
+    // Nodes that reach each node, as bits.
+    let words = nodes.div_ceil(64);
+    let mut ancestors = vec![0u64; nodes * words];
+    for edge in &graph.edges {
+        let (from, to) = (edge.from as usize, edge.to as usize);
+        for word in 0..words {
+            ancestors[to * words + word] |= ancestors[from * words + word];
+        }
+        ancestors[to * words + from / 64] |= 1 << (from % 64);
+    }
+    let mut pairs = vec![0.0; width * width];
+    for to in 0..nodes {
+        for from in (0..nodes).filter(|from| ancestors[to * words + from / 64] >> (from % 64) & 1 == 1) {
+            pairs[graph.operations[from] as usize * width + graph.operations[to] as usize] += 1.0;
+        }
+    }
+    pairs
+}
+
 /// A graph with its numbers of paths. Masks hold 1 for the nodes that belong to them and 0 for the others, `[N]`.
 struct Paths<'a> {
     graph: &'a Graph,

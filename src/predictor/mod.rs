@@ -6,10 +6,10 @@ mod export;
 mod training;
 
 pub use crate::train::PredictorOptions;
-pub use card::{Card, hash_text};
+pub use card::{Card, Choice, hash_text};
 pub use training::Training;
 
-use crate::dataset::{Dataset, GraphEncoder, UniqueGraphs};
+use crate::dataset::{Dataset, GraphEncoder, KnownColumn, UniqueGraphs};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::{Explainer, explanation::Explanation};
@@ -20,18 +20,12 @@ use crate::model::calibration::VarianceCalibration;
 use crate::model::scorer::{mean_and_std, member_scores};
 use crate::model::weights::Weights;
 use crate::progress::{NoProgress, Progress};
-use crate::random::{Purpose, Random};
 use crate::space::{self, Dag, Space};
 use crate::split::Split;
 use checkpoint::{MODEL, load_weights, save_weights};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use tch::Device;
-
-/// Cells of the space that are added for distillation where all given cells are labelled.
-const UNLABELLED: usize = 2048;
-/// Spaces of at most this many cells are listed for that purpose; cells of larger ones are drawn.
-const LISTED: u64 = 20_000;
 
 /// How a predictor is fitted.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,9 +36,10 @@ pub struct FitOptions {
     pub higher_is_better: bool,
     /// Seed of the models.
     pub seed: u64,
-    /// Numbers that are known of the given cells, such as zero-cost proxies: columns with one value per cell, NaN where
-    /// unknown. They are used in training only.
-    pub columns: Vec<Vec<f64>>,
+    /// Numbers that are known of some or all cells, such as zero-cost proxies. They are used in training only.
+    pub columns: Vec<KnownColumn>,
+    /// Folders of checkpoints of other targets or spaces, whose scores are used as known columns.
+    pub sources: Vec<PathBuf>,
     /// Where the work is done.
     pub machine: Machine,
 }
@@ -57,6 +52,7 @@ impl Default for FitOptions {
             higher_is_better: true,
             seed: 0,
             columns: Vec::new(),
+            sources: Vec::new(),
             machine: Machine::new(Device::Cpu, rayon::current_num_threads()),
         }
     }
@@ -104,8 +100,8 @@ impl Predictor {
         labels: &[f64],
         options: &FitOptions,
     ) -> Result<Predictor> {
-        let mut texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
-        let lengths = options.columns.iter().map(Vec::len).chain([labels.len()]);
+        let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
+        let lengths = options.columns.iter().map(|column| column.values.len()).chain([labels.len()]);
         if let Some(length) = lengths.into_iter().find(|&length| length != texts.len()) {
             let message = format!("{} architectures, but {length} labels or values of a column", texts.len());
             return Err(Error::new(Stage::Dataset, message));
@@ -115,35 +111,30 @@ impl Predictor {
             false => None,
         };
         let space = space::open(space, vocabulary)?;
-        if labels.iter().all(|label| !label.is_nan()) {
-            texts.extend(unlabelled(space.as_ref()));
-        }
-        let padded = |values: &[f64]| {
-            let unknown = std::iter::repeat_n(f64::NAN, texts.len() - values.len());
-            values.iter().copied().chain(unknown).collect::<Vec<f64>>()
-        };
-        let (labels, columns) = (padded(labels), options.columns.iter().map(|values| padded(values)).collect());
-        let encoder = GraphEncoder { space: space.as_ref(), reduction: options.predictor.graph };
+        let encoder = GraphEncoder { space: space.as_ref(), reduction: options.predictor.graph.form.reduction() };
         let unique = UniqueGraphs::new(texts, encoder).map_err(at_record)?;
+        let (labels, columns) = (labels.to_vec(), options.columns.clone());
         let dataset = Dataset::new(unique, [labels.clone(), labels], columns, options.higher_is_better);
         let train = dataset.labelled();
         let split = Split::draw(&train, train.len(), 0, options.seed)?;
-        Predictor::fit_split(&dataset, space.as_ref(), &split, &options.predictor, options.machine)
+        let sources = load_sources(&options.sources, options.machine)?;
+        Predictor::fit_split(&dataset, space.as_ref(), &split, &options.predictor, &sources, options.machine)
     }
 
     /// Fits a predictor to the training rows of `split`.
     ///
     /// # Errors
-    /// As [`Training::new`] and [`Training::run`].
+    /// As [`Training::prepare`] and [`Training::run`].
     pub(crate) fn fit_split(
         dataset: &Dataset,
         space: &dyn Space,
         split: &Split,
         options: &PredictorOptions,
+        sources: &[(String, Predictor)],
         machine: Machine,
     ) -> Result<Predictor> {
-        let (splits, hash) = (std::slice::from_ref(split), training::options_hash(options));
-        let mut training = Training::new(dataset, space, splits, options, machine, &hash)?;
+        let hash = training::options_hash(options);
+        let mut training = Training::of_split(dataset, space, split, options, sources, machine, &hash)?;
         training.run(options.train.epochs, &AtomicBool::new(false), &NoProgress)?;
         Ok(training.predictors()?.pop().expect("a predictor per split"))
     }
@@ -238,7 +229,7 @@ impl Predictor {
     }
 
     pub(crate) fn encoder(&self) -> GraphEncoder<'_> {
-        GraphEncoder { space: self.space.as_ref(), reduction: self.card.options.graph }
+        GraphEncoder { space: self.space.as_ref(), reduction: self.card.reduction() }
     }
 
     pub(crate) fn explainer(&self) -> Explainer<'_> {
@@ -285,25 +276,13 @@ impl Predictor {
     }
 }
 
-/// Adds the scores of the checkpoints `sources` to the known columns of `dataset`.
+/// The predictors in the checkpoints `sources`, with their paths.
 ///
 /// # Errors
-/// A checkpoint that cannot be loaded, or whose space has none of the cells.
-pub(crate) fn add_sources(dataset: &mut Dataset, sources: &[impl AsRef<Path>], machine: Machine) -> Result<()> {
-    for source in sources {
-        let scores = Predictor::load(source.as_ref())?.on(machine).known_scores(&dataset.unique.texts);
-        dataset.columns.push(scores.map_err(|error| error.file(source))?);
-    }
-    Ok(())
-}
-
-/// Cells of the space for distillation; none where the space has no rule to draw by.
-fn unlabelled(space: &dyn Space) -> Vec<String> {
-    if let Some(cells) = space.enumerate().filter(|_| space.size().is_some_and(|size| size <= LISTED)) {
-        return cells.map(|cell| space.print(&cell)).collect();
-    }
-    let mut random = Random::of(0, Purpose::Unlabelled, 1, 0);
-    (0..UNLABELLED).map_while(|_| space.sample(&mut random).ok()).map(|cell| space.print(&cell)).collect()
+/// A checkpoint that cannot be loaded.
+pub(crate) fn load_sources(sources: &[PathBuf], machine: Machine) -> Result<Vec<(String, Predictor)>> {
+    let load = |path: &PathBuf| Ok((path.display().to_string(), Predictor::load(path)?.on(machine)));
+    sources.iter().map(load).collect()
 }
 
 fn at_record((index, error): (usize, Error)) -> Error {

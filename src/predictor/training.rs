@@ -1,63 +1,110 @@
 //! Fitting, step by step: what [`Predictor::fit`](super::Predictor::fit) does at once, for callers that save, resume or train
 //! many splits in one pass.
 
-use super::card::{Card, FORMAT, hash_text};
+use super::card::{Card, Choice, FORMAT, hash_text};
 use super::checkpoint::{STATE, load_state, save_state};
 use super::{Predictor, PredictorOptions};
-use crate::dataset::{Dataset, Schema};
+use crate::dataset::{Dataset, GraphEncoder, Schema};
 use crate::device::{self, Machine};
 use crate::error::Result;
+use crate::graph::GraphForm;
 use crate::model::weights::Weights;
 use crate::progress::Progress;
 use crate::space::Space;
 use crate::split::Split;
-use crate::train::{EpochLog, TrainState, Trainer, TrainingSet};
+use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Predictors that are being trained, one per split.
+/// Predictors that are being trained, one per split; all of them read cells in the same form.
 pub struct Training {
     options: PredictorOptions,
     set: TrainingSet,
     state: TrainState,
     cards: Vec<Card>,
     machine: Machine,
+    /// The rows of the data set, in the form that the predictors read.
+    pub dataset: Arc<Dataset>,
+    /// Indices of the splits.
+    pub splits: Vec<usize>,
 }
 
 impl Training {
-    /// Prepares the predictors of `splits`, which must be of one size; `config_hash` stands for the configuration in their
-    /// cards.
+    /// Prepares the predictors of `splits`, which must be of one size, in as many trainings as there are forms in which they
+    /// read cells: at most two. `config_hash` stands for the configuration in their cards.
     ///
     /// # Errors
-    /// A split whose labels are all equal or whose rows are all one graph; distillation targets that cannot be computed.
-    pub fn new(
+    /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
+    pub fn prepare(
         dataset: &Dataset,
         space: &dyn Space,
         splits: &[Split],
         options: &PredictorOptions,
+        sources: &[(String, Predictor)],
+        machine: Machine,
+        config_hash: &str,
+    ) -> Result<Vec<Self>> {
+        let mut pool = CellPool::new(dataset, space, splits)?;
+        for (name, source) in sources {
+            pool.add(name, source.known_scores(&pool.texts)?)?;
+        }
+        let posteriors = posterior::posteriors(&pool, dataset, splits, options.graph.form)?;
+        let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
+        let of_form = |form: GraphForm| -> Option<Result<Training>> {
+            let chosen: Vec<usize> = (0..splits.len()).filter(|&split| posteriors[split].form == form).collect();
+            let training = || {
+                let dataset = Arc::new(dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
+                let splits: Vec<Split> = chosen.iter().map(|&split| splits[split].clone()).collect();
+                let posteriors: Vec<&LabelPosterior> = chosen.iter().map(|&split| &posteriors[split]).collect();
+                let cells = (&pool, pool.graphs(space, form)?);
+                let set = TrainingSet::new(&dataset, &splits, options, space.vocabulary(), cells, &posteriors)?;
+                let card = |(index, split): (usize, &Split)| Card {
+                    format_version: FORMAT,
+                    carl_version: env!("CARGO_PKG_VERSION").to_string(),
+                    schema: Schema::new(space),
+                    options: options.clone(),
+                    choice: Choice::new(posteriors[index], set.weights[index], &columns),
+                    seed: split.seed,
+                    train_rows: split.train.len(),
+                    epochs: 0,
+                    masks_refined: false,
+                    label_mean: set.scales[index].mean,
+                    label_std: set.scales[index].std,
+                    config_hash: config_hash.to_string(),
+                    split_hash: split.hash(),
+                    data_hash: dataset.hash.clone(),
+                    weights_hash: String::new(),
+                };
+                let cards = splits.iter().enumerate().map(card).collect();
+                let state = Trainer::new(options, &set, machine).start();
+                Ok(Training { options: options.clone(), set, state, cards, machine, dataset, splits: chosen.clone() })
+            };
+            (!chosen.is_empty()).then(training)
+        };
+        [GraphForm::Function, GraphForm::Written].into_iter().filter_map(of_form).collect()
+    }
+
+    /// Prepares the predictor of one split.
+    ///
+    /// # Errors
+    /// As [`Training::prepare`].
+    pub fn of_split(
+        dataset: &Dataset,
+        space: &dyn Space,
+        split: &Split,
+        options: &PredictorOptions,
+        sources: &[(String, Predictor)],
         machine: Machine,
         config_hash: &str,
     ) -> Result<Self> {
-        let set = TrainingSet::new(dataset, splits, options, space.vocabulary())?;
-        let card = |(split, scale): (&Split, &crate::train::LabelScale)| Card {
-            format_version: FORMAT,
-            carl_version: env!("CARGO_PKG_VERSION").to_string(),
-            schema: Schema::new(space),
-            options: options.clone(),
-            seed: split.seed,
-            train_rows: split.train.len(),
-            epochs: 0,
-            masks_refined: false,
-            label_mean: scale.mean,
-            label_std: scale.std,
-            config_hash: config_hash.to_string(),
-            split_hash: split.hash(),
-            data_hash: dataset.hash.clone(),
-            weights_hash: String::new(),
-        };
-        let cards = splits.iter().zip(&set.scales).map(card).collect();
-        let state = Trainer::new(options, &set, machine).start();
-        Ok(Training { options: options.clone(), set, state, cards, machine })
+        let splits = std::slice::from_ref(split);
+        Ok(Training::prepare(dataset, space, splits, options, sources, machine, config_hash)?.pop().expect("one split has a form"))
+    }
+
+    /// The card of the first split.
+    pub fn card(&self) -> &Card {
+        &self.cards[0]
     }
 
     /// Finished epochs.

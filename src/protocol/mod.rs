@@ -4,14 +4,16 @@ pub mod evaluation;
 
 use crate::dataset::Dataset;
 use crate::device::Machine;
-use crate::error::Result;
-use crate::metrics::MeanStd;
-use crate::predictor::{Predictor, PredictorOptions, Training};
+use crate::error::{Error, Result, Stage};
+use crate::metrics::{MeanStd, kendall_tau};
+use crate::predictor::{Choice, Predictor, PredictorOptions, Training};
 use crate::progress::Progress;
 use crate::space::Space;
 use crate::split::Split;
 use evaluation::{Figures, TestRows};
+use crate::train::CellView;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
@@ -36,6 +38,13 @@ pub struct SizeFigures {
     pub precision_at_10_unseen: MeanStd,
     /// See `precision_at_10_unseen`.
     pub regret_at_10_unseen: MeanStd,
+    /// Kendall's tau over unseen rows with their training labels, as expected before any test label was seen.
+    pub expected_kendall_tau: MeanStd,
+    /// Kendall's tau of the scores with the training labels of the rows that were neither trained nor validated on.
+    pub kendall_tau_unseen_train: MeanStd,
+    /// What was chosen from the training labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// Expected calibration error of the standard deviations, which are calibrated on the validation rows where there are any.
     pub expected_calibration_error: MeanStd,
     /// Seconds for all seeds together.
@@ -54,58 +63,162 @@ pub struct Protocol<'a> {
     pub test: &'a TestRows,
     /// The space of the data set.
     pub space: &'a dyn Space,
+    /// Predictors of other targets or spaces, by name.
+    pub sources: &'a [(String, Predictor)],
     /// Where it runs.
     pub machine: Machine,
 }
 
-/// The figures of one split: over all test rows, over the unseen ones, and the calibration error.
-type SplitFigures = (Figures, Figures, f64);
+/// What was chosen from the training labels, over the seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Chosen {
+    /// What is read of a cell by most predictors.
+    pub graph_form: CellView,
+    /// Mean weight of distillation.
+    pub distillation: f64,
+    /// Mean share of each known column and source in the distillation targets.
+    pub columns: BTreeMap<String, f64>,
+}
+
+impl Chosen {
+    fn new(choices: &[&Choice]) -> Self {
+        let count = choices.len() as f64;
+        let times = |view: CellView| choices.iter().filter(|choice| choice.graph_form == view).count();
+        let views = [CellView::Function, CellView::Written, CellView::Both];
+        let share = |name: &String| choices.iter().map(|choice| choice.columns[name]).sum::<f64>() / count;
+        Chosen {
+            graph_form: views.into_iter().max_by_key(|&view| times(view)).expect("there are views"),
+            distillation: choices.iter().map(|choice| choice.distillation).sum::<f64>() / count,
+            columns: choices[0].columns.keys().map(|name| (name.clone(), share(name))).collect(),
+        }
+    }
+}
+
+/// The figures of one split.
+struct SplitFigures {
+    /// Over all test rows.
+    all: Figures,
+    /// Over those that were neither trained nor validated on.
+    unseen: Figures,
+    /// Kendall's tau with the training labels of the unseen rows.
+    unseen_train: f64,
+    calibration_error: f64,
+    /// None where only sources were asked.
+    choice: Option<Choice>,
+}
 
 impl Protocol<'_> {
-    /// Trains and judges one predictor per split; the splits have one training size.
+    /// Trains and judges one predictor per split; the splits have one training size. With none, the sources alone are judged.
     ///
     /// # Errors
-    /// A split that cannot be trained on.
+    /// A split that cannot be trained on; no training rows and no source.
     pub fn run(&self, splits: &[Split], stop: &AtomicBool, progress: &dyn Progress) -> Result<SizeFigures> {
+        if splits[0].train.is_empty() {
+            return self.judge_sources(splits);
+        }
         let started = Instant::now();
-        let mut training = Training::new(self.dataset, self.space, splits, self.options, self.machine, "")?;
+        let (dataset, space) = (self.dataset, self.space);
+        let mut trainings = Training::prepare(dataset, space, splits, self.options, self.sources, self.machine, "")?;
         let epochs = self.options.train.epochs;
-        progress.start(training.units(epochs));
-        training.run(epochs, stop, progress)?;
-        let predictors = training.predictors()?;
-        let trained = Instant::now();
-        progress.start((self.dataset.unique.graphs.len() * splits.len()) as u64);
-        let graphs = &self.dataset.unique.graphs;
-        let scored: Vec<_> = predictors.iter().map(|predictor| predictor.score_graphs(graphs, progress)).collect();
-        let score_seconds = trained.elapsed().as_secs_f64();
-        let judged: Vec<SplitFigures> = (predictors.into_iter().zip(scored).zip(splits))
-            .map(|((predictor, scores), split)| self.judge(predictor, &scores, split))
-            .collect();
-        let over_splits =
-            |value: &dyn Fn(&SplitFigures) -> f64| -> MeanStd { judged.iter().map(value).collect::<Vec<f64>>().into() };
-        Ok(SizeFigures {
-            train_size: splits.first().map_or(0, |split| split.train.len()),
-            seeds: splits.iter().map(|split| split.seed).collect(),
-            kendall_tau: over_splits(&|(all, ..)| all.kendall_tau),
-            kendall_tau_unseen: over_splits(&|(_, unseen, _)| unseen.kendall_tau),
-            spearman: over_splits(&|(all, ..)| all.spearman),
-            precision_at_10: over_splits(&|(all, ..)| all.precision_at_k[&10]),
-            regret_at_10: over_splits(&|(all, ..)| all.regret_at_k[&10]),
-            precision_at_10_unseen: over_splits(&|(_, unseen, _)| unseen.precision_at_k[&10]),
-            regret_at_10_unseen: over_splits(&|(_, unseen, _)| unseen.regret_at_k[&10]),
-            expected_calibration_error: over_splits(&|(.., error)| *error),
-            train_seconds: (trained - started).as_secs_f64(),
-            score_seconds,
-        })
+        progress.start(trainings.iter().map(|training| training.units(epochs)).sum());
+        for training in &mut trainings {
+            training.run(epochs, stop, progress)?;
+        }
+        let predictors: Vec<Vec<Predictor>> = trainings.iter().map(Training::predictors).collect::<Result<_>>()?;
+        let train_seconds = started.elapsed().as_secs_f64();
+        let graphs = |training: &Training| training.dataset.unique.graphs.len() * training.splits.len();
+        progress.start(trainings.iter().map(graphs).sum::<usize>() as u64);
+        let mut judged: Vec<Option<SplitFigures>> = splits.iter().map(|_| None).collect();
+        let mut score_seconds = 0.0;
+        for (training, predictors) in trainings.iter().zip(predictors) {
+            for (&index, predictor) in training.splits.iter().zip(predictors) {
+                let scoring = Instant::now();
+                let scores = predictor.score_graphs(&training.dataset.unique.graphs, progress);
+                score_seconds += scoring.elapsed().as_secs_f64();
+                judged[index] = Some(self.judge(predictor, &training.dataset, &scores, &splits[index]));
+            }
+        }
+        let judged = judged.into_iter().map(|figures| figures.expect("every split is judged")).collect();
+        Ok(SizeFigures::new(splits, judged, train_seconds, score_seconds))
+    }
+
+    /// The mean of the sources' scores against the truth.
+    fn judge_sources(&self, splits: &[Split]) -> Result<SizeFigures> {
+        if self.sources.is_empty() {
+            return Err(Error::new(Stage::Usage, "no training row and no source: there is nothing to predict with")
+                .hint("name checkpoints in data.sources, or train on at least two rows"));
+        }
+        let started = Instant::now();
+        let mut scores = vec![0.0; self.dataset.len()];
+        for (_, source) in self.sources {
+            let known = source.known_scores(&self.dataset.unique.texts)?;
+            scores.iter_mut().zip(known).for_each(|(sum, score)| *sum += if score.is_nan() { 0.0 } else { score });
+        }
+        let figures = |split: &Split| SplitFigures {
+            all: self.test.compare(&scores),
+            unseen: self.test.unseen(split).compare(&scores),
+            unseen_train: self.unseen_train_tau(&scores, split),
+            calibration_error: f64::NAN,
+            choice: None,
+        };
+        let judged = splits.iter().map(figures).collect();
+        Ok(SizeFigures::new(splits, judged, 0.0, started.elapsed().as_secs_f64()))
     }
 
     /// Scores and standard deviations of the unique graphs against the truth.
-    fn judge(&self, mut predictor: Predictor, (scores, stds): &(Vec<f64>, Vec<f64>), split: &Split) -> SplitFigures {
-        let unique = &self.dataset.unique;
+    fn judge(
+        &self,
+        mut predictor: Predictor,
+        dataset: &Dataset,
+        (scores, stds): &(Vec<f64>, Vec<f64>),
+        split: &Split,
+    ) -> SplitFigures {
+        let unique = &dataset.unique;
         let (scores, stds) = (unique.broadcast(scores), unique.broadcast(stds));
-        predictor.calibrate(self.dataset, &split.validation, &scores, &stds);
+        predictor.calibrate(dataset, &split.validation, &scores, &stds);
         let variance = &predictor.weights().calibration.variance;
-        let error = self.test.calibration_error(variance, &scores, &stds);
-        (self.test.compare(&scores), self.test.unseen(split).compare(&scores), error)
+        SplitFigures {
+            all: self.test.compare(&scores),
+            unseen: self.test.unseen(split).compare(&scores),
+            unseen_train: self.unseen_train_tau(&scores, split),
+            calibration_error: self.test.calibration_error(variance, &scores, &stds),
+            choice: Some(predictor.card().choice.clone()),
+        }
+    }
+
+    /// Kendall's tau of the scores of all rows with the training labels of those that were neither trained nor validated on.
+    fn unseen_train_tau(&self, scores: &[f64], split: &Split) -> f64 {
+        let unseen = self.test.unseen(split).rows.into_iter();
+        let labelled = unseen.filter(|&row| !self.dataset.train_labels[row].is_nan());
+        let pairs = labelled.map(|row| (scores[row], self.dataset.sign() * self.dataset.train_labels[row]));
+        let (scores, labels): (Vec<f64>, Vec<f64>) = pairs.unzip();
+        kendall_tau(&scores, &labels)
+    }
+}
+
+impl SizeFigures {
+    fn new(splits: &[Split], judged: Vec<SplitFigures>, train_seconds: f64, score_seconds: f64) -> Self {
+        let over = |value: &dyn Fn(&SplitFigures) -> f64| -> MeanStd {
+            judged.iter().map(value).collect::<Vec<f64>>().into()
+        };
+        let choices: Vec<&Choice> = judged.iter().filter_map(|figures| figures.choice.as_ref()).collect();
+        let expected = |figures: &SplitFigures| figures.choice.as_ref().map_or(f64::NAN, |choice| choice.expected_kendall_tau);
+        SizeFigures {
+            train_size: splits[0].train.len(),
+            seeds: splits.iter().map(|split| split.seed).collect(),
+            kendall_tau: over(&|figures| figures.all.kendall_tau),
+            kendall_tau_unseen: over(&|figures| figures.unseen.kendall_tau),
+            spearman: over(&|figures| figures.all.spearman),
+            precision_at_10: over(&|figures| figures.all.precision_at_k[&10]),
+            regret_at_10: over(&|figures| figures.all.regret_at_k[&10]),
+            precision_at_10_unseen: over(&|figures| figures.unseen.precision_at_k[&10]),
+            regret_at_10_unseen: over(&|figures| figures.unseen.regret_at_k[&10]),
+            expected_kendall_tau: over(&expected),
+            kendall_tau_unseen_train: over(&|figures| figures.unseen_train),
+            chosen: (!choices.is_empty()).then(|| Chosen::new(&choices)),
+            expected_calibration_error: over(&|figures| figures.calibration_error),
+            train_seconds,
+            score_seconds,
+        }
     }
 }

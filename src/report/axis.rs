@@ -12,22 +12,22 @@ const PLAIN: std::ops::Range<i32> = -3..5;
 
 /// A stretch of the number line; of its decimal logarithm if `log`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Axis {
+pub struct Axis {
     low: f64,
     high: f64,
     log: bool,
 }
 
-/// A marked value: its place as a share of the axis, and its text.
+/// A marked value: its position as a share of the axis, and its text.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Tick {
-    pub place: f64,
+pub struct Tick {
+    pub position: f64,
     pub text: String,
 }
 
 /// The marks of an axis, in units of a power of ten.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ticks {
+pub struct Ticks {
     pub marks: Vec<Tick>,
     pub exponent: i32,
 }
@@ -56,7 +56,7 @@ impl Axis {
     }
 
     /// Where a value lies, 0 at the low end and 1 at the high one; none if it cannot be drawn.
-    pub fn place(&self, value: f64) -> Option<f64> {
+    pub fn position(&self, value: f64) -> Option<f64> {
         on_scale(value, self.log).map(|value| (value - self.low) / (self.high - self.low))
     }
 
@@ -85,7 +85,7 @@ impl Axis {
         let unit = 10f64.powi(exponent);
         let count = (last - first).clamp(-1.0, 2.0 * wanted as f64) as i64 + 1;
         let values = (0..count).map(|index| (first + index as f64) * step);
-        let mark = |value: f64| Some(Tick { place: self.place(value)?, text: plain(value / unit, decimals) });
+        let mark = |value: f64| Some(Tick { position: self.position(value)?, text: plain(value / unit, decimals) });
         Ticks { marks: values.filter_map(mark).collect(), exponent }
     }
 
@@ -94,18 +94,18 @@ impl Axis {
         let (first, last) = (self.low.floor() as i32, self.high.ceil() as i32);
         let every = ((self.high - self.low) / wanted as f64).ceil().max(1.0) as i32;
         let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(every) == 0);
-        let place =
+        let position =
             |(lead, exponent): (f64, i32)| (lead.log10() + f64::from(exponent) - self.low) / (self.high - self.low);
         let mut shown: Vec<(f64, i32)> =
             exponents.flat_map(|exponent| leads.iter().map(move |&lead| (lead, exponent))).collect();
-        shown.retain(|&mark| (0.0..=1.0).contains(&place(mark)));
+        shown.retain(|&mark| (0.0..=1.0).contains(&position(mark)));
         let short = shown.iter().all(|(_, exponent)| PLAIN.contains(exponent));
         let text = |(lead, exponent): (f64, i32)| match lead {
             _ if short => plain(lead * 10f64.powi(exponent), (-exponent).max(0) as usize),
             1.0 => power_of_ten(exponent),
             _ => format!("{lead}×{}", power_of_ten(exponent)),
         };
-        shown.into_iter().map(|mark| Tick { place: place(mark), text: text(mark) }).collect()
+        shown.into_iter().map(|mark| Tick { position: position(mark), text: text(mark) }).collect()
     }
 }
 
@@ -136,14 +136,14 @@ fn plain(value: f64, decimals: usize) -> String {
 }
 
 /// For example 10⁻⁶.
-pub(super) fn power_of_ten(exponent: i32) -> String {
+pub fn power_of_ten(exponent: i32) -> String {
     const RAISED: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
     let raise = |digit: char| digit.to_digit(10).map_or('⁻', |digit| RAISED[digit as usize]);
     format!("10{}", exponent.to_string().chars().map(raise).collect::<String>())
 }
 
 /// A number to four figures.
-pub(super) fn brief(value: f64) -> String {
+pub fn brief(value: f64) -> String {
     if value == 0.0 {
         return "0".to_string();
     }
@@ -153,63 +153,4 @@ pub(super) fn brief(value: f64) -> String {
     }
     let text = plain(value, (3 - order).max(0) as usize);
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_string() } else { text }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn texts(values: &[f64], log: bool) -> (Vec<String>, i32) {
-        let ticks = Axis::over(values.iter().copied(), log).unwrap().ticks(6);
-        (ticks.marks.into_iter().map(|mark| mark.text).collect(), ticks.exponent)
-    }
-
-    #[test]
-    fn ticks_are_round() {
-        let linear = |low, high| texts(&[low, high], false);
-        let expect = |list: &[&str], exponent| (list.iter().map(|text| text.to_string()).collect::<Vec<_>>(), exponent);
-        assert_eq!(linear(10.0, 94.0), expect(&["20", "40", "60", "80"], 0));
-        assert_eq!(linear(0.0, 1e-6), expect(&["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"], -6));
-        assert_eq!(linear(0.0, 1.0), expect(&["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"], 0));
-        assert_eq!(linear(-0.3, 0.3), expect(&["−0.2", "0.0", "0.2"], 0));
-        assert_eq!(linear(-7e6, -2e6), expect(&["−7", "−6", "−5", "−4", "−3", "−2"], 6));
-        assert_eq!(texts(&[3.0; 4], false), expect(&["2.85", "2.90", "2.95", "3.00", "3.05", "3.10", "3.15"], 0));
-        assert_eq!(texts(&[0.0], false), expect(&["−0.4", "−0.2", "0.0", "0.2", "0.4"], 0));
-    }
-
-    #[test]
-    fn logarithmic_ticks_are_powers() {
-        let log = |low, high| texts(&[low, high], true).0;
-        assert_eq!(log(0.001, 100.0), ["0.001", "0.01", "0.1", "1", "10", "100"]);
-        assert_eq!(log(1e-9, 1e3), ["10⁻⁹", "10⁻⁶", "10⁻³", "10⁰", "10³"]);
-        assert_eq!(log(0.04, 0.6), ["0.05", "0.1", "0.2", "0.5"]);
-        assert_eq!(log(0.012, 1.5), ["0.02", "0.05", "0.1", "0.2", "0.5", "1"]);
-        assert_eq!(log(0.31, 0.36), ["0.31", "0.32", "0.33", "0.34", "0.35", "0.36"]);
-    }
-
-    #[test]
-    fn brief_numbers() {
-        let cases = [(0.0, "0"), (91.60667, "91.61"), (-0.5, "−0.5"), (15625.0, "15625"), (1e-6, "1.000e−6")];
-        for (value, text) in cases {
-            assert_eq!(brief(value), text);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_numbers_have_an_axis(values in prop::collection::vec(prop::num::f64::ANY, 1..5), log: bool) {
-            let Some(axis) = Axis::over(values.iter().copied(), log) else { return Ok(()) };
-            for place in values.iter().filter_map(|&value| axis.place(value)) {
-                prop_assert!((0.0..=1.0).contains(&place), "{values:?} {place}");
-            }
-            let marks = axis.ticks(6).marks;
-            prop_assert!((1..=14).contains(&marks.len()), "{axis:?} {marks:?}");
-            for mark in &marks {
-                prop_assert!((-1e-6..=1.0 + 1e-6).contains(&mark.place), "{axis:?} {mark:?}");
-                prop_assert!(mark.text.len() < 24, "{axis:?} {mark:?}");
-            }
-            prop_assert!(marks.windows(2).all(|pair| pair[0].place < pair[1].place && pair[0].text != pair[1].text));
-        }
-    }
 }

@@ -1,30 +1,29 @@
-//! Page of many explained cells: a table to sort, which operations at which place and which pairs matter across the cells,
-//! and drawings of the best and the worst.
+//! The page of explained cells: which operations matter where and in which pairs, frequent critical substructures, all cells in a
+//! table, and drawings of the best and the worst.
 
-use super::drawing::svg;
-use super::explanation::{Explanation, Node};
+use super::{Content, Page, PageTable, Section, TableColumn};
+use crate::explain::explanation::{ExplainedNode, Explanation};
 use crate::metrics::mean;
-use crate::report::{Column, Content, Page, Section, Table};
 use std::collections::BTreeMap;
 
-/// Cells that are drawn: the best and the worst.
+/// Number of drawn cells: the best and the worst.
 const BEST: usize = 6;
 const WORST: usize = 3;
-/// Rows of the tables of pairs and motifs.
+/// Rows of the tables of pairs and substructures.
 const ROWS: usize = 40;
-/// Fewer cells than this share of all, but at least two, are no pattern.
-const LEAST_SHARE: f64 = 0.002;
+/// A pattern is shown if at least this share of the cells have it, and at least two cells.
+const MIN_SHARE: f64 = 0.002;
 
-/// What the cells in which something occurs have in common.
+/// The cells that have a pattern in common.
 #[derive(Default)]
-struct Group {
+struct PatternGroup {
     scores: Vec<f64>,
     masses: Vec<f64>,
     losses: Vec<f64>,
 }
 
-impl Group {
-    fn add(&mut self, score: f64, nodes: &[&Node]) {
+impl PatternGroup {
+    fn add(&mut self, score: f64, nodes: &[&ExplainedNode]) {
         self.scores.push(score);
         self.masses.push(mean(&nodes.iter().map(|node| node.critical).collect::<Vec<_>>()));
         self.losses.push(nodes.iter().map(|node| node.occlusion).sum());
@@ -36,24 +35,25 @@ impl Group {
     }
 }
 
-/// The page of `explanations`, called `title`.
+/// The page of `explanations`, with the title `title`.
 pub fn page(title: &str, explanations: &[Explanation]) -> Page {
     let mut order: Vec<usize> = (0..explanations.len()).collect();
     order.sort_by(|&a, &b| explanations[b].score.total_cmp(&explanations[a].score));
     let fact = |name: &str, value: String| (name.to_string(), value);
     let sizes: Vec<f64> = explanations.iter().map(|cell| cell.critical_substructure.operations.len() as f64).collect();
     let tolerance = explanations.first().map_or(0.0, |cell| cell.critical_substructure.tolerance);
-    let drawn = order.iter().take(BEST).chain(order.iter().skip(BEST.max(order.len().saturating_sub(WORST))));
-    let drawings = drawn.enumerate().map(|(place, &cell)| {
-        let rank = if place < BEST { place + 1 } else { order.len() - (BEST + WORST).min(order.len()) + place + 1 };
-        Section {
-            heading: format!("Cell {rank} of {}", order.len()),
-            text: Some(explanations[cell].arch.clone()),
-            content: Content::Svg(svg(&explanations[cell])),
-        }
+    let worst = BEST.max(order.len().saturating_sub(WORST))..order.len();
+    let drawings = (0..BEST.min(order.len())).chain(worst).map(|rank| Section {
+        heading: format!("Cell {} of {}", rank + 1, order.len()),
+        text: Some(explanations[order[rank]].arch.clone()),
+        content: Content::Svg(explanations[order[rank]].to_svg()),
     });
-    let mut sections =
-        vec![places(explanations), pairs(explanations), motifs(explanations, &order), cells(explanations, &order)];
+    let mut sections = vec![
+        operations(explanations),
+        pairs(explanations),
+        substructures(explanations, &order),
+        cells(explanations, &order),
+    ];
     sections.extend(drawings);
     Page {
         title: title.to_string(),
@@ -66,50 +66,50 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
     }
 }
 
-fn column(name: &str, numeric: bool) -> Column {
-    Column { name: name.to_string(), numeric }
+fn column(name: &str, numeric: bool) -> TableColumn {
+    TableColumn { name: name.to_string(), numeric }
 }
 
-/// Columns that every group has behind its name.
-fn with_figures(names: &[&str]) -> Vec<Column> {
-    let figures = ["cells", "critical mass", "score lost without", "score"].map(|name| column(name, true));
+/// The columns that describe a pattern, followed by those of its figures.
+fn pattern_columns(names: &[&str]) -> Vec<TableColumn> {
+    let figures = ["cells", "critical mass", "loss without", "score"].map(|name| column(name, true));
     names.iter().map(|name| column(name, false)).chain(figures).collect()
 }
 
-fn live(cell: &Explanation) -> impl Iterator<Item = &Node> {
+fn live(cell: &Explanation) -> impl Iterator<Item = &ExplainedNode> {
     cell.nodes.iter().filter(|node| node.live)
 }
 
-/// Enough cells to speak of.
-fn enough(count: usize, all: usize) -> bool {
-    count >= 2.max((LEAST_SHARE * all as f64) as usize).min(all)
+/// Whether `count` of `all` cells are enough for a pattern.
+fn is_frequent(count: usize, all: usize) -> bool {
+    count >= 2.max((MIN_SHARE * all as f64) as usize).min(all)
 }
 
-fn section(heading: &str, text: &str, columns: Vec<Column>, rows: Vec<Vec<String>>) -> Section {
+fn section(heading: &str, text: &str, columns: Vec<TableColumn>, rows: Vec<Vec<String>>) -> Section {
     Section {
         heading: heading.to_string(),
         text: Some(text.to_string()),
-        content: Content::Table(Table { columns, rows }),
+        content: Content::Table(PageTable { columns, rows }),
     }
 }
 
-/// Which operation matters at which place.
-fn places(explanations: &[Explanation]) -> Section {
-    let mut groups: BTreeMap<(usize, &str), Group> = BTreeMap::new();
+/// Which operation matters at which index.
+fn operations(explanations: &[Explanation]) -> Section {
+    let mut groups: BTreeMap<(usize, &str), PatternGroup> = BTreeMap::new();
     for cell in explanations {
         live(cell).for_each(|node| groups.entry((node.index, &node.op)).or_default().add(cell.score, &[node]));
     }
     let rows = (groups.iter())
-        .filter(|(_, group)| enough(group.scores.len(), explanations.len()))
-        .map(|((place, op), group)| group.row(vec![place.to_string(), (*op).to_string()]))
+        .filter(|(_, group)| is_frequent(group.scores.len(), explanations.len()))
+        .map(|((index, op), group)| group.row(vec![index.to_string(), (*op).to_string()]))
         .collect();
-    let text = "Mean over the cells in which the operation is live at this place of the text, counted from 0.";
-    section("Operations by place", text, with_figures(&["place", "operation"]), rows)
+    let text = "Mean over the cells whose score depends on the operation at this index of the text, counted from 0.";
+    section("Operations by index", text, pattern_columns(&["index", "operation"]), rows)
 }
 
 /// Which operations matter that feed each other.
 fn pairs(explanations: &[Explanation]) -> Section {
-    let mut groups: BTreeMap<(&str, &str), Group> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str), PatternGroup> = BTreeMap::new();
     for cell in explanations {
         for edge in cell.edges.iter().filter(|edge| edge.from.max(edge.to) < cell.nodes.len()) {
             let (from, to) = (&cell.nodes[edge.from], &cell.nodes[edge.to]);
@@ -119,42 +119,37 @@ fn pairs(explanations: &[Explanation]) -> Section {
         }
     }
     let mut groups: Vec<_> =
-        groups.into_iter().filter(|(_, group)| enough(group.scores.len(), explanations.len())).collect();
+        groups.into_iter().filter(|(_, group)| is_frequent(group.scores.len(), explanations.len())).collect();
     groups.sort_by(|a, b| mean(&b.1.masses).total_cmp(&mean(&a.1.masses)));
     let rows = groups.iter().take(ROWS).map(|((from, to), group)| group.row(vec![(*from).into(), (*to).into()]));
-    let text = "Operations of which the second reads the first, heaviest first; what is lost is the sum over both.";
-    section("Pairs", text, with_figures(&["operation", "feeds"]), rows.collect())
+    let text = "Operations of which the first feeds the second, heaviest first; the loss is the sum over both.";
+    section("Pairs", text, pattern_columns(&["from", "to"]), rows.collect())
 }
 
-/// Critical substructures by the operations in them, best and worst.
-fn motifs(explanations: &[Explanation], order: &[usize]) -> Section {
+/// Which critical substructures are frequent.
+fn substructures(explanations: &[Explanation], order: &[usize]) -> Section {
     let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
-    for &cell in order {
-        let cell = &explanations[cell];
-        let mut names: Vec<String> = (cell.critical_substructure.operations.iter())
-            .map(|&place| format!("{}@{place}", cell.nodes[place].op))
-            .collect();
+    for cell in order.iter().map(|&cell| &explanations[cell]) {
+        let operations = &cell.critical_substructure.operations;
+        let mut names: Vec<String> =
+            operations.iter().map(|&index| format!("{}@{index}", cell.nodes[index].op)).collect();
         names.sort_unstable();
         groups.entry(names.join(" ")).or_default().push(cell.score);
     }
     let mut groups: Vec<_> =
-        groups.into_iter().filter(|(_, scores)| enough(scores.len(), explanations.len())).collect();
+        groups.into_iter().filter(|(_, scores)| is_frequent(scores.len(), explanations.len())).collect();
     groups.sort_by(|a, b| mean(&b.1).total_cmp(&mean(&a.1)));
     if groups.len() > ROWS {
         groups.drain(ROWS / 2..groups.len() - ROWS / 2);
     }
-    let rows = groups.iter().map(|(motif, scores)| {
-        let motif = if motif.is_empty() { "nothing".to_string() } else { motif.clone() };
-        vec![motif, scores.len().to_string(), format!("{:.3}", mean(scores))]
+    let rows = groups.iter().map(|(names, scores)| {
+        let names = if names.is_empty() { "nothing".to_string() } else { names.clone() };
+        vec![names, scores.len().to_string(), format!("{:.3}", mean(scores))]
     });
     let columns =
-        vec![column("critical substructure (operation@place)", false), column("cells", true), column("score", true)];
-    section(
-        "Motifs",
-        "Best and worst critical substructures by the mean score of the cells that have them.",
-        columns,
-        rows.collect(),
-    )
+        vec![column("critical substructure (operation@index)", false), column("cells", true), column("score", true)];
+    let text = "The best and the worst of the frequent ones, by the mean score of their cells.";
+    section("Critical substructures", text, columns, rows.collect())
 }
 
 /// All cells, best first.
@@ -181,13 +176,9 @@ fn cells(explanations: &[Explanation], order: &[usize]) -> Section {
         column("critical operations", true),
         column("heaviest", false),
         column("best change", false),
-        column("it brings", true),
+        column("its effect", true),
         column("architecture", false),
     ];
-    section(
-        "Cells",
-        "Sorted by score; a heading sorts by its column.",
-        columns,
-        order.iter().enumerate().map(row).collect(),
-    )
+    let rows = order.iter().enumerate().map(row).collect();
+    section("Cells", "Sorted by score; click on a heading to sort by its column.", columns, rows)
 }

@@ -3,10 +3,11 @@
 //! A [`Page`] says what is to be shown, [`render`] turns it into text. All text of a page is escaped; only a drawing
 //! ([`Content::Svg`]) is taken as it is.
 
-mod axis;
+pub(crate) mod axis;
+pub mod explanations;
 mod plot;
-#[cfg(feature = "torch")]
 pub mod search;
+pub mod training;
 
 use minijinja::{Environment, UndefinedBehavior, Value, context, syntax::SyntaxConfig};
 use plot::Plot;
@@ -46,7 +47,7 @@ pub enum Content {
     /// Curves.
     Lines(Lines),
     /// Rows and columns.
-    Table(Table),
+    Table(PageTable),
     /// A finished drawing: an `<svg>` element of this program's own making, with all text in it escaped, since it goes
     /// into the page as it is. It stands on light paper in both modes.
     Svg(String),
@@ -78,7 +79,7 @@ pub struct Lines {
     pub series: Vec<Series>,
 }
 
-/// A curve, broken where a value is not finite.
+/// A curve, interrupted where a value is not finite.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Series {
     /// Name in the legend.
@@ -91,16 +92,16 @@ pub struct Series {
 
 /// A table that a reader can sort.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Table {
+pub struct PageTable {
     /// Columns, left to right.
-    pub columns: Vec<Column>,
+    pub columns: Vec<TableColumn>,
     /// Cells of each row, in the order of the columns; missing ones are empty.
     pub rows: Vec<Vec<String>>,
 }
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Column {
+pub struct TableColumn {
     /// Its name.
     pub name: String,
     /// Whether its cells are aligned and sorted as numbers.
@@ -153,8 +154,8 @@ fn legend(data: &Lines) -> Vec<Value> {
     data.series.iter().enumerate().map(entry).collect()
 }
 
-fn table_value(table: &Table) -> Value {
-    let cell = |row: &[String], index: usize, column: &Column| {
+fn table_value(table: &PageTable) -> Value {
+    let cell = |row: &[String], index: usize, column: &TableColumn| {
         let text = row.get(index).map_or("", String::as_str);
         let class = match column.numeric {
             true => "number",
@@ -177,7 +178,7 @@ fn table_value(table: &Table) -> Value {
 }
 
 /// A count with commas between thousands.
-fn grouped(count: usize) -> String {
+pub(crate) fn grouped(count: usize) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -188,6 +189,3 @@ fn grouped(count: usize) -> String {
     }
     text
 }
-
-#[cfg(test)]
-mod tests;

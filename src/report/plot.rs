@@ -5,7 +5,7 @@ use super::{Lines, Scatter, Series, grouped};
 use minijinja::HtmlEscape;
 use std::fmt::Write;
 
-/// A place on the page.
+/// A position on the page.
 type Point = (f64, f64);
 
 /// Size of a drawing in its own units; the page scales it to the width there is.
@@ -18,12 +18,12 @@ const BOTTOM: f64 = 54.0;
 /// Widest a character of a tick gets: narrow screens scale a plot down and its text up.
 const CHARACTER: f64 = 9.0;
 
-/// Most layers of a scatter. One path paints a place once, however many points fall on it: overlap darkens only across
+/// Most layers of a scatter. One path paints a position once, however many points fall on it: overlap darkens only across
 /// paths.
 const LAYERS: usize = 16;
 
-/// Points that a layer takes before there is another one.
-const POINTS_A_LAYER: usize = 400;
+/// Points in a layer before there is another one.
+const POINTS_PER_LAYER: usize = 400;
 
 /// Longest series whose points are marked on its line.
 const MARKED: usize = 30;
@@ -39,7 +39,7 @@ pub(super) struct Plot {
 pub(super) fn scatter(data: &Scatter, name: &str, id: usize) -> Plot {
     let marks = data.highlighted.iter().map(|(x, y, _)| (*x, *y));
     let all: Vec<(f64, f64)> = data.points.iter().copied().chain(marks).filter(finite).collect();
-    let frame = Frame::new(&all, false);
+    let frame = PlotFrame::new(&all, false);
     let description = describe("Scatter plot", &data.x_label, &data.y_label, &all);
     let mut svg = frame.open(name, &description, id, &data.x_label, &data.y_label);
     frame.dots(&mut svg, &data.points);
@@ -68,7 +68,7 @@ pub(super) fn lines(data: &Lines, name: &str, id: usize) -> Plot {
     let bands = data.series.iter().flat_map(edges).flatten();
     let seen: Vec<(f64, f64)> =
         points().chain(bands).filter(finite).filter(|point| !data.log_y || point.1 > 0.0).collect();
-    let frame = Frame::new(&seen, data.log_y);
+    let frame = PlotFrame::new(&seen, data.log_y);
     let description = describe("Line plot", &data.x_label, &data.y_label, &seen);
     let mut svg = frame.open(name, &description, id, &data.x_label, &data.y_label);
     for (index, series) in data.series.iter().enumerate() {
@@ -88,7 +88,7 @@ pub(super) fn class_of(index: usize) -> String {
 }
 
 /// Where data lies in the drawing.
-struct Frame {
+struct PlotFrame {
     x: Axis,
     y: Axis,
     x_ticks: Ticks,
@@ -98,7 +98,7 @@ struct Frame {
     empty: bool,
 }
 
-impl Frame {
+impl PlotFrame {
     fn new(points: &[(f64, f64)], log_y: bool) -> Self {
         let x = Axis::over(points.iter().map(|point| point.0), false);
         let y = Axis::over(points.iter().map(|point| point.1), log_y);
@@ -106,27 +106,27 @@ impl Frame {
         let (x, y) = (x.unwrap_or(Axis::unit(false)), y.unwrap_or(Axis::unit(log_y)));
         if empty {
             let (x_ticks, y_ticks) = (Ticks::default(), Ticks::default());
-            return Frame { x, y, x_ticks, y_ticks, left: 34.0, log_y, empty };
+            return PlotFrame { x, y, x_ticks, y_ticks, left: 34.0, log_y, empty };
         }
         let y_ticks = y.ticks(5);
         let left = 34.0 + CHARACTER * longest(&y_ticks.marks);
         let room = WIDTH - RIGHT - left;
         let fits = |ticks: &Ticks| (longest(&ticks.marks) + 1.5) * CHARACTER * ticks.marks.len() as f64 <= room;
         let x_ticks = [6, 4, 2].into_iter().map(|wanted| x.ticks(wanted)).find(fits).unwrap_or_else(|| x.ticks(1));
-        Frame { x, y, x_ticks, y_ticks, left, log_y, empty }
+        PlotFrame { x, y, x_ticks, y_ticks, left, log_y, empty }
     }
 
-    /// Place of a point; none if it cannot be drawn.
+    /// Position of a point; none if it cannot be drawn.
     fn at(&self, x: f64, y: f64) -> Option<(f64, f64)> {
         Some((self.horizontal(x)?, self.vertical(y)?))
     }
 
     fn horizontal(&self, x: f64) -> Option<f64> {
-        self.x.place(x).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.across(share))
+        self.x.position(x).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.across(share))
     }
 
     fn vertical(&self, y: f64) -> Option<f64> {
-        self.y.place(y).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.down(share))
+        self.y.position(y).filter(|share| (0.0..=1.0).contains(share)).map(|share| self.down(share))
     }
 
     fn across(&self, share: f64) -> f64 {
@@ -147,13 +147,13 @@ impl Frame {
         );
         let (left, right, top, bottom) = (self.left, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM);
         let (mut grid, mut texts) = (String::new(), String::new());
-        for Tick { place, text } in &self.x_ticks.marks {
-            let x = self.across(*place);
+        for Tick { position, text } in &self.x_ticks.marks {
+            let x = self.across(*position);
             let _ = write!(grid, "M{x:.1} {top}V{:.1}", bottom + 5.0);
             let _ = write!(texts, "<text x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{text}</text>", bottom + 20.0);
         }
-        for Tick { place, text } in &self.y_ticks.marks {
-            let y = self.down(*place);
+        for Tick { position, text } in &self.y_ticks.marks {
+            let y = self.down(*position);
             let _ = write!(grid, "M{left:.1} {y:.1}H{right}");
             let _ = write!(
                 texts,
@@ -174,11 +174,11 @@ impl Frame {
             HtmlEscape(&y_label)
         );
         if self.empty {
-            let place = format!("x=\"{middle_x:.1}\" y=\"{middle_y:.1}\"");
+            let position = format!("x=\"{middle_x:.1}\" y=\"{middle_y:.1}\"");
             let _ = write!(
                 svg,
                 "<path class=\"grid\" d=\"M{left:.1} {bottom}V{top}H{right}V{bottom}\"/>\
-                 <text class=\"label\" {place} text-anchor=\"middle\">No data to draw</text>"
+                 <text class=\"label\" {position} text-anchor=\"middle\">No data to draw</text>"
             );
         }
         svg
@@ -186,12 +186,12 @@ impl Frame {
 
     /// Points as round ends of lines without length, in tenths of a unit: the shortest text that draws a dot.
     fn dots(&self, svg: &mut String, points: &[(f64, f64)]) {
-        let places: Vec<(i64, i64)> = points.iter().filter_map(|&(x, y)| self.at(x, y)).map(tenths).collect();
-        let layers = places.len().div_ceil(POINTS_A_LAYER).min(LAYERS);
+        let positions: Vec<(i64, i64)> = points.iter().filter_map(|&(x, y)| self.at(x, y)).map(tenths).collect();
+        let layers = positions.len().div_ceil(POINTS_PER_LAYER).min(LAYERS);
         let opacity = 0.35 + 0.4 / layers.max(1) as f64;
         let _ = write!(svg, "<g class=\"dots\" transform=\"scale(.1)\" stroke-opacity=\"{opacity:.2}\">");
         for layer in 0..layers {
-            let mut layer: Vec<(i64, i64)> = places.iter().copied().skip(layer).step_by(layers).collect();
+            let mut layer: Vec<(i64, i64)> = positions.iter().copied().skip(layer).step_by(layers).collect();
             layer.sort_unstable();
             layer.dedup();
             let _ = write!(svg, "<path d=\"{}\"/>", dots_path(&layer));
@@ -201,12 +201,12 @@ impl Frame {
 
     /// The line of a series, broken where a value cannot be drawn.
     fn line(&self, svg: &mut String, series: &Series) {
-        let places: Vec<Option<(f64, f64)>> = series.points.iter().map(|&(x, y)| self.at(x, y)).collect();
-        let runs = places.split(Option::is_none).filter(|run| !run.is_empty());
+        let positions: Vec<Option<(f64, f64)>> = series.points.iter().map(|&(x, y)| self.at(x, y)).collect();
+        let runs = positions.split(Option::is_none).filter(|run| !run.is_empty());
         let path: String = runs.map(|run| path_of(run.iter().flatten().copied())).collect();
         let _ = write!(svg, "<path class=\"line\" d=\"{path}\"/>");
         if series.points.len() <= MARKED {
-            let dots: Vec<(i64, i64)> = places.into_iter().flatten().map(tenths).collect();
+            let dots: Vec<(i64, i64)> = positions.into_iter().flatten().map(tenths).collect();
             let _ =
                 write!(svg, "<g class=\"dots points\" transform=\"scale(.1)\"><path d=\"{}\"/></g>", dots_path(&dots));
         }
@@ -254,11 +254,11 @@ fn tenths((x, y): (f64, f64)) -> (i64, i64) {
     ((10.0 * x).round() as i64, (10.0 * y).round() as i64)
 }
 
-/// Dots, each placed relative to the one before.
-fn dots_path(places: &[(i64, i64)]) -> String {
-    let mut path = String::with_capacity(8 * places.len());
+/// Dots, each relative to the one before.
+fn dots_path(positions: &[(i64, i64)]) -> String {
+    let mut path = String::with_capacity(8 * positions.len());
     let mut last = (0, 0);
-    for &(x, y) in places {
+    for &(x, y) in positions {
         let (right, down) = (x - last.0, y - last.1);
         let gap = if down < 0 { "" } else { " " };
         let _ = write!(path, "m{right}{gap}{down}h0");
@@ -267,16 +267,16 @@ fn dots_path(places: &[(i64, i64)]) -> String {
     path
 }
 
-/// Straight lines through places.
-fn path_of(places: impl Iterator<Item = (f64, f64)>) -> String {
+/// Straight lines through points.
+fn path_of(positions: impl Iterator<Item = (f64, f64)>) -> String {
     let mut path = String::new();
-    for (x, y) in places {
+    for (x, y) in positions {
         let _ = write!(path, "{}{x:.1} {y:.1}", if path.is_empty() { 'M' } else { 'L' });
     }
     path
 }
 
-/// What a reader who cannot see the plot is told.
+/// The description for readers who cannot see the plot.
 fn describe(kind: &str, x_label: &str, y_label: &str, points: &[(f64, f64)]) -> String {
     let range = |pick: fn(&(f64, f64)) -> f64| {
         let low = points.iter().map(pick).fold(f64::INFINITY, f64::min);

@@ -1,7 +1,7 @@
 //! The page of a search: trajectories with their spread, best cells, fronts.
 
-use super::{Column, Content, Lines, Page, Scatter, Section, Series, Table};
-use crate::explain::Explanation;
+use super::{Content, Lines, Page, PageTable, Scatter, Section, Series, TableColumn};
+use crate::explain::explanation::Explanation;
 use crate::metrics::{mean, standard_deviation};
 use crate::search::outcome::{RunOutcome, SearchSummary};
 use crate::search::recommend::Recommendation;
@@ -120,7 +120,7 @@ impl SearchPage<'_> {
 
     fn comparison(&self) -> Section {
         let (header, rows) = comparison_rows(self.strategies, self.objectives.len() > 1);
-        let column = |(index, name): (usize, &&str)| Column { name: (*name).to_string(), numeric: index > 0 };
+        let column = |(index, name): (usize, &&str)| TableColumn { name: (*name).to_string(), numeric: index > 0 };
         Section {
             heading: "Strategies".to_string(),
             text: Some(
@@ -128,19 +128,19 @@ impl SearchPage<'_> {
                  their best measurement."
                     .to_string(),
             ),
-            content: Content::Table(Table { columns: header.iter().enumerate().map(column).collect(), rows }),
+            content: Content::Table(PageTable { columns: header.iter().enumerate().map(column).collect(), rows }),
         }
     }
 
     fn best(&self) -> Section {
         let (header, rows) = best_rows(&self.strategies[0].1.runs[0], &self.objectives[0].name);
-        let column = |name: &String| Column { name: name.clone(), numeric: name != "architecture" };
+        let column = |name: &String| TableColumn { name: name.clone(), numeric: name != "architecture" };
         Section {
             heading: "Best cells of the first run".to_string(),
             text: Some(
                 "In the order of expected worth: what the label and the other labels say of a cell.".to_string(),
             ),
-            content: Content::Table(Table { columns: header.iter().map(column).collect(), rows }),
+            content: Content::Table(PageTable { columns: header.iter().map(column).collect(), rows }),
         }
     }
 
@@ -176,12 +176,12 @@ impl SearchPage<'_> {
             let kind = if query.is_full() { reason_text(query.proposal.reason) } else { "cheaper measurement" };
             vec![(index + 1).to_string(), values(query), kind.to_string(), query.cell().text.clone()]
         };
-        let column = |name: &str, numeric| Column { name: name.to_string(), numeric };
+        let column = |name: &str, numeric| TableColumn { name: name.to_string(), numeric };
         let names = self.objectives.iter().map(|objective| objective.name.as_str()).collect::<Vec<_>>().join(" ");
         Section {
             heading: "Queries of the first run".to_string(),
             text: None,
-            content: Content::Table(Table {
+            content: Content::Table(PageTable {
                 columns: vec![
                     column("query", true),
                     column(&names, false),

@@ -3,7 +3,7 @@
 use super::SearchCell;
 use crate::dataset::GraphEncoder;
 use crate::error::{Error, Result, Stage};
-use crate::gp::FeatureScale;
+use crate::gp::features::FeatureScale;
 use crate::graph::Key;
 use crate::graph::statistics::with_order;
 use crate::normal::rank_quantiles;
@@ -72,6 +72,8 @@ pub struct Catalog {
     pub rows: Vec<Vec<u32>>,
     /// What features are standardised with.
     pub scale: FeatureScale,
+    /// Number of path statistics among the features; those behind them are known columns.
+    pub paths: i64,
     /// Standardised features of all cells, [F, C]. A tensor may be sent to a thread, but not shared between threads.
     features: Mutex<Tensor>,
     row_of: HashMap<String, u32>,
@@ -101,17 +103,27 @@ impl Catalog {
         }
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
         let scale = FeatureScale::new(&statistics);
-        let mut features = scale.apply(&statistics);
+        let mut features = scale.tensor(&statistics);
+        let paths = features.size()[1];
         let columns: Vec<Vec<f64>> = columns.iter().map(|column| normal_column(column, &index, cells.len())).collect();
         if let Some(width) = NonZero::new(columns.len()) {
-            // As far apart as by all path statistics.
             let flat: Vec<f64> = columns.iter().flatten().map(|value| value / (width.get() as f64).sqrt()).collect();
             let block = Tensor::from_slice(&flat).view([width.get() as i64, -1]).transpose(0, 1);
             features = Tensor::cat(&[features, block], 1);
         }
         let features = Mutex::new(features);
-        let mut catalog =
-            Catalog { allowed: Vec::new(), rows: Vec::new(), texts, index, cells, scale, features, row_of, index_of };
+        let mut catalog = Catalog {
+            allowed: Vec::new(),
+            rows: Vec::new(),
+            texts,
+            index,
+            cells,
+            scale,
+            paths,
+            features,
+            row_of,
+            index_of,
+        };
         catalog.restrict(|_| true);
         Ok(catalog)
     }
@@ -139,11 +151,6 @@ impl Catalog {
     /// Standardised features of all cells, [F, C].
     pub fn features(&self) -> Tensor {
         self.features.lock().expect("nothing panics under the lock").shallow_clone()
-    }
-
-    /// Number of features, known columns included, C.
-    pub fn width(&self) -> usize {
-        self.features().size()[1] as usize
     }
 
     /// Index of the cell with `key`.

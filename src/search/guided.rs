@@ -163,7 +163,7 @@ impl<'a> GuidedSearch<'a> {
         if matches!(target, FitTarget::Objective(..)) {
             features = models.augment(&features);
         }
-        Surrogate::fit(features, labels, start).map(Some)
+        Surrogate::fit(features, self.pool.paths(), labels, start).map(Some)
     }
 
     /// Parameters from which the fit to `values` starts: those of a fit to the first of them, whose number grows in steps. So a
@@ -438,7 +438,7 @@ impl Valuation {
         };
         let mut variances: Vec<ConditionalVariance> = posteriors.iter().map(ConditionalVariance::new).collect();
         let mut chosen: Vec<(usize, f64)> = Vec::new();
-        let mut take = |reach: &mut Reach, variances: &mut Vec<ConditionalVariance>, index: usize| {
+        let take = |reach: &mut Reach, variances: &mut Vec<ConditionalVariance>, index: usize| {
             reach.add(&posteriors.iter().map(|posterior| posterior.mean[index]).collect::<Vec<f64>>());
             variances.iter_mut().for_each(|variance| variance.measure(index));
         };

@@ -10,7 +10,6 @@ pub(crate) mod acquisition;
 pub(crate) mod bananas;
 pub(crate) mod baselines;
 pub(crate) mod catalog;
-pub(crate) mod columns;
 pub(crate) mod comparison;
 pub(crate) mod guided;
 pub(crate) mod log;

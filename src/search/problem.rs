@@ -1,7 +1,6 @@
 //! Problem: what a configuration and a command line ask to be searched. Cells, objectives, constraints and what is known.
 
 use super::catalog::{Catalog, CellEncoder};
-use super::columns::{JoinedColumns, TableArgument, canonical_texts};
 use super::oracle::TableOracle;
 use super::{Answer, CandidatePool, Objective, Proposal, Query, Reason, SearchOptions};
 use crate::dataset::{DataOptions, GraphEncoder, open_table};
@@ -10,6 +9,7 @@ use crate::error::{Error, Result, Stage};
 use crate::graph::{Reduction, Vocabulary};
 use crate::predictor::Predictor;
 use crate::random::Random;
+use crate::source::columns::{JoinedColumns, TableArgument, canonical_texts};
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space};
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -13,7 +13,7 @@ use super::{CandidatePool, Objective, Query, measured};
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result};
-use crate::explain::Explanation;
+use crate::explain::explanation::Explanation;
 use crate::graph::Key;
 use crate::metrics::argsort_desc;
 use crate::predictor::{Predictor, PredictorOptions};
@@ -61,7 +61,7 @@ pub fn recommend(
             Some(*numbers.entry(&cell.key).or_insert(next))
         })
         .collect();
-    let surrogate = Surrogate::fit(pool.features(&cells), labels, None)?;
+    let surrogate = Surrogate::fit(pool.features(&cells), pool.paths(), labels, None)?;
     let worth = LabelNoise::of(&surrogate, &functions).worth(&surrogate, &functions);
     let of_query = |(index, (query, _)): (usize, &(usize, f64))| {
         let FunctionWorth { mean, variance } = worth[&functions[index].expect("every query has a function")];
@@ -117,6 +117,6 @@ pub fn explain_best(
     let dataset = Dataset::new(unique, [labels.clone(), labels], Vec::new(), objective.higher_is_better);
     let train = dataset.labelled();
     let split = Split::draw(&train, train.len(), 0, ensemble.seed)?;
-    let predictor = Predictor::fit_split(&dataset, pool.space(), &split, ensemble.predictor, ensemble.machine)?;
+    let predictor = Predictor::fit_split(&dataset, pool.space(), &split, ensemble.predictor, &[], ensemble.machine)?;
     predictor.explain(texts, TOLERANCE)
 }

@@ -5,6 +5,7 @@
 //! every length is capped before memory is asked for, and nothing in a file is ever run.
 
 pub mod analog;
+pub mod columns;
 pub mod hw_nasbench;
 mod json;
 pub mod nasbench101;

@@ -8,12 +8,25 @@ use crate::random::{Purpose, Random};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// How training rows are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChooseRows {
+    /// Drawn at random.
+    #[default]
+    Random,
+    /// So that they stand for the whole table.
+    Coverage,
+}
+
 /// Sizes of the split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitOptions {
     /// Number of training rows.
     pub train: usize,
+    /// How the training rows are chosen.
+    pub choose: ChooseRows,
     /// Number of validation rows, which are neither trained on nor tested on.
     pub validation: usize,
     /// Seed of the split and of the models.
@@ -22,7 +35,7 @@ pub struct SplitOptions {
 
 impl Default for SplitOptions {
     fn default() -> Self {
-        SplitOptions { train: 156, validation: 0, seed: 0 }
+        SplitOptions { train: 156, choose: ChooseRows::Random, validation: 0, seed: 0 }
     }
 }
 
@@ -43,17 +56,26 @@ impl Split {
     /// # Errors
     /// Fewer than two training rows, or more rows than there are.
     pub fn draw(candidates: &[usize], train: usize, validation: usize, seed: u64) -> Result<Self> {
-        if train < 2 {
-            return Err(Error::new(Stage::Dataset, format!("{train} training rows: ranking needs at least two")));
-        }
-        if train + validation > candidates.len() {
-            let wanted = if validation == 0 { format!("{train}") } else { format!("{train} + {validation}") };
-            let message = format!("{wanted} rows asked for, but only {} have a label", candidates.len());
-            return Err(Error::new(Stage::Dataset, message).hint("lower split.train, or use a larger table"));
-        }
+        Split::check(candidates.len(), train, validation)?;
         let drawn = Random::of(seed, Purpose::Split, 0, 0).choose(candidates.len(), train + validation);
         let mut rows = drawn.into_iter().map(|place| candidates[place]);
         Ok(Split { seed, train: rows.by_ref().take(train).collect(), validation: rows.collect() })
+    }
+
+    /// Checks the sizes of a split of `candidates` rows.
+    ///
+    /// # Errors
+    /// Fewer than two training rows, or more rows than there are.
+    pub fn check(candidates: usize, train: usize, validation: usize) -> Result<()> {
+        if train < 2 {
+            return Err(Error::new(Stage::Dataset, format!("{train} training rows: ranking needs at least two")));
+        }
+        if train + validation > candidates {
+            let wanted = if validation == 0 { format!("{train}") } else { format!("{train} + {validation}") };
+            let message = format!("{wanted} rows asked for, but only {candidates} have a label");
+            return Err(Error::new(Stage::Dataset, message).hint("lower split.train, or use a larger table"));
+        }
+        Ok(())
     }
 
     /// First 16 hex digits of SHA-256 over the rows: equal exactly when the split is.

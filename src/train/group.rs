@@ -22,6 +22,8 @@ pub(super) struct Group<'a> {
     model: Carl,
     optimizer: AdamW,
     passes: Passes,
+    /// Weight of distillation for each member, `[E]`.
+    weights: Tensor,
     log: Vec<EpochLog>,
 }
 
@@ -86,7 +88,9 @@ impl<'a> Group<'a> {
             }
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &options.train);
-        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, log: Vec::new() }
+        let weights: Vec<f64> = members.iter().map(|&member| set.weights[set.members[member].split]).collect();
+        let weights = Tensor::from_slice(&weights).to_kind(Kind::Float).to_device(machine.device);
+        Group { trainer, members, epoch: state.epoch, model, optimizer, passes, weights, log: Vec::new() }
     }
 
     /// Trains as many epochs as `frontier` admits.
@@ -164,6 +168,7 @@ impl<'a> Group<'a> {
                 let distillation = unlabelled.map(|rows| Distillation {
                     scores: model.score_with(&rows.gather(graphs), &mut noise).0,
                     targets: &rows.values,
+                    weights: &self.weights,
                 });
                 let terms = loss_terms(model, &parts, &labelled.values, distillation.as_ref(), options);
                 (terms.stack(), gradients(model, &terms.total))
@@ -175,6 +180,7 @@ impl<'a> Group<'a> {
                 let distillation = critical.as_ref().zip(unlabelled).map(|(critical, rows)| Distillation {
                     scores: model.head.forward(critical),
                     targets: &rows.values,
+                    weights: &self.weights,
                 });
                 let terms = loss_terms(model, &parts, &labelled.values, distillation.as_ref(), options);
                 (terms.stack(), engine_gradients(model, engine, &terms, [&parts.critical, &parts.redundant], critical))

@@ -40,6 +40,8 @@ pub struct Distillation<'a> {
     pub scores: Tensor,
     /// The process's scores, [E, U].
     pub targets: &'a Tensor,
+    /// The weight of the term for each member, `[E]`.
+    pub weights: &'a Tensor,
 }
 
 /// All terms for standardised `labels` [E, B].
@@ -72,8 +74,8 @@ pub fn loss_terms(
         false => zero(),
     };
     let distillation = match distillation {
-        Some(Distillation { scores, targets }) => {
-            ranking(&scores.unsqueeze(1), &ordered_pairs(&targets.unsqueeze(1))) * options.distillation
+        Some(Distillation { scores, targets, weights }) => {
+            ranking(&scores.unsqueeze(1), &ordered_pairs(&targets.unsqueeze(1))) * *weights
         }
         None => zero(),
     };

@@ -1,6 +1,7 @@
 //! Options of training, and all options that a predictor is fitted with.
 
-use crate::graph::Reduction;
+use crate::graph::GraphOptions;
+use super::posterior::LabelPosterior;
 use crate::model::ModelOptions;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -9,8 +10,8 @@ use serde_json::Value;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PredictorOptions {
-    /// How cells are brought into canonical form.
-    pub graph: Reduction,
+    /// How cells become graphs.
+    pub graph: GraphOptions,
     /// Shape of the model.
     pub model: ModelOptions,
     /// Weights of the loss terms.
@@ -50,6 +51,48 @@ impl<'de> Deserialize<'de> for Partners {
     }
 }
 
+/// The weight of distillation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum DistillationWeight {
+    /// From what the Gaussian process makes of the labels.
+    Auto,
+    /// This weight; 0 switches distillation off.
+    Fixed(f64),
+}
+
+impl DistillationWeight {
+    /// The weight for what a process makes of the labels of a split.
+    pub fn of(self, posterior: &LabelPosterior) -> f64 {
+        match self {
+            DistillationWeight::Auto => posterior.weight(),
+            DistillationWeight::Fixed(weight) => weight,
+        }
+    }
+}
+
+impl Serialize for DistillationWeight {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        match self {
+            DistillationWeight::Auto => serializer.serialize_str("auto"),
+            DistillationWeight::Fixed(weight) => serializer.serialize_f64(*weight),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for DistillationWeight {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let wrong = || serde::de::Error::custom("distillation must be `auto` or a weight from 0 up");
+        match Value::deserialize(deserializer)? {
+            Value::String(text) if text == "auto" => Ok(DistillationWeight::Auto),
+            Value::Number(number) => {
+                let weight = number.as_f64().filter(|weight| (0.0..=1e6).contains(weight));
+                weight.map(DistillationWeight::Fixed).ok_or_else(wrong)
+            }
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// Weights of the loss terms; 0 switches a term off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -65,7 +108,7 @@ pub struct LossOptions {
     /// The number of redundant parts that each critical part is paired with.
     pub partners: Partners,
     /// Pairwise logistic ranking loss on unlabelled cells in the order of a Gaussian process that was fitted to the labels.
-    pub distillation: f64,
+    pub distillation: DistillationWeight,
     /// Unlabelled cells per step.
     pub unlabelled: usize,
     /// Distance of the masks from the ensemble's own counterfactuals, minimised once training has ended.
@@ -80,7 +123,7 @@ impl Default for LossOptions {
             intervention: 0.5,
             redundant: 0.1,
             partners: Partners::Some(8),
-            distillation: 1.0,
+            distillation: DistillationWeight::Auto,
             unlabelled: 96,
             counterfactual: 0.0,
         }

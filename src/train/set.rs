@@ -1,15 +1,15 @@
 //! What is trained on: the training rows of one or many splits, as graphs and standardised labels.
 
-use super::distillation::{self, Labelled};
 use super::options::PredictorOptions;
+use super::pool::CellPool;
+use super::posterior::{LabelPosterior, mean_by_graph};
 use super::refine::Occlusions;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Graph, Vocabulary};
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Mask;
 use crate::model::batch::PaddedGraphs;
-use crate::random::{Purpose, Random};
 use crate::split::Split;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -78,74 +78,57 @@ pub struct TrainingSet {
     pub members: Vec<MemberData>,
     /// Scale of the labels, one per split.
     pub scales: Vec<LabelScale>,
+    /// Weights of distillation, one per split.
+    pub weights: Vec<f64>,
     /// Distillation targets of all graphs, one list per split; empty where nothing is distilled.
     pub targets: Vec<Vec<f64>>,
     /// Cells without one of their parts, where masks are refined.
     pub occlusions: Option<Occlusions>,
 }
 
-/// The largest number of unlabelled graphs that are kept for distillation.
-const MAX_UNLABELLED: usize = 8192;
-
 impl TrainingSet {
-    /// The members that `options` asks for on each of `splits`, which must be of one size.
+    /// The members that `options` asks for on each of `splits`, which must be of one size and have one posterior each. `graphs`
+    /// are those of the cells of `pool`, in the form that the predictors read.
     ///
     /// # Errors
-    /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted; a
-    /// vocabulary without an output.
+    /// A split whose labels are all equal or whose rows are all one graph; a vocabulary without an output.
     pub fn new(
         dataset: &Dataset,
         splits: &[Split],
         options: &PredictorOptions,
         vocabulary: &Vocabulary,
+        (pool, graphs): (&CellPool, UniqueGraphs),
+        posteriors: &[&LabelPosterior],
     ) -> Result<Self> {
-        let unique = &dataset.unique;
-        let mut known: HashMap<u32, u32> = HashMap::new();
-        let mut chosen: Vec<u32> = Vec::new(); // index into the unique graphs
         let (mut members, mut scales) = (Vec::new(), Vec::new());
         for (number, split) in splits.iter().enumerate() {
-            let mut add = |&row: &usize| {
-                *known.entry(unique.index[row]).or_insert_with(|| {
-                    chosen.push(unique.index[row]);
-                    chosen.len() as u32 - 1
-                })
-            };
-            let graphs: Vec<u32> = split.train.iter().map(&mut add).collect();
+            let own: Vec<u32> = split.train.iter().map(|&row| graphs.index[pool.cell(row)]).collect();
             let raw: Vec<f64> = split.train.iter().map(|&row| dataset.train_labels[row]).collect();
             let scale = LabelScale::new(&raw, dataset.sign())?;
-            if graphs.iter().all(|&graph| graph == graphs[0]) {
-                let message = format!("all {} training rows are one and the same graph", graphs.len());
-                return Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows"));
-            }
+            check_differences(&own, &raw)?;
             let labels: Vec<f64> = raw.iter().map(|&label| scale.standardise(label)).collect();
             scales.push(scale);
             members.extend((0..options.model.members).map(|index| MemberData {
                 seed: split.seed,
                 split: number,
                 index,
-                graphs: graphs.clone(),
+                graphs: own.clone(),
                 labels: labels.clone(),
             }));
         }
+        let weights: Vec<f64> = posteriors.iter().map(|posterior| options.loss.distillation.of(posterior)).collect();
         let mut targets = Vec::new();
-        if options.loss.distillation > 0.0 {
-            chosen.extend(unlabelled(unique.graphs.len()).into_iter().filter(|graph| !known.contains_key(graph)));
-            let graphs: Vec<&Graph> = chosen.iter().map(|&graph| &unique.graphs[graph as usize]).collect();
-            let columns = dataset.columns_of_graphs();
-            let columns: Vec<Vec<f64>> =
-                (columns.iter()).map(|values| chosen.iter().map(|&graph| values[graph as usize]).collect()).collect();
-            let first = members.iter().step_by(options.model.members);
-            let labelled: Vec<Labelled> =
-                first.map(|member| Labelled { graphs: &member.graphs, labels: &member.labels }).collect();
-            targets = distillation::targets(&distillation::features(&graphs, &columns, vocabulary), &labelled)?;
+        if weights.iter().any(|&weight| weight > 0.0) {
+            let of_split =
+                |posterior: &&LabelPosterior| mean_by_graph(&graphs.index, &posterior.targets, graphs.graphs.len());
+            targets = posteriors.iter().map(of_split).collect();
         }
         let occlusions = match options.loss.counterfactual > 0.0 && options.model.mask == Mask::Attention {
-            true => Some(Occlusions::new(&unique.graphs, options.graph, vocabulary)?),
+            true => Some(Occlusions::new(&graphs.graphs, posteriors[0].form.reduction(), vocabulary)?),
             false => None,
         };
-        let graphs = chosen.into_iter().map(|graph| unique.graphs[graph as usize].clone()).collect();
-        let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
-        Ok(TrainingSet { graphs, vocabulary, output, members, scales, targets, occlusions })
+        let (graphs, output) = (graphs.graphs, vocabulary.output()?);
+        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, occlusions })
     }
 
     /// Nodes of the largest graph.
@@ -160,11 +143,23 @@ impl TrainingSet {
     }
 }
 
-/// At most [`MAX_UNLABELLED`] of `count` unique graphs, always the same ones.
-fn unlabelled(count: usize) -> Vec<u32> {
-    let chosen = match count <= MAX_UNLABELLED {
-        true => (0..count).collect(),
-        false => Random::of(0, Purpose::Unlabelled, 0, 0).choose(count, MAX_UNLABELLED),
+/// Refuses labels that leave nothing to rank: all rows one unique graph, or all unique graphs of one mean label.
+fn check_differences(graphs: &[u32], labels: &[f64]) -> Result<()> {
+    let refuse = |message: String| {
+        Err(Error::new(Stage::Dataset, message).hint("there is nothing to rank: use other rows, or more of them"))
     };
-    chosen.into_iter().map(|graph| graph as u32).collect()
+    if graphs.iter().all(|&graph| graph == graphs[0]) {
+        return refuse(format!("all {} training rows are one and the same graph", graphs.len()));
+    }
+    let mut sums: HashMap<u32, (f64, f64)> = HashMap::new();
+    for (&graph, &label) in graphs.iter().zip(labels) {
+        let (sum, count) = sums.entry(graph).or_default();
+        (*sum, *count) = (*sum + label, *count + 1.0);
+    }
+    let mut means = sums.values().map(|(sum, count)| sum / count);
+    let first = means.next().unwrap_or_default();
+    match means.all(|mean| mean == first) {
+        true => refuse(format!("all {} unique graphs of the training rows have the mean label {first}", sums.len())),
+        false => Ok(()),
+    }
 }

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, Stage, suggest};
 use crate::source::table::Table;
 use crate::space::Space;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// A further table and what its columns are called by: `prefix_column`, or `column` without a prefix.
@@ -27,6 +27,8 @@ struct JoinedTable<'a> {
     table: Table,
     /// Its row for each row of the main table.
     rows: Vec<Option<usize>>,
+    /// Rows and canonical texts of its cells that the main table does not have; none where it is joined by `index`.
+    others: Vec<(usize, String)>,
 }
 
 impl<'a> JoinedColumns<'a> {
@@ -38,8 +40,8 @@ impl<'a> JoinedColumns<'a> {
         let mut columns = JoinedColumns { main, joined: Vec::new() };
         for argument in tables {
             let table = Table::open(&argument.path)?;
-            let rows = join(main, &table, space)?;
-            columns.joined.push(JoinedTable { prefix: argument.prefix.as_deref(), table, rows });
+            let (rows, others) = join(main, &table, space)?;
+            columns.joined.push(JoinedTable { prefix: argument.prefix.as_deref(), table, rows, others });
         }
         Ok(columns)
     }
@@ -49,45 +51,80 @@ impl<'a> JoinedColumns<'a> {
     /// # Errors
     /// A column that none of the tables has.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
+        Ok(self.known(name)?.0)
+    }
+
+    /// The same, with the canonical texts and values of cells that the main table does not have.
+    ///
+    /// # Errors
+    /// A column that none of the tables has.
+    pub fn known(&self, name: &str) -> Result<(Vec<f64>, Vec<(String, f64)>)> {
         if self.main.header().iter().any(|column| column == name) {
-            return self.main.numbers(name);
+            return Ok((self.main.numbers(name)?, Vec::new()));
         }
-        for JoinedTable { prefix, table, rows } in &self.joined {
+        for JoinedTable { prefix, table, rows, others } in &self.joined {
             let inner = match prefix {
                 Some(prefix) => name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')),
                 None => Some(name),
             };
             if let Some(inner) = inner.filter(|inner| table.header().iter().any(|column| column == inner)) {
                 let values = table.numbers(inner)?;
-                return Ok(rows.iter().map(|row| row.map_or(f64::NAN, |row| values[row])).collect());
+                let others = others.iter().map(|(row, text)| (text.clone(), values[*row]));
+                let others = others.filter(|(_, value)| !value.is_nan()).collect();
+                return Ok((rows.iter().map(|row| row.map_or(f64::NAN, |row| values[row])).collect(), others));
             }
         }
-        let others = self.joined.iter().flat_map(|JoinedTable { prefix, table, .. }| {
-            table.header().iter().map(move |name| prefix.map_or(name.clone(), |prefix| format!("{prefix}_{name}")))
-        });
+        let others = self.joined.iter().flat_map(JoinedTable::names);
         let known: Vec<String> = self.main.header().iter().cloned().chain(others).collect();
         let message = format!("there is no column {}", suggest(name, known.iter().map(String::as_str)));
         Err(Error::new(Stage::Table, message)
             .file(self.main.file())
             .hint(format!("the columns are {}; --columns adds those of another table", known.join(", "))))
     }
+
+    /// Names of the columns of numbers of the further tables.
+    pub fn names(&self) -> Vec<String> {
+        let numbers = |table: &JoinedTable| -> Vec<String> {
+            let names = table.table.header().iter().zip(table.names());
+            let number = |name: &str| name != "index" && table.table.numbers(name).is_ok();
+            names.filter(|(inner, _)| number(inner)).map(|(_, name)| name).collect()
+        };
+        self.joined.iter().flat_map(numbers).collect()
+    }
 }
 
-/// The row of `other` for each row of `main`.
-fn join(main: &Table, other: &Table, space: &dyn Space) -> Result<Vec<Option<usize>>> {
+impl JoinedTable<'_> {
+    /// Names of its columns as they are called beside those of the main table.
+    fn names(&self) -> Vec<String> {
+        let name = |name: &String| self.prefix.map_or(name.clone(), |prefix| format!("{prefix}_{name}"));
+        self.table.header().iter().map(name).collect()
+    }
+}
+
+/// Rows of a table and the canonical texts of their cells.
+type Cells = Vec<(usize, String)>;
+
+/// The row of `other` for each row of `main`, and the cells of `other` that `main` does not have.
+fn join(main: &Table, other: &Table, space: &dyn Space) -> Result<(Vec<Option<usize>>, Cells)> {
     let has = |table: &Table, name: &str| table.header().iter().any(|column| column == name);
     if has(main, "index") && has(other, "index") {
         let rows: HashMap<u64, usize> =
             other.numbers("index")?.into_iter().enumerate().map(|(row, index)| (index.to_bits(), row)).collect();
-        return Ok(main.numbers("index")?.into_iter().map(|index| rows.get(&index.to_bits()).copied()).collect());
+        let of_main = main.numbers("index")?.into_iter().map(|index| rows.get(&index.to_bits()).copied());
+        return Ok((of_main.collect(), Vec::new()));
     }
     let spell = |table: &Table| {
         canonical_texts(table, space).map_err(|error| {
             error.hint("a table is joined by a column `index` or by its architectures, and both must have it")
         })
     };
-    let rows: HashMap<String, usize> = spell(other)?.into_iter().enumerate().map(|(row, text)| (text, row)).collect();
-    Ok(spell(main)?.iter().map(|text| rows.get(text).copied()).collect())
+    let (here, there) = (spell(main)?, spell(other)?);
+    let rows: HashMap<&str, usize> = there.iter().enumerate().map(|(row, text)| (text.as_str(), row)).collect();
+    let known: HashSet<&str> = here.iter().map(String::as_str).collect();
+    let further = rows.iter().filter(|(text, _)| !known.contains(*text));
+    let mut further: Cells = further.map(|(text, &row)| (row, (*text).to_string())).collect();
+    further.sort_unstable();
+    Ok((here.iter().map(|text| rows.get(text.as_str()).copied()).collect(), further))
 }
 
 /// The canonical text of every row of `table`.

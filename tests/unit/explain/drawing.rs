@@ -1,0 +1,44 @@
+//! Drawings of explanations.
+
+use crate::explain::explanation::{CellEnd, ExplainedEdge, ExplainedNode, Explanation};
+use crate::explain::substructure::CriticalSubstructure;
+
+/// A chain input -> a -> b -> output and a dead operation, all called `name`.
+fn chain(name: &str) -> Explanation {
+    let node = |index: usize| ExplainedNode {
+        index,
+        op: name.to_string(),
+        critical: 0.25 * index as f64,
+        std: 0.0,
+        occlusion: 0.0,
+        live: index < 2,
+    };
+    let edge = |from, to| ExplainedEdge { from, to, critical: 0.5 };
+    Explanation {
+        arch: name.to_string(),
+        score: 0.0,
+        std: 0.0,
+        nodes: (0..3).map(node).collect(),
+        ends: [3, 4].map(|index| CellEnd { index, op: name.to_string() }).into(),
+        edges: vec![edge(3, 0), edge(0, 1), edge(1, 4), edge(3, 2), edge(3, 4)],
+        critical_substructure: CriticalSubstructure { operations: vec![1], score: 0.0, tolerance: 0.25 },
+        counterfactuals: Vec::new(),
+    }
+}
+
+#[test]
+fn names_are_escaped() {
+    let (plain, attack) = (chain("conv").to_svg(), chain("\"'><script>alert(1)</script>&").to_svg());
+    for part in ["<", ">", "\"", "'"] {
+        assert_eq!(plain.matches(part).count(), attack.matches(part).count(), "{part}");
+    }
+    assert!(attack.contains("&quot;&#39;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;"));
+}
+
+#[test]
+fn one_frame_is_bold_and_dead_parts_are_dashed() {
+    let svg = chain("conv").to_svg();
+    assert_eq!(svg.matches("stroke-width=\"3\"").count(), 1);
+    // The dead operation and its edge.
+    assert_eq!(svg.matches("stroke-dasharray").count(), 2);
+}

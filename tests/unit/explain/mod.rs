@@ -1,0 +1,5 @@
+//! Explanations: measures and choices by hand, drawings of any text.
+
+mod drawing;
+mod metrics;
+mod substructure;
