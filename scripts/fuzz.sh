@@ -9,7 +9,7 @@ targets=("${@:2}")
 if [ ${#targets[@]} -eq 0 ]; then
   targets=(pickle tfrecord architecture table json torch_file file)
 fi
-cargo test --release --no-default-features --test hostile -- --ignored corpus
+cargo test --release --no-default-features --features internals --test hostile -- --ignored corpus
 # libFuzzer's instruments need flags that a stable compiler takes only with this.
 export RUSTC_BOOTSTRAP=1
 if [ -d /dev/shm ]; then export TMPDIR=/dev/shm; fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Set-up, then all tests. Tests on real benchmark files run where a folder of CARL_DATA (default
-# data:../shared/data) has them.
+# Set-up, then all tests. Those of whole benchmarks are ignored by default; they need the published tables in a folder of CARL_DATA:
+#   CARL_DATA=FOLDER scripts/test.sh --lib whole -- --ignored
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh
-cargo test --release --locked "$@"
+cargo test --release --locked --features internals "$@"

@@ -193,11 +193,24 @@ fn explain(error: &serde_yaml::Error) -> Error {
                 known.join(", ")
             )
         }
-        None => text.split(" at line ").next().unwrap_or(&text).to_string(),
+        None => in_plain_words(text.split(" at line ").next().unwrap_or(&text)),
     };
     let error_at = Error::new(Stage::Config, message);
     match error.location() {
         Some(location) => error_at.at(Position::Line(location.line() as u64)),
         None => error_at,
     }
+}
+
+/// A message of serde without the names of Rust's types.
+fn in_plain_words(message: &str) -> String {
+    let message = message.replace("unit value", "no value");
+    let Some((found, expected)) = message.split_once("expected ") else { return message };
+    let expected = match expected {
+        "usize" | "u64" | "u32" | "u16" => "a whole number that is not negative",
+        "f64" | "f32" => "a number",
+        struct_ if struct_.starts_with("struct ") => "keys with values",
+        other => other,
+    };
+    format!("{found}expected {expected}")
 }

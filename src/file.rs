@@ -20,16 +20,17 @@ impl Drop for Partial {
 /// and written directly.
 ///
 /// # Errors
-/// If the operating system or `write` reports an error. The file at `path` is then unchanged.
+/// If the operating system or `write` reports an error; an [`Error`] inside of it is returned as it is. The file at `path` is
+/// then unchanged.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let fail = |error: io::Error| Error::io(path, "write", &error);
+    let fail = |error: io::Error| error.downcast::<Error>().unwrap_or_else(|error| Error::io(path, "write", &error));
     if path == Path::new("-") {
         let mut output = BufWriter::new(io::stdout().lock());
         return match write(&mut output).and_then(|()| output.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Error::io("standard output", "write", &error))
-            }
-            _ => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            result => result.map_err(|error| {
+                error.downcast().unwrap_or_else(|error| Error::io("standard output", "write", &error))
+            }),
         };
     }
     let special = fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir());
@@ -61,27 +62,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| Error::io(path, "create the folder", &error))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("table.csv");
-        write_bytes(&path, b"old").unwrap();
-        let failed = write(&path, |output| {
-            output.write_all(b"new")?;
-            Err(io::ErrorKind::StorageFull.into())
-        });
-        assert!(failed.unwrap_err().advice().unwrap().contains("space"));
-        assert_eq!(fs::read(&path).unwrap(), b"old");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error() {
-        assert!(write_bytes(Path::new("/dev/full"), b"text").is_err());
-        assert!(Path::new("/dev/full").exists());
-    }
+/// Whether both paths lead to the same existing file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    matches!((fs::canonicalize(one), fs::canonicalize(other)), (Ok(one), Ok(other)) if one == other)
 }

@@ -1,3 +1,7 @@
-//! What benches and fuzz targets reach inside.
+//! What benches, fuzz targets and tests of whole files reach inside.
 
-pub use crate::source::fuzz;
+pub use crate::graph::canonicalize;
+pub use crate::source::nats::{RunSummaries, TOPOLOGY_SPACE};
+pub use crate::source::table::{Records, Table, TableFormat};
+pub use crate::source::{BenchmarkTable, FORMATS, pickle, read, tfrecord};
+pub use crate::space::{Dag, USER_SPACE};

@@ -59,6 +59,9 @@
 //! Letters of shapes are the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
 //! width, E ensemble members, K partners of an intervention, D width of a representation, F graphs, P parameters of a member.
 
+// The program uses what is unused without it.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+
 macro_rules! torch_modules {
     ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };
 }
@@ -88,6 +91,8 @@ pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Role, Vocabular
 pub use metrics::{kendall_tau, pearson, spearman};
 pub use progress::{NoProgress, Progress};
 pub use random::Random;
+pub use source::table::Table;
+pub use source::{BenchmarkRow, BenchmarkTable, read as read_benchmark};
 pub use space::{Architecture, Space, names as space_names, open as open_space};
 
 #[cfg(feature = "torch")]

@@ -1,5 +1,5 @@
-//! Scores for any number of rows in constant memory: rows are read, brought into canonical form and scored in batches that
-//! overlap, and go to the caller in the order of the input; or, where only the best are wanted, these are kept.
+//! Scores for any number of rows in constant memory. Rows are read, brought into canonical form and scored in batches that
+//! overlap, and passed to the caller in the order of the input; or only the best ones are, at the end.
 
 use crate::dataset::GraphEncoder;
 use crate::error::{Error, Result, Stage};
@@ -19,12 +19,15 @@ const BATCH: usize = 8192;
 /// Unique graphs whose scores are remembered.
 const REMEMBERED: usize = 1 << 18;
 
-/// An architecture to score, and the line that it stands on.
+/// An architecture to score, and its position in the input.
+#[derive(Debug, Clone, PartialEq)]
 pub struct InputRow {
     /// Line or number of the record.
     pub line: u64,
-    /// The architecture as it is written.
+    /// The text of the architecture.
     pub text: String,
+    /// Fields of the input that are handed on to the output.
+    pub fields: Option<csv::StringRecord>,
 }
 
 /// A scored architecture.
@@ -32,8 +35,8 @@ pub struct InputRow {
 pub struct ScoredRow {
     /// Index of the row in the input.
     pub row: u64,
-    /// The architecture as it was given.
-    pub text: String,
+    /// The row as it was read.
+    pub input: InputRow,
     /// What is predicted of it.
     pub prediction: Prediction,
     /// Rank from 1, where only the best rows are wanted.
@@ -61,7 +64,7 @@ pub struct ScoreStream<'a> {
 
 /// Rows in canonical form.
 struct CanonicalBatch {
-    texts: Vec<String>,
+    rows: Vec<InputRow>,
     graphs: Vec<Canonical>,
 }
 
@@ -111,13 +114,13 @@ impl ScoreStream<'_> {
         let mut cache = LruCache::new(NonZeroUsize::new(REMEMBERED).expect("a constant above 0"));
         let mut counts = StreamCounts::default();
         for batch in batches {
-            let CanonicalBatch { texts, graphs } = batch?;
-            let count = texts.len() as u64;
+            let CanonicalBatch { rows, graphs } = batch?;
+            let count = rows.len() as u64;
             let scores = score_batch(&scorer, graphs, &mut cache, &mut counts.graphs);
-            for (text, (score, std)) in texts.into_iter().zip(scores) {
+            for (input, (score, std)) in rows.into_iter().zip(scores) {
                 take(ScoredRow {
                     row: counts.rows,
-                    text,
+                    input,
                     prediction: self.predictor.prediction(score, std),
                     rank: None,
                 })?;
@@ -144,7 +147,7 @@ fn canonical_batches(
         let batch = rows.and_then(|rows| {
             let graphs: Vec<Result<Canonical>> = rows.par_iter().with_min_len(64).map(encode).collect();
             let graphs = graphs.into_iter().collect::<Result<_>>()?;
-            Ok(CanonicalBatch { texts: rows.into_iter().map(|row| row.text).collect(), graphs })
+            Ok(CanonicalBatch { rows, graphs })
         });
         let failed = batch.is_err();
         // A receiver that has ended reports an error of its own.

@@ -1,13 +1,13 @@
 //! Files that were damaged, cut or made to do harm: the readers refuse them or read them, without a panic, a hang or more
-//! than 64 MiB of memory. Real samples are used where a folder of `CARL_DATA` has them.
+//! than 64 MiB of memory. The samples are those of tests/fixtures.
 
-#[path = "hostile/bodies.rs"]
-mod bodies;
+#[path = "hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-use carl::random::Random;
-use carl::source::pickle::{self, Limits};
-use carl::source::tfrecord::mask;
-use carl::space;
+use carl::Random;
+use carl::internals::USER_SPACE;
+use carl::internals::pickle::{self, Limits};
+use carl::internals::tfrecord::mask;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::{Read, Write};
@@ -57,30 +57,26 @@ fn guarded(body: impl FnOnce()) {
     assert!(time < MOST_TIME, "it took {time:?}");
 }
 
-fn sample(name: &str) -> Option<PathBuf> {
-    let places = carl::dataset::folders().into_iter();
-    let mut places = places.flat_map(|folder| [folder.join(name), folder.join("official_samples").join(name)]);
-    places.find(|path| path.exists())
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/official")).join(name)
 }
 
-/// Pickles: two of NATS-Bench and the smallest of NAS-Bench-Graph where they are there, one made by hand anyway.
+/// Pickles: one made by hand, two of NATS-Bench and one of NAS-Bench-Graph.
 fn pickles() -> Vec<Vec<u8>> {
     let mut samples = vec![
         b"\x80\x02}q\x00(X\x01\x00\x00\x00aq\x01ccollections\nOrderedDict\nq\x02)Rq\x03X\x01\x00\x00\x00bq\x04](K\x01G?\xf0\0\0\0\0\0\0eu.".to_vec(),
     ];
     for kind in ["tss-v1_0-3ffb9", "sss-v1_0-50262"] {
-        if let Some(path) = sample(&format!("nats_bench/NATS-{kind}-simple/000011.pickle.pbz2")) {
-            let mut bytes = Vec::new();
-            bzip2::read::BzDecoder::new(std::fs::File::open(path).unwrap()).read_to_end(&mut bytes).unwrap();
-            samples.push(bytes);
-        }
-    }
-    if let Some(path) = sample("nas_bench_graph-1.4.0-py3-none-any.whl") {
-        let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+        let file = std::fs::File::open(fixture(&format!("NATS-{kind}-simple/000011.pickle.pbz2"))).unwrap();
         let mut bytes = Vec::new();
-        zip.by_name("nas_bench_graph/light/proteins.bench").unwrap().read_to_end(&mut bytes).unwrap();
+        bzip2::read::BzDecoder::new(file).read_to_end(&mut bytes).unwrap();
         samples.push(bytes);
     }
+    let wheel = std::fs::File::open(fixture("nas_bench_graph-1.4.0-py3-none-any.whl")).unwrap();
+    let mut bytes = Vec::new();
+    let mut zip = zip::ZipArchive::new(wheel).unwrap();
+    zip.by_name("nas_bench_graph/light/proteins.bench").unwrap().read_to_end(&mut bytes).unwrap();
+    samples.push(bytes);
     samples
 }
 
@@ -132,10 +128,10 @@ fn bzipped(bytes: &[u8]) -> Vec<u8> {
 fn architectures() -> Vec<Vec<u8>> {
     let mut random = Random::new(0, 0);
     let mut texts = Vec::new();
-    for (number, space) in bodies::spaces().iter().enumerate() {
+    for (number, space) in fuzz_targets::spaces().iter().enumerate() {
         let drawn = (0..4).filter_map(|_| space.sample(&mut random).ok()).map(|cell| space.print(&cell));
         let text = match space.name() {
-            space::USER_SPACE => vec!["input conv3x3 skip output;0>1 0>2 1>3 2>3".to_string()],
+            USER_SPACE => vec!["input conv3x3 skip output;0>1 0>2 1>3 2>3".to_string()],
             _ => drawn.collect(),
         };
         texts.extend(text.into_iter().map(|text| [&[number as u8], text.as_bytes()].concat()));
@@ -143,7 +139,7 @@ fn architectures() -> Vec<Vec<u8>> {
     texts
 }
 
-/// Tables in both layouts, the first byte chooses layout and space.
+/// Tables in both text formats; the first byte chooses format and space.
 fn tables() -> Vec<Vec<u8>> {
     let mut tables = Vec::new();
     for text in architectures() {
@@ -165,10 +161,7 @@ const JSON: [&str; 3] = [
 ];
 
 fn records() -> Vec<u8> {
-    match sample("ecnas_carbon_4V9E.tfrecord") {
-        Some(path) => std::fs::read(path).unwrap(),
-        None => frame(b"[\"00000000000000000000000000000000\", 4, \"0100\", \"input,output\", \"CgA=\"]"),
-    }
+    std::fs::read(fixture("nasbench.tfrecord")).unwrap()
 }
 
 /// Small files of PyTorch: the zip container and the older one, pickles one behind another.
@@ -222,7 +215,7 @@ proptest! {
     fn damaged_pickles(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
         let samples = pickles();
         let bytes = damage(&samples[which.index(samples.len())], &edits, cut);
-        guarded(|| bodies::pickle(&bytes));
+        guarded(|| fuzz_targets::pickle(&bytes));
     }
 
     #[test]
@@ -230,11 +223,11 @@ proptest! {
         let samples = pickles();
         let bytes = damage(&samples[which.index(samples.len())], &edits, None);
         guarded(|| match container {
-            0 => bodies::named_file("000000", ".pickle.pbz2", &bzipped(&bytes)),
-            1 => bodies::named_file("proteins", ".bench", &bytes),
-            2 => bodies::named_file("data", ".anb", &bytes),
-            3 => bodies::named_file("bench", ".pth", &zipped("bench/data.pkl", &bytes, zip::CompressionMethod::Stored)),
-            _ => bodies::named_file("HW-NAS-Bench", ".pickle", &bytes),
+            0 => fuzz_targets::named_file("000000", ".pickle.pbz2", &bzipped(&bytes)),
+            1 => fuzz_targets::named_file("proteins", ".bench", &bytes),
+            2 => fuzz_targets::named_file("data", ".anb", &bytes),
+            3 => fuzz_targets::named_file("bench", ".pth", &zipped("bench/data.pkl", &bytes, zip::CompressionMethod::Stored)),
+            _ => fuzz_targets::named_file("HW-NAS-Bench", ".pickle", &bytes),
         });
     }
 
@@ -243,7 +236,7 @@ proptest! {
         prop::sample::select(b"(.0125FGIJKLMNPQRSTUVX]abcdeghjlpqrstu})BC\n01AZ\x00\x01\x80\x81\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f\x90\x91\x92\x93\x94\x95\x96\xff".to_vec()),
         0..2000,
     )) {
-        guarded(|| bodies::pickle(&bytes));
+        guarded(|| fuzz_targets::pickle(&bytes));
     }
 
     #[test]
@@ -257,42 +250,42 @@ proptest! {
             damage(&bytes, &edits, cut)
         };
         guarded(|| {
-            bodies::tfrecord(&bytes);
-            bodies::named_file("bench", ".tfrecord", &bytes);
+            fuzz_targets::tfrecord(&bytes);
+            fuzz_targets::named_file("bench", ".tfrecord", &bytes);
         });
     }
 
     #[test]
     fn arbitrary_files(bytes in prop::collection::vec(any::<u8>(), 0..4000)) {
-        guarded(|| bodies::file(&bytes));
+        guarded(|| fuzz_targets::file(&bytes));
     }
 
     #[test]
     fn damaged_json(edits in edits(), cut in cut()) {
         for text in JSON {
             let bytes = damage(text.as_bytes(), &edits, cut);
-            guarded(|| bodies::json(&bytes));
+            guarded(|| fuzz_targets::json(&bytes));
         }
     }
 
     #[test]
     fn damaged_torch_files(which in 0..3usize, edits in edits(), cut in cut()) {
         let bytes = damage(&torch_files()[which], &edits, cut);
-        guarded(|| bodies::torch_file(&bytes));
+        guarded(|| fuzz_targets::torch_file(&bytes));
     }
 
     #[test]
     fn damaged_architectures(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
         let samples = architectures();
         let bytes = damage(&samples[which.index(samples.len())], &edits, cut);
-        guarded(|| bodies::architecture(&bytes));
+        guarded(|| fuzz_targets::architecture(&bytes));
     }
 
     #[test]
     fn damaged_tables(which in any::<prop::sample::Index>(), edits in edits(), cut in cut()) {
         let samples = tables();
         let bytes = damage(&samples[which.index(samples.len())], &edits, cut);
-        guarded(|| bodies::table(&bytes));
+        guarded(|| fuzz_targets::table(&bytes));
     }
 }
 
@@ -308,7 +301,7 @@ fn every_cut_of_a_pickle_is_refused() {
 }
 
 #[test]
-fn lengths_are_not_believed() {
+fn claimed_lengths_reserve_no_memory() {
     // Every opcode with a length, which claims all that it can.
     for (opcode, width) in
         [(b'T', 4), (b'B', 4), (b'X', 4), (0x8b, 4), (0x8d, 8), (0x8e, 8), (0x96, 8), (b'r', 4), (b'j', 4)]
@@ -317,12 +310,12 @@ fn lengths_are_not_believed() {
             let mut bytes = vec![b']', opcode];
             bytes.extend(vec![byte; width]);
             bytes.extend(b"short.");
-            guarded(|| bodies::pickle(&bytes));
+            guarded(|| fuzz_targets::pickle(&bytes));
         }
     }
     let mut record = u64::MAX.to_le_bytes().to_vec();
     record.extend(mask(crc32c::crc32c(&record)).to_le_bytes());
-    guarded(|| bodies::tfrecord(&record));
+    guarded(|| fuzz_targets::tfrecord(&record));
 }
 
 #[test]
@@ -367,9 +360,9 @@ fn bombs() {
         b"}q\x00X\x0b\x00\x00\x00all_resultsh\x00s.".to_vec(),
     ];
     for bomb in &bombs {
-        guarded(|| bodies::pickle(bomb));
-        guarded(|| bodies::named_file("data", ".anb", bomb));
-        guarded(|| bodies::named_file("cora", ".bench", bomb));
+        guarded(|| fuzz_targets::pickle(bomb));
+        guarded(|| fuzz_targets::named_file("data", ".anb", bomb));
+        guarded(|| fuzz_targets::named_file("cora", ".bench", bomb));
     }
 }
 
@@ -382,9 +375,9 @@ fn compressed_bombs() {
         let zip = zipped("analognasbench/data.anb", &large, zip::CompressionMethod::Deflated);
         let torch = zipped("bench/data.pkl", &large, zip::CompressionMethod::Deflated);
         drop(large);
-        guarded(|| bodies::named_file("000000", ".pickle.pbz2", &pressed));
-        guarded(|| bodies::named_file("wheel", ".whl", &zip));
-        guarded(|| bodies::named_file("bench", ".pth", &torch));
+        guarded(|| fuzz_targets::named_file("000000", ".pickle.pbz2", &pressed));
+        guarded(|| fuzz_targets::named_file("wheel", ".whl", &zip));
+        guarded(|| fuzz_targets::named_file("bench", ".pth", &torch));
     }
 }
 

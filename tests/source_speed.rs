@@ -1,10 +1,11 @@
 //! How fast the readers of the large formats are, on files of full size that are made here.
 //!
-//! `cargo test --release --no-default-features --test source_speed -- --ignored --nocapture --test-threads 1`
+//! `cargo test --release --no-default-features --features internals --test source_speed -- --ignored --nocapture
+//! --test-threads 1`
 
-use carl::progress::NoProgress;
-use carl::source::read;
-use carl::source::tfrecord::mask;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use carl::internals::tfrecord::mask;
+use carl::{BenchmarkTable, NoProgress, read_benchmark};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -26,11 +27,9 @@ fn nasbench101_at_full_size() {
 }
 
 #[test]
-#[ignore = "needs the official sample files"]
+#[ignore = "needs the official file named in CARL_NATS"]
 fn nats_folder() {
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/official_samples");
-    let samples = std::env::var_os("CARL_SAMPLES").map_or(samples, PathBuf::from);
-    let source = samples.join("nats_bench/NATS-tss-v1_0-3ffb9-simple/000011.pickle.pbz2");
+    let source = std::env::var_os("CARL_NATS").expect("CARL_NATS=NATS-tss-v1_0-3ffb9-simple/000011.pickle.pbz2");
     let folder = tempfile::tempdir().unwrap();
     for index in 0..1000 {
         fs::copy(&source, folder.path().join(format!("{index:06}.pickle.pbz2"))).unwrap();
@@ -47,7 +46,7 @@ fn named_file() {
     report(space, Path::new(path));
 }
 
-fn report(space: &str, path: &Path) -> carl::source::Benchmark {
+fn report(space: &str, path: &Path) -> BenchmarkTable {
     let files = if path.is_dir() {
         fs::read_dir(path).unwrap().map(|file| file.unwrap().path()).collect()
     } else {
@@ -55,7 +54,7 @@ fn report(space: &str, path: &Path) -> carl::source::Benchmark {
     };
     let bytes: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
     let start = Instant::now();
-    let benchmark = read(space, path, &NoProgress).unwrap();
+    let benchmark = read_benchmark(space, path, &NoProgress).unwrap();
     let seconds = start.elapsed().as_secs_f64();
     let megabytes = bytes as f64 / 1e6;
     println!(
@@ -90,7 +89,7 @@ fn write_nasbench101(path: &Path, budgets: &[u32]) {
         let inner: Vec<&str> = (0..5).map(|node| names[(cell / 3u32.pow(node) % 3) as usize]).collect();
         for &epochs in budgets {
             for _ in 0..3 {
-                let metrics = base64(&model_metrics(epochs, number));
+                let metrics = python_base64(&model_metrics(epochs, number));
                 let operations = inner.join(",");
                 let row = format!(r#"["{hash}", {epochs}, "{edges}", "input,{operations},output", "{metrics}"]"#);
                 let length = (row.len() as u64).to_le_bytes();
@@ -122,20 +121,8 @@ fn model_metrics(epochs: u32, number: u32) -> Vec<u8> {
 }
 
 /// Base64 with a (JSON-escaped) line break every 76 characters.
-fn base64(bytes: &[u8]) -> String {
-    let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for (index, group) in bytes.chunks(3).enumerate() {
-        let mut bits = [0; 3];
-        bits[..group.len()].copy_from_slice(group);
-        let bits = u32::from_be_bytes([0, bits[0], bits[1], bits[2]]);
-        for place in 0..4 {
-            let padding = place > group.len();
-            text.push(if padding { '=' } else { char::from(letters[(bits >> (18 - 6 * place) & 63) as usize]) });
-        }
-        if index % 19 == 18 {
-            text.push_str("\\n");
-        }
-    }
-    text + "\\n"
+fn python_base64(bytes: &[u8]) -> String {
+    let text = STANDARD.encode(bytes);
+    let lines: Vec<&str> = (0..text.len()).step_by(76).map(|at| &text[at..text.len().min(at + 76)]).collect();
+    lines.join("\\n") + "\\n"
 }

@@ -1,17 +1,19 @@
 //! `carl predict` on whole spaces, in shards, in constant memory, and in every format of table.
 #![cfg(feature = "cli")]
 
+#[path = "shared/checkpoint.rs"]
+mod checkpoint;
+
 use assert_cmd::cargo::cargo_bin;
+use checkpoint::checkpoint;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const REFERENCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference");
-
 fn predict(arguments: &[&str]) -> Output {
-    Command::new(cargo_bin("carl")).args(["predict", REFERENCE]).args(arguments).output().unwrap()
+    Command::new(cargo_bin("carl")).args(["predict", checkpoint()]).args(arguments).output().unwrap()
 }
 
 /// Runs `carl predict` into `name` of `folder`, with what it wrote as CSV rows without their header.
@@ -69,7 +71,7 @@ fn memory_does_not_grow_with_the_rows() {
         file.write_all(b"arch\n").unwrap();
         (0..repeats).for_each(|_| file.write_all(body.as_bytes()).unwrap());
         let mut child = Command::new(cargo_bin("carl"))
-            .args(["predict", REFERENCE, "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()])
+            .args(["predict", checkpoint(), "--input", input.to_str().unwrap(), "--output", output.to_str().unwrap()])
             .spawn()
             .unwrap();
         let status = format!("/proc/{}/status", child.id());

@@ -1,15 +1,15 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
+use super::{Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::MeanStd;
 use crate::gp::coverage::choose_rows;
 use crate::predictor::load_sources;
-use crate::protocol::Protocol;
 use crate::protocol::evaluation::TestRows;
+use crate::protocol::{Protocol, SizeFigures};
 use crate::source::columns::JoinedColumns;
 use crate::split::Split;
 use crate::split::shift::Shift;
@@ -18,6 +18,10 @@ use serde_json::json;
 
 /// Train and test on many splits in one pass
 #[derive(Args)]
+#[command(after_help = "Examples:
+  carl benchmark configs/nasbench201.yaml
+  carl benchmark configs/nasbench201.yaml --train-sizes 78,156 --seeds 10 --json
+  carl benchmark configs/nasbench201.yaml --shift without:nor_conv_3x3")]
 pub struct Benchmark {
     #[command(flatten)]
     config: ConfigArguments,
@@ -89,34 +93,30 @@ impl Benchmark {
                 "split_hash": Split::hash_all(&splits.concat()),
             }));
         }
+        let shift = self.shift.as_ref().map(|shift| format!(", shift {shift}")).unwrap_or_default();
+        let last = first + u64::from(self.seeds) - 1;
+        let seeds = if last == first { format!("seed {first}") } else { format!("seeds {first} to {last}") };
         talk(&format!(
-            "{} {} -> {}{}, {} seeds from {first}, {} members, mean and standard deviation over seeds",
+            "{} {} -> {}{shift}, {seeds}, {}, mean and standard deviation over seeds",
             config.space,
             config.data.train_target,
             config.data.test_target(),
-            self.shift.as_ref().map(|shift| format!(", shift {shift}")).unwrap_or_default(),
-            self.seeds,
-            config.model.members
+            counted(config.model.members as u64, "member"),
         ));
-        let cell = |figure: &MeanStd| format!("{:.4} ± {:.4}", figure.mean, figure.std);
-        let rows: Vec<Vec<String>> = (outcomes.iter())
-            .map(|outcome| {
-                vec![
-                    outcome.train_size.to_string(),
-                    cell(&outcome.kendall_tau),
-                    cell(&outcome.kendall_tau_unseen),
-                    cell(&outcome.spearman),
-                    cell(&outcome.precision_at_10),
-                    cell(&outcome.regret_at_10_unseen),
-                    cell(&outcome.expected_kendall_tau),
-                    cell(&outcome.kendall_tau_unseen_train),
-                    outcome.chosen.as_ref().map_or(String::new(), |chosen| format!("{:?} {:.1} {:.2}", chosen.graph_form, chosen.distillation, chosen.columns.values().next().copied().unwrap_or(0.0))),
-                    format!("{:.1}", outcome.train_seconds),
-                    format!("{:.1}", outcome.score_seconds),
-                ]
-            })
-            .collect();
-        let header = ["train", "Kendall tau", "unseen", "Spearman", "precision@10", "regret@10", "expected", "unseen train", "chosen", "train s", "score s"];
-        print(&text_table(&header, &rows))
+        let header = ["train", "Kendall tau", "unseen", "expected", "regret@10", "seconds"];
+        print(&text_table(&header, &outcomes.iter().map(row).collect::<Vec<_>>()))
     }
+}
+
+/// The figures of one training size; --json has more.
+fn row(outcome: &SizeFigures) -> Vec<String> {
+    let cell = |value: &MeanStd, digits: usize| format!("{:.digits$} ±{:.digits$}", value.mean, value.std);
+    vec![
+        outcome.train_size.to_string(),
+        cell(&outcome.kendall_tau, 4),
+        cell(&outcome.kendall_tau_unseen, 4),
+        format!("{:.3}", outcome.expected_kendall_tau.mean),
+        cell(&outcome.regret_at_10_unseen, 3),
+        format!("{:.1}", outcome.train_seconds + outcome.score_seconds),
+    ]
 }

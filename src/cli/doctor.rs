@@ -1,6 +1,6 @@
 //! `carl doctor`: what was found, loaded, and why not.
 
-use super::{Common, data_folders, print, print_json};
+use super::{Common, counted, data_folders, print, print_json};
 use crate::device;
 use crate::error::Result;
 use clap::Args;
@@ -12,6 +12,9 @@ const LIBTORCH: &str = "2.11.0";
 
 /// Say what was found of LibTorch, CUDA and data
 #[derive(Args)]
+#[command(after_help = "Examples:
+  carl doctor
+  CARL_DATA=~/tables:data carl doctor --json")]
 pub struct Doctor;
 
 impl Doctor {
@@ -38,9 +41,9 @@ impl Doctor {
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
         };
         print(&format!(
-            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {} devices\nthreads    {}\ndata       {}",
+            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nthreads    {}\ndata       {}",
             env!("CARGO_PKG_VERSION"),
-            cuda.devices,
+            counted(cuda.devices as u64, "device"),
             rayon::current_num_threads(),
             list(&data),
         ))

@@ -2,6 +2,7 @@
 
 use super::{Common, load_predictor, print_json, talk};
 use crate::error::{Error, Result, Stage};
+use crate::file;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,9 @@ const EXPORT: &str = "model.pt";
 
 /// Write a checkpoint as TorchScript
 #[derive(Args)]
+#[command(after_help = "Examples:
+  carl export checkpoints/reference
+  carl export checkpoints/reference --output programs/nasbench201.pt")]
 pub struct Export {
     /// A checkpoint folder
     checkpoint: PathBuf,
@@ -21,11 +25,15 @@ pub struct Export {
 
 impl Export {
     pub fn run(&self, common: &Common) -> Result<()> {
-        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let output = self.output.clone().unwrap_or_else(|| self.checkpoint.join(EXPORT));
-        if output == Path::new("-") {
-            let message = "a TorchScript program is checked on disk, it cannot go to standard output";
-            return Err(Error::new(Stage::Usage, message));
+        if output.extension().is_none_or(|ending| ending != "pt") {
+            let error =
+                Error::new(Stage::Usage, "a TorchScript program is a file whose name ends in .pt").file(&output);
+            return Err(error.hint(format!("such as --output {EXPORT}")));
+        }
+        let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
+        if let Some(folder) = output.parent().filter(|folder| *folder != Path::new("")) {
+            file::create_folder(folder)?;
         }
         predictor.export(&output)?;
         talk(&format!("{} is written and equals the model at batch 1, 2 and 257", output.display()));

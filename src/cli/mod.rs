@@ -16,10 +16,11 @@ mod train;
 use crate::config::{Config, hash_yaml};
 use crate::device::{self, Engine, Machine};
 use crate::error::{Error, Result, Stage};
+use crate::file;
 use crate::predictor::Predictor;
 use crate::source::columns::TableArgument;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -169,6 +170,19 @@ impl Common {
         Ok(machine)
     }
 
+    /// Checks that `output` is not `input`, and that it is not standard output where `--json` prints its object.
+    fn check_output(&self, output: &Path, input: Option<&Path>) -> Result<()> {
+        if self.json && output == Path::new("-") {
+            let error = Error::new(Stage::Usage, "--json and --output - would both write to standard output");
+            return Err(error.hint("give --output a file, or leave out --json"));
+        }
+        if input.is_some_and(|input| file::is_same(input, output)) {
+            let error = Error::new(Stage::Usage, "the output is the input").file(output);
+            return Err(error.hint("give --output another name"));
+        }
+        Ok(())
+    }
+
     /// The configuration with `--set` and `--seed` applied, and its table looked up.
     fn config(&self, path: &Path, overrides: &[String]) -> Result<Config> {
         let mut config = Config::load(path, overrides)?;
@@ -225,15 +239,12 @@ fn checkpoint_config(folder: &Path, predictor: &Predictor) -> Result<Option<Conf
     };
     let mut config = Config::parse(&text, &[]).map_err(|error| error.file(&path))?;
     let card = predictor.card();
-    for (what, here, there) in [
-        ("the space", &config.space, &card.schema.space),
-        ("the config hash", &hash_yaml(&text), &card.config_hash),
-    ] {
+    for (what, here, there) in
+        [("the space", &config.space, &card.schema.space), ("the config hash", &hash_yaml(&text), &card.config_hash)]
+    {
         if here != there {
             let message = format!("{what} of the weights is {there}, but here it is {here}");
-            return Err(Error::new(Stage::Checkpoint, message)
-                .file(&path)
-                .hint("restore the file, or train again"));
+            return Err(Error::new(Stage::Checkpoint, message).file(&path).hint("restore the file, or train again"));
         }
     }
     config.data.table = find_table(&config.data.table);
@@ -309,13 +320,31 @@ fn talk(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// A table for the terminal; numbers are aligned to the right.
+/// A count and its noun, such as "1 seed" or "3 seeds".
+fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Width of tables, in columns.
+const WIDTH: u16 = 80;
+
+/// A table for the terminal, with numbers aligned to the right; text separated by tabs where standard output is not a terminal.
 fn text_table(header: &[&str], rows: &[Vec<String>]) -> String {
-    use comfy_table::{CellAlignment, Table};
+    if std::io::stdout().is_terminal() {
+        return bordered_table(header, rows);
+    }
+    let lines = rows.iter().map(|row| row.join("\t"));
+    std::iter::once(header.join("\t")).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// A table with a border that is at most [`WIDTH`] columns wide.
+pub(crate) fn bordered_table(header: &[&str], rows: &[Vec<String>]) -> String {
+    use comfy_table::{CellAlignment, ContentArrangement, Table};
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY).set_header(header).add_rows(rows);
-    for (place, column) in table.column_iter_mut().enumerate() {
-        if rows.iter().all(|row| row[place].parse::<f64>().is_ok() || row[place].is_empty()) {
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    for (index, column) in table.column_iter_mut().enumerate() {
+        if rows.iter().all(|row| row[index].parse::<f64>().is_ok() || row[index].is_empty()) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }

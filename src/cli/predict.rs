@@ -4,24 +4,26 @@
 //! score in the unit of the target.
 
 use super::progress::Bar;
-use super::{Common, load_predictor, print_json, stop_on_interrupt, talk};
+use super::{Common, counted, load_predictor, print_json, stop_on_interrupt, talk};
 use crate::error::{Error, Result, Stage};
 use crate::file;
-use crate::predictor::Predictor;
 use crate::progress::Progress;
-use crate::source::parquet::{self, Column as ParquetColumn};
-use crate::source::table::{Records, Spelling, Layout as TableFormat, io_error, layout_of, position};
+use crate::source::table::{FieldValue, Records, Spelling, TableFormat, TableWriter, position};
 use crate::space::Space;
 use crate::stream::{InputRow, ScoreStream, ScoredRow, StreamCounts};
 use clap::Args;
 use serde_json::json;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
 /// Score architectures with a checkpoint
 #[derive(Args)]
+#[command(after_help = "Examples:
+  carl predict checkpoints/reference --all --top 20 --output -
+  carl predict checkpoints/reference --input cells.csv --keep --output scores.csv.gz
+  cut -d, -f1 cells.csv | carl predict checkpoints/reference --input - --output -")]
 pub struct Predict {
     /// A checkpoint folder
     checkpoint: PathBuf,
@@ -34,9 +36,12 @@ pub struct Predict {
     /// Table to write: arch, score, std, predicted and, with --top, rank; - is standard output
     #[arg(long)]
     output: PathBuf,
+    /// Keep the columns of the input, after those of the scores
+    #[arg(long, conflicts_with = "all")]
+    keep: bool,
     /// Write only the best K, best first
-    #[arg(long, value_name = "K")]
-    top: Option<usize>,
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    top: Option<u32>,
     /// Score only part I of N parts of the rows, I from 1
     #[arg(long, value_name = "I/N")]
     shard: Option<Shard>,
@@ -56,23 +61,28 @@ impl FromStr for Shard {
         let parts = text.split_once('/').and_then(|(index, count)| Some((index.parse().ok()?, count.parse().ok()?)));
         match parts {
             Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index: index - 1, count }),
-            _ => Err("a shard reads I/N with I from 1 to N, such as 2/8".to_string()),
+            _ => Err("a shard is I/N with I from 1 to N, such as 2/8".to_string()),
         }
     }
 }
 
-/// Rows of one shard.
-type InputRows<'a> = Box<dyn Iterator<Item = Result<InputRow>> + Send + 'a>;
+/// The rows to score, and the names of the fields that they hand on.
+struct InputRows<'a> {
+    rows: Box<dyn Iterator<Item = Result<InputRow>> + Send + 'a>,
+    kept: Vec<String>,
+}
 
 impl Predict {
     pub fn run(&self, common: &Common) -> Result<()> {
+        common.check_output(&self.output, self.input.as_deref())?;
+        TableFormat::of(&self.output)?;
         let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let started = Instant::now();
         let bar = Bar::counting("scoring");
         let rows = self.rows(predictor.space(), &bar)?;
         let file = self.input_name();
         let locate = |error: Error, line: u64| error.file(&file).at(position(&file, line));
-        let stream = ScoreStream { predictor: &predictor, top: self.top, locate: &locate };
+        let stream = ScoreStream { predictor: &predictor, top: self.top.map(|top| top as usize), locate: &locate };
         let counts = self.write(&stream, rows, &bar).map_err(|error| match error.stage() {
             Stage::Table => error.file(&file),
             _ => error,
@@ -80,8 +90,9 @@ impl Predict {
         drop(bar);
         let seconds = started.elapsed().as_secs_f64();
         let StreamCounts { rows, graphs } = counts;
-        talk(&format!("{rows} architectures ({graphs} unique graphs scored) in {seconds:.1} s"));
-        if common.json && self.output != Path::new("-") {
+        let scored = counted(graphs, "unique graph");
+        talk(&format!("{} ({scored} scored) in {seconds:.1} s", counted(rows, "architecture")));
+        if common.json {
             print_json(
                 &json!({"architectures": rows, "functions": graphs, "seconds": seconds, "output": self.output}),
             )?;
@@ -99,146 +110,89 @@ impl Predict {
 
     /// The rows of this shard.
     fn rows<'a>(&self, space: &'a dyn Space, bar: &Bar) -> Result<InputRows<'a>> {
-        let shard = self.shard.unwrap_or(Shard { index: 0, count: 1 });
-        let rows: InputRows<'a> = match &self.input {
-            Some(input) => table_rows(input, space)?,
+        let InputRows { rows, kept } = match &self.input {
+            Some(input) => self.table_rows(input, space)?,
             None => {
                 let cells = space.enumerate().ok_or_else(|| {
-                    Error::new(Stage::Usage, format!("the space {} cannot be listed", space.name()))
+                    Error::new(Stage::Usage, format!("the space {} cannot be enumerated", space.name()))
                         .hint("give the architectures in a table, with --input")
                 })?;
                 if let Some(size) = space.size() {
-                    bar.start(size / shard.count);
+                    bar.start(size / self.shard.map_or(1, |shard| shard.count));
                 }
-                Box::new((1..).zip(cells).map(|(line, cell)| Ok(InputRow { line, text: space.print(&cell) })))
+                let row = |(line, cell)| Ok(InputRow { line, text: space.print(&cell), fields: None });
+                InputRows { rows: Box::new((1..).zip(cells).map(row)), kept: Vec::new() }
             }
         };
-        if shard.count == 1 {
-            return Ok(rows);
-        }
-        let mine = move |number: u64, row: &Result<InputRow>| number % shard.count == shard.index || row.is_err();
-        Ok(Box::new((0..).zip(rows).filter(move |(number, row)| mine(*number, row)).map(|(_, row)| row)))
+        let Some(shard) = self.shard else { return Ok(InputRows { rows, kept }) };
+        let is_mine = move |number: u64, row: &Result<InputRow>| number % shard.count == shard.index || row.is_err();
+        let rows = (0..).zip(rows).filter(move |(number, row)| is_mine(*number, row)).map(|(_, row)| row);
+        Ok(InputRows { rows: Box::new(rows), kept })
     }
 
-    /// Scores `rows` into the output, which is whole or not there.
-    fn write(&self, stream: &ScoreStream, rows: InputRows, bar: &Bar) -> Result<StreamCounts> {
-        let mut counts = Ok(StreamCounts::default());
-        let written = file::write(&self.output, |output| {
-            let (format, gzip) = layout_of(&self.output);
-            let mut output: Box<dyn Write + '_> = match gzip {
-                true => Box::new(flate2::write::GzEncoder::new(output, flate2::Compression::fast())),
-                false => Box::new(output),
-            };
+    /// The rows of a table, read as they are needed.
+    fn table_rows<'a>(&self, input: &Path, space: &'a dyn Space) -> Result<InputRows<'a>> {
+        let mut records = Records::open(input)?;
+        let file = records.file().to_path_buf();
+        let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
+        let kept: Vec<String> = match self.keep {
+            true => records.header().iter().filter(|name| *name != "arch").cloned().collect(),
+            false => Vec::new(),
+        };
+        if let Some(name) = self.columns().iter().find(|name| kept.contains(name)) {
+            let message = format!("column `{name}` of the input cannot be kept: the output has one of its own");
+            return Err(Error::new(Stage::Table, message).file(&file).hint("rename it, or leave out --keep"));
+        }
+        let arch = records.header().iter().position(|name| name == "arch");
+        let keep = self.keep;
+        let mut row = move || -> Result<Option<InputRow>> {
+            let Some(record) = records.next_record()? else { return Ok(None) };
+            let text = spelling.text(space, &record);
+            let text = text.map_err(|error| error.file(&file).at(position(&file, record.line)))?;
+            let fields = record.fields.iter().enumerate().filter(|(index, _)| Some(*index) != arch);
+            let fields = keep.then(|| fields.map(|(_, field)| field).collect());
+            Ok(Some(InputRow { line: record.line, text, fields }))
+        };
+        Ok(InputRows { rows: Box::new(std::iter::from_fn(move || row().transpose())), kept })
+    }
+
+    /// Names of the columns that scores add.
+    fn columns(&self) -> Vec<String> {
+        let rank = self.top.is_some().then_some("rank");
+        ["arch", "score", "std", "predicted"].into_iter().chain(rank).map(str::to_string).collect()
+    }
+
+    /// Scores `rows` into the output, which is complete or does not exist.
+    fn write(&self, stream: &ScoreStream, input: InputRows, bar: &Bar) -> Result<StreamCounts> {
+        let mut counts = StreamCounts::default();
+        file::write(&self.output, |output| {
+            let columns = [self.columns(), input.kept].concat();
+            let mut writer = TableWriter::new(&self.output, output, columns)?;
             let mut failed = None;
-            let mut run = |rows, take: &mut dyn FnMut(&ScoredRow) -> io::Result<()>| {
-                counts = stream.run(rows, stop_on_interrupt(), bar, |row| {
-                    take(row).map_err(|error| {
-                        failed = Some(error);
-                        Error::new(Stage::Io, "the output cannot be written")
-                    })
-                });
-            };
-            match format {
-                TableFormat::Csv => {
-                    let mut writer = csv::Writer::from_writer(&mut output);
-                    run(rows, &mut |row| writer.serialize(Line::new(row)).map_err(io_error));
-                    writer.flush()?;
-                }
-                TableFormat::JsonLines => run(rows, &mut |row| {
-                    serde_json::to_writer(&mut output, &Line::new(row))?;
-                    output.write_all(b"\n")
-                }),
-                TableFormat::Parquet => {
-                    let mut writer = ParquetRows::new(self.top.is_some());
-                    run(rows, &mut |row| writer.push(row, &mut output));
-                    writer.finish(&mut output)?;
+            let result = stream.run(input.rows, stop_on_interrupt(), bar, |row| {
+                writer.row(&values(row)).map_err(|error| {
+                    failed = Some(error);
+                    Error::new(Stage::Io, "the output cannot be written")
+                })
+            });
+            match (failed, result) {
+                (Some(error), _) => Err(error),
+                (None, Err(error)) => Err(io::Error::other(error)),
+                (None, Ok(result)) => {
+                    counts = result;
+                    writer.finish()
                 }
             }
-            match failed {
-                // A reader that has gone away ends the stream without an error.
-                Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                    counts = Ok(StreamCounts::default());
-                    Err(error)
-                }
-                Some(error) => Err(error),
-                None if counts.is_err() => Err(io::Error::other("stopped")),
-                None => output.flush(),
-            }
-        });
-        match counts {
-            Err(error) if error.message() != "the output cannot be written" => Err(error),
-            counts => written.and(counts),
-        }
+        })?;
+        Ok(counts)
     }
 }
 
-/// The rows of a table, read as they are asked for.
-fn table_rows<'a>(input: &Path, space: &'a dyn Space) -> Result<InputRows<'a>> {
-    let mut records = Records::open(input)?;
-    let file = records.file().to_path_buf();
-    let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
-    let mut row = move || -> Result<Option<InputRow>> {
-        let Some(record) = records.next_record()? else { return Ok(None) };
-        let text = spelling.text(space, &record);
-        let text = text.map_err(|error| error.file(&file).at(position(&file, record.line)))?;
-        Ok(Some(InputRow { line: record.line, text }))
-    };
-    Ok(Box::new(std::iter::from_fn(move || row().transpose())))
-}
-
-/// A row of the output.
-#[derive(serde::Serialize)]
-struct Line<'a> {
-    arch: &'a str,
-    score: f64,
-    std: f64,
-    predicted: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rank: Option<u64>,
-}
-
-impl<'a> Line<'a> {
-    fn new(row: &'a ScoredRow) -> Self {
-        let ScoredRow { text, prediction, rank, .. } = row;
-        Line { arch: text, score: prediction.score, std: prediction.std, predicted: prediction.predicted, rank: *rank }
-    }
-}
-
-/// Rows that become a group of a Parquet file.
-struct ParquetRows {
-    writer: parquet::Writer,
-    texts: Vec<String>,
-    numbers: [Vec<f64>; 3], // score, std, predicted
-    ranks: Option<Vec<i64>>,
-}
-
-impl ParquetRows {
-    fn new(ranked: bool) -> Self {
-        let names = ["arch", "score", "std", "predicted", "rank"];
-        let writer = parquet::Writer::new(if ranked { &names } else { &names[..4] });
-        ParquetRows { writer, texts: Vec::new(), numbers: Default::default(), ranks: ranked.then(Vec::new) }
-    }
-
-    fn push(&mut self, row: &ScoredRow, output: &mut dyn Write) -> io::Result<()> {
-        self.texts.push(row.text.clone());
-        let prediction = row.prediction;
-        let values = [prediction.score, prediction.std, prediction.predicted];
-        self.numbers.iter_mut().zip(values).for_each(|(column, value)| column.push(value));
-        self.ranks.iter_mut().for_each(|ranks| ranks.push(row.rank.unwrap_or_default() as i64));
-        if self.texts.len() == parquet::GROUP { self.write_group(output) } else { Ok(()) }
-    }
-
-    fn write_group(&mut self, output: &mut dyn Write) -> io::Result<()> {
-        let mut columns = vec![ParquetColumn::Text(std::mem::take(&mut self.texts))];
-        columns.extend(self.numbers.iter_mut().map(|column| ParquetColumn::Number(std::mem::take(column))));
-        columns.extend(self.ranks.iter_mut().map(|ranks| ParquetColumn::Count(std::mem::take(ranks))));
-        self.writer.write(output, &columns)
-    }
-
-    fn finish(mut self, output: &mut dyn Write) -> io::Result<()> {
-        if !self.texts.is_empty() {
-            self.write_group(output)?;
-        }
-        self.writer.finish(output)
-    }
+/// The values of a row of the output.
+fn values(row: &ScoredRow) -> Vec<FieldValue<'_>> {
+    let prediction = row.prediction;
+    let numbers = [prediction.score, prediction.std, prediction.predicted].map(FieldValue::Number);
+    let kept = row.input.fields.iter().flatten().map(FieldValue::Field);
+    let rank = row.rank.map(FieldValue::Count);
+    std::iter::once(FieldValue::Text(&row.input.text)).chain(numbers).chain(rank).chain(kept).collect()
 }

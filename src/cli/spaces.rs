@@ -9,6 +9,9 @@ use serde_json::json;
 
 /// List search spaces, vocabularies and sizes
 #[derive(Args)]
+#[command(after_help = "Examples:
+  carl spaces
+  carl spaces --json")]
 pub struct Spaces;
 
 impl Spaces {
@@ -34,8 +37,12 @@ impl Spaces {
             .map(|space| {
                 let names: Vec<&str> =
                     space.vocabulary().operations().iter().map(|operation| operation.name.as_str()).collect();
-                let names = if space.name() == space::USER_SPACE { "yours".to_string() } else { names.join(" ") };
-                vec![space.name().to_string(), space.size().map_or("open".to_string(), |size| size.to_string()), names]
+                let names = if space.name() == space::USER_SPACE { "your own".to_string() } else { names.join(" ") };
+                vec![
+                    space.name().to_string(),
+                    space.size().map_or("unbounded".to_string(), |size| size.to_string()),
+                    names,
+                ]
             })
             .collect();
         print(&text_table(&["space", "architectures", "operations"], &rows))

@@ -1,12 +1,13 @@
 //! TFRecord files: length, masked CRC-32C of the length, payload, masked CRC-32C of the payload; all little-endian.
 //!
-//! Records are read in batches, so that checking and parsing can be spread over the cores.
+//! Records are read in batches, so that they can be checked and parsed in parallel.
 
-use crate::error::{Error, Position, Result, Stage};
+use super::invalid;
+use crate::error::{Error, Position, Result};
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 
-/// Longest payload that is read, in bytes.
+/// Length of the longest payload that is read, in bytes.
 const MAX_RECORD: u64 = 1 << 20;
 /// A batch is closed once it holds this many bytes.
 const BATCH: usize = 1 << 24;
@@ -29,31 +30,31 @@ fn head_length(head: &[u8; 12]) -> Option<u64> {
 }
 
 /// Reads records from a stream.
-pub struct Records<R> {
+pub struct TfRecords<R> {
     input: R,
     next: u64,
 }
 
-/// Records in sequence, their payloads not yet checked.
+/// Consecutive records whose payloads are not yet checked.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct RecordBatch {
     bytes: Vec<u8>,
     payloads: Vec<(Range<usize>, u32)>,
     first: u64,
 }
 
-impl Batch {
+impl RecordBatch {
     /// Number of records.
     pub fn len(&self) -> usize {
         self.payloads.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no records.
     pub fn is_empty(&self) -> bool {
         self.payloads.is_empty()
     }
 
-    /// The place in the file of the batch's record `index`.
+    /// The position in the file of the batch's record `index`.
     pub fn position(&self, index: usize) -> Position {
         Position::Record(self.first + index as u64)
     }
@@ -61,7 +62,7 @@ impl Batch {
     /// The payload of the batch's record `index`.
     ///
     /// # Errors
-    /// The checksum is wrong.
+    /// If the checksum is wrong.
     pub fn payload(&self, index: usize) -> Result<&[u8]> {
         let (range, crc) = &self.payloads[index];
         let payload = &self.bytes[range.clone()];
@@ -73,20 +74,20 @@ impl Batch {
 }
 
 fn damaged(message: &str) -> Error {
-    Error::new(Stage::Source, message).hint("the file is damaged or torn; fetch it again")
+    invalid(message).hint("the file is damaged or incomplete; download it again")
 }
 
-impl<R: Read> Records<R> {
+impl<R: Read> TfRecords<R> {
     /// Starts with record 0.
     pub fn new(input: R) -> Self {
-        Records { input, next: 0 }
+        TfRecords { input, next: 0 }
     }
 
     /// Fills `batch` with the next records; it stays empty at the end of the file.
     ///
     /// # Errors
-    /// A record that is torn, too long or whose length is damaged, with its number.
-    pub fn fill(&mut self, batch: &mut Batch) -> Result<()> {
+    /// If a record is incomplete, too long or has a damaged length, with its number.
+    pub fn fill(&mut self, batch: &mut RecordBatch) -> Result<()> {
         batch.bytes.clear();
         batch.payloads.clear();
         batch.first = self.next;
@@ -100,15 +101,15 @@ impl<R: Read> Records<R> {
         Ok(())
     }
 
-    fn record(&mut self, batch: &mut Batch) -> Result<bool> {
+    fn record(&mut self, batch: &mut RecordBatch) -> Result<bool> {
         let mut head = [0; 12];
-        let there = self.read(&mut head)?;
-        if there == 0 {
+        let count = self.read(&mut head)?;
+        if count == 0 {
             return Ok(false);
         }
-        let torn = || damaged("the file ends inside a record");
-        if there < head.len() {
-            return Err(torn());
+        let incomplete = || damaged("the file ends inside a record");
+        if count < head.len() {
+            return Err(incomplete());
         }
         let length = head_length(&head).ok_or_else(|| damaged("the checksum of the record's length is wrong"))?;
         if length > MAX_RECORD {
@@ -119,7 +120,7 @@ impl<R: Read> Records<R> {
         batch.bytes.resize(end + 4, 0);
         let mut crc = [0; 4];
         if self.read(&mut batch.bytes[start..])? < length as usize + 4 {
-            return Err(torn());
+            return Err(incomplete());
         }
         crc.copy_from_slice(&batch.bytes[end..]);
         batch.payloads.push((start..end, u32::from_le_bytes(crc)));
@@ -138,39 +139,5 @@ impl<R: Read> Records<R> {
             }
         }
         Ok(filled)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn record(payload: &[u8]) -> Vec<u8> {
-        let mut bytes = (payload.len() as u64).to_le_bytes().to_vec();
-        bytes.extend(mask(crc32c::crc32c(&bytes)).to_le_bytes());
-        bytes.extend(payload);
-        bytes.extend(mask(crc32c::crc32c(payload)).to_le_bytes());
-        bytes
-    }
-
-    #[test]
-    fn framing() {
-        // "123456789" has the CRC-32C e3069283.
-        assert_eq!(mask(crc32c::crc32c(b"123456789")), 0xe306_9283u32.rotate_right(15).wrapping_add(0xa282_ead8));
-        let whole = [record(b"one"), record(b""), record(b"three")].concat();
-        let mut batch = Batch::default();
-        Records::new(&whole[..]).fill(&mut batch).unwrap();
-        let payloads: Vec<_> = (0..batch.len()).map(|index| batch.payload(index).unwrap()).collect();
-        assert_eq!(payloads, [&b"one"[..], b"", b"three"]);
-
-        let error = Records::new(&whole[..whole.len() - 1]).fill(&mut batch).unwrap_err();
-        assert_eq!((error.message(), error.position()), ("the file ends inside a record", Some(Position::Record(2))));
-        for place in 0..whole.len() {
-            let mut bad = whole.clone();
-            bad[place] ^= 1;
-            let read = Records::new(&bad[..]).fill(&mut batch);
-            let fails = read.is_err() || (0..batch.len()).any(|index| batch.payload(index).is_err());
-            assert!(fails, "a flipped bit in byte {place} went unseen");
-        }
     }
 }

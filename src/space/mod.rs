@@ -21,10 +21,10 @@ pub mod darts;
 pub mod nasbench101;
 mod nasbench201;
 mod nasbench_graph;
-mod nasbench_macro;
+pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
-mod transnas101_micro;
+pub mod transnas101_micro;
 
 pub use choices::Choices;
 pub use dag::Dag;

@@ -1,5 +1,8 @@
 //! Tests of the parts, compiled inside the crate.
 
+#[cfg(feature = "cli")]
+mod cli;
+mod file;
 mod graph;
 mod layers;
 mod metrics;

@@ -1,20 +1,20 @@
-//! Bytes of a pickle, counted and capped.
+//! The bytes of a pickle, counted and limited.
 
 use super::{Limits, damaged};
-use crate::error::Result;
+use crate::error::{Result, shorten};
 use std::io::{BufRead, ErrorKind, Read};
 
-/// Counts and caps what is read.
-pub struct Input<R> {
+/// Counts and limits the bytes that are read.
+pub struct PickleInput<R> {
     input: R,
     position: u64,
     limits: Limits,
 }
 
-impl<R: BufRead> Input<R> {
+impl<R: BufRead> PickleInput<R> {
     /// Starts at byte 0.
     pub fn new(input: R, limits: Limits) -> Self {
-        Input { input, position: 0, limits }
+        PickleInput { input, position: 0, limits }
     }
 
     /// Bytes read so far.
@@ -22,7 +22,7 @@ impl<R: BufRead> Input<R> {
         self.position
     }
 
-    /// What may be used.
+    /// The limits.
     pub fn limits(&self) -> Limits {
         self.limits
     }
@@ -52,19 +52,19 @@ impl<R: BufRead> Input<R> {
         Ok(u64::from_le_bytes(bytes))
     }
 
-    /// Memory grows with what is there, not with what a length claims.
+    /// `length` bytes. Memory grows with the bytes that exist, not with the claimed length.
     pub fn bytes(&mut self, length: u64) -> Result<Vec<u8>> {
         if length > self.limits.string {
             return Err(damaged(format!("a string of {length} bytes; at most {} are read", self.limits.string)));
         }
         let mut bytes = Vec::new();
-        let mut left = length as usize;
-        while left > 0 {
-            let part = left.min(1 << 16);
+        let mut remaining = length as usize;
+        while remaining > 0 {
+            let part = remaining.min(1 << 16);
             let start = bytes.len();
             bytes.resize(start + part, 0);
             self.fill(&mut bytes[start..])?;
-            left -= part;
+            remaining -= part;
         }
         Ok(bytes)
     }
@@ -85,7 +85,7 @@ impl<R: BufRead> Input<R> {
 
 /// A number in decimal digits.
 pub fn parse<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.trim().parse().map_err(|_| damaged(format!("`{}` is no number", text.chars().take(40).collect::<String>())))
+    text.trim().parse().map_err(|_| damaged(format!("`{}` is not a number", shorten(text))))
 }
 
 /// Undoes the escapes of protocol 0: `\uXXXX`, `\UXXXXXXXX`, `\xXX` and letters.

@@ -1,13 +1,14 @@
 //! The stack machine of pickles.
 
-use super::input::{Input, parse, unescape};
-use super::{Atom, Digest, Fate, Kind, Limits, Object, Pickle, Slot, Value, damaged};
-use crate::error::{Error, Position, Result, Stage};
+use super::input::{PickleInput, parse, unescape};
+use super::{Atom, HeapValue, Limits, NumpyType, Pickle, PickleObject, Retention, Summarize, Value, damaged};
+use crate::error::{Position, Result};
+use crate::source::invalid;
 use std::collections::HashMap;
 use std::io::BufRead;
 use std::sync::Arc;
 
-/// Globals taken for records, as (module, name); a name `*Storage` stands for every torch storage type.
+/// Globals that are treated as records, as (module, name); the name `*Storage` stands for every storage type of torch.
 const ALLOWED: &[(&str, &str)] = &[
     ("collections", "OrderedDict"),
     ("builtins", "set"),
@@ -28,13 +29,13 @@ const ALLOWED: &[(&str, &str)] = &[
     ("analognasbench.data", "DriftMeasurement"),
 ];
 
-/// Memo numbers are given in sequence; a larger jump than this is no pickler's work.
+/// Picklers assign memo numbers in sequence; a larger gap than this is refused.
 const MAX_MEMO_GAP: usize = 16;
 
-/// Longest name of a global, in bytes.
+/// Length of the longest name of a global, in bytes.
 const MAX_NAME: usize = 128;
 
-/// Highest stack; picklers fill containers a thousand items at a time.
+/// Largest height of the stack; picklers fill containers a thousand items at a time.
 const MAX_STACK: usize = 1 << 18;
 
 /// Bytes of the number that follows an opcode.
@@ -49,26 +50,26 @@ fn width(opcode: u8) -> usize {
 }
 
 /// Stack, memo and heap.
-pub struct Machine<'d, R> {
-    input: Input<R>,
-    digest: &'d mut dyn Digest,
-    heap: Vec<Slot>,
+pub struct PickleMachine<'d, R> {
+    input: PickleInput<R>,
+    summary: &'d mut dyn Summarize,
+    heap: Vec<HeapValue>,
     strings: HashMap<Arc<str>, u32>,
-    /// Heap number by memo number.
+    /// Index into the heap by memo number.
     memo: Vec<u32>,
     stack: Vec<Atom>,
-    /// Heights of the stack.
+    /// Heights of the stack at the open marks.
     marks: Vec<usize>,
-    /// Items and bytes that calls have copied.
+    /// Number of items and bytes that calls have copied.
     copied: u64,
 }
 
-impl<'d, R: BufRead> Machine<'d, R> {
+impl<'d, R: BufRead> PickleMachine<'d, R> {
     /// A machine that has run nothing yet.
-    pub fn new(input: R, limits: Limits, digest: &'d mut dyn Digest) -> Self {
-        Machine {
-            input: Input::new(input, limits),
-            digest,
+    pub fn new(input: R, limits: Limits, summary: &'d mut dyn Summarize) -> Self {
+        PickleMachine {
+            input: PickleInput::new(input, limits),
+            summary,
             heap: Vec::new(),
             strings: HashMap::new(),
             memo: Vec::new(),
@@ -78,7 +79,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
         }
     }
 
-    /// Runs to the end of the pickle. Errors name the byte of the opcode.
+    /// Runs to the end of the pickle. Errors have the byte of the opcode.
     pub fn run(mut self) -> Result<Pickle> {
         loop {
             let start = self.input.position();
@@ -90,16 +91,16 @@ impl<'d, R: BufRead> Machine<'d, R> {
         }
     }
 
-    /// Runs one opcode; the last one gives the root.
+    /// Executes one opcode; the last one returns the root.
     fn step(&mut self) -> Result<Option<Atom>> {
         let opcode = self.input.byte()?;
-        // The number behind the opcode: a value, a length or a place in the memo.
+        // The number after the opcode: a value, a length or a memo number.
         let operand = self.input.unsigned(width(opcode))?;
         match opcode {
             b'.' => return self.pop().map(Some),
             0x80 if operand <= 5 => {}
             0x80 => return Err(damaged(format!("pickle protocol {operand}; 0 to 5 are known"))),
-            0x95 => {} // A frame's length matters to those who read ahead.
+            0x95 => {} // The length of a frame matters only to readers that read ahead.
 
             b'N' => self.push(Atom::None)?,
             0x88 => self.push(Atom::Bool(true))?,
@@ -125,7 +126,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
             // Strings of Python 2: text where they can be.
             b'U' | b'T' => match String::from_utf8(self.input.bytes(operand)?) {
                 Ok(text) => self.string(text)?,
-                Err(error) => self.new_slot(Slot::Bytes(error.into_bytes().into()))?,
+                Err(error) => self.push_new(HeapValue::Bytes(error.into_bytes().into()))?,
             },
             b'V' => {
                 let line = self.input.line()?;
@@ -138,7 +139,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
             }
             b'B' | b'C' | 0x8e | 0x96 => {
                 let bytes = self.input.bytes(operand)?;
-                self.new_slot(Slot::Bytes(bytes.into()))?;
+                self.push_new(HeapValue::Bytes(bytes.into()))?;
             }
 
             b'(' if self.marks.len() < MAX_STACK => self.marks.push(self.stack.len()),
@@ -147,29 +148,29 @@ impl<'d, R: BufRead> Machine<'d, R> {
             b'1' => drop(self.since_mark()?),
             b'2' => self.push(self.top()?)?,
 
-            b')' => self.new_slot(Slot::Tuple(Box::default()))?,
+            b')' => self.push_new(HeapValue::Tuple(Box::default()))?,
             b't' => {
                 let items = self.since_mark()?;
-                self.new_slot(Slot::Tuple(items.into()))?;
+                self.push_new(HeapValue::Tuple(items.into()))?;
             }
             0x85..=0x87 => {
                 let items = self.pop_many(usize::from(opcode - 0x84))?;
-                self.new_slot(Slot::Tuple(items.into()))?;
+                self.push_new(HeapValue::Tuple(items.into()))?;
             }
-            b']' => self.new_slot(Slot::List(Vec::new()))?,
+            b']' => self.push_new(HeapValue::List(Vec::new()))?,
             b'l' => {
                 let items = self.since_mark()?;
-                self.new_slot(Slot::List(items))?;
+                self.push_new(HeapValue::List(items))?;
             }
-            0x8f => self.new_slot(Slot::Set(Vec::new()))?,
+            0x8f => self.push_new(HeapValue::Set(Vec::new()))?,
             0x91 => {
                 let items = self.since_mark()?;
-                self.new_slot(Slot::Set(items))?;
+                self.push_new(HeapValue::Set(items))?;
             }
-            b'}' => self.new_slot(Slot::Dict(Vec::new()))?,
+            b'}' => self.push_new(HeapValue::Dict(Vec::new()))?,
             b'd' => {
                 let items = self.since_mark()?;
-                self.new_slot(Slot::Dict(Vec::new()))?;
+                self.push_new(HeapValue::Dict(Vec::new()))?;
                 self.set_items(&items)?;
             }
             b'a' | b'e' | 0x90 => {
@@ -211,8 +212,8 @@ impl<'d, R: BufRead> Machine<'d, R> {
                     let name = self.input.line()?;
                     self.string(name)?;
                 }
-                let name = self.pop()?;
-                self.new_slot(Slot::Persistent(name))?;
+                self.pop()?;
+                self.push_new(HeapValue::Persistent)?;
             }
             other => return Err(damaged(format!("opcode {other:#04x} is refused, no benchmark file uses it"))),
         }
@@ -225,13 +226,13 @@ impl<'d, R: BufRead> Machine<'d, R> {
 
     fn push(&mut self, atom: Atom) -> Result<()> {
         if self.stack.len() >= MAX_STACK {
-            return Err(damaged(format!("more than {MAX_STACK} values wait for their container")));
+            return Err(damaged(format!("more than {MAX_STACK} values on the stack")));
         }
         self.stack.push(atom);
         Ok(())
     }
 
-    fn new_slot(&mut self, slot: Slot) -> Result<()> {
+    fn push_new(&mut self, slot: HeapValue) -> Result<()> {
         let most = self.input.limits().values.min(u32::MAX as usize);
         if self.heap.len() >= most {
             return Err(damaged(format!("more than {most} values")));
@@ -247,14 +248,14 @@ impl<'d, R: BufRead> Machine<'d, R> {
         }
         let text: Arc<str> = text.into();
         self.strings.insert(text.clone(), self.heap.len() as u32);
-        self.new_slot(Slot::Str(text))
+        self.push_new(HeapValue::Str(text))
     }
 
-    /// An integer in as few bytes as it takes; more than eight stay bytes.
+    /// An integer of variable length; more than eight bytes stay bytes.
     fn long(&mut self, length: u64) -> Result<()> {
         let bytes = self.input.bytes(length)?;
         if bytes.len() > 8 {
-            return self.new_slot(Slot::Bytes(bytes.into()));
+            return self.push_new(HeapValue::Bytes(bytes.into()));
         }
         let sign = if bytes.last().is_some_and(|byte| byte & 0x80 != 0) { 0xff } else { 0 };
         let mut all = [sign; 8];
@@ -292,8 +293,8 @@ impl<'d, R: BufRead> Machine<'d, R> {
         Ok(self.stack.drain(start..).collect())
     }
 
-    /// The heap slot on top of the stack.
-    fn top_slot(&mut self) -> Result<&mut Slot> {
+    /// The heap value on top of the stack.
+    fn top_value(&mut self) -> Result<&mut HeapValue> {
         match self.top()? {
             Atom::Heap(number) => Ok(&mut self.heap[number as usize]),
             _ => Err(damaged("a number is not a container")),
@@ -301,8 +302,8 @@ impl<'d, R: BufRead> Machine<'d, R> {
     }
 
     fn append(&mut self, items: &[Atom]) -> Result<()> {
-        match self.top_slot()? {
-            Slot::List(list) | Slot::Set(list) => list.extend_from_slice(items),
+        match self.top_value()? {
+            HeapValue::List(list) | HeapValue::Set(list) => list.extend_from_slice(items),
             _ => return Err(damaged("only a list or set can be added to")),
         }
         Ok(())
@@ -317,37 +318,37 @@ impl<'d, R: BufRead> Machine<'d, R> {
             let (key, mut value) = (pair[0], pair[1]);
             let named = |atom| Value { heap: &self.heap, atom };
             if let Some(key) = named(key).text()
-                && let Fate::Replace(number) = self.digest.entry(key, named(value))?
+                && let Retention::Replace(number) = self.summary.entry(key, named(value))?
             {
-                self.forget(value);
+                self.free(value);
                 value = Atom::Int(number);
             }
             pairs.push((key, value));
         }
-        match self.top_slot()? {
-            Slot::Dict(dict) if dict.is_empty() => *dict = pairs,
-            Slot::Dict(dict) => dict.extend(pairs),
+        match self.top_value()? {
+            HeapValue::Dict(dict) if dict.is_empty() => *dict = pairs,
+            HeapValue::Dict(dict) => dict.extend(pairs),
             // Attributes of a class that derives from dict.
-            Slot::Object(_) | Slot::Gone => {}
+            HeapValue::Object(_) | HeapValue::Replaced => {}
             _ => return Err(damaged("only a dict has keys")),
         }
         Ok(())
     }
 
-    /// Frees `atom` and all below it, each once. Strings stay: others share them.
-    fn forget(&mut self, atom: Atom) {
+    /// Frees `atom` and everything in it, each once. Strings stay, because other values share them.
+    fn free(&mut self, atom: Atom) {
         let mut todo = vec![atom];
         while let Some(atom) = todo.pop() {
             let Atom::Heap(number) = atom else { continue };
             let slot = &mut self.heap[number as usize];
-            if matches!(slot, Slot::Str(_) | Slot::Global(_) | Slot::Scalar(_)) {
+            if matches!(slot, HeapValue::Str(_) | HeapValue::Global(_) | HeapValue::Scalar(_)) {
                 continue;
             }
-            match std::mem::replace(slot, Slot::Gone) {
-                Slot::List(atoms) | Slot::Set(atoms) => todo.extend(atoms),
-                Slot::Tuple(atoms) => todo.extend(atoms),
-                Slot::Dict(pairs) => todo.extend(pairs.into_iter().flat_map(|(key, value)| [key, value])),
-                Slot::Object(object) => todo.extend([object.arguments, object.state]),
+            match std::mem::replace(slot, HeapValue::Replaced) {
+                HeapValue::List(atoms) | HeapValue::Set(atoms) => todo.extend(atoms),
+                HeapValue::Tuple(atoms) => todo.extend(atoms),
+                HeapValue::Dict(pairs) => todo.extend(pairs.into_iter().flat_map(|(key, value)| [key, value])),
+                HeapValue::Object(object) => todo.extend([object.arguments, object.state]),
                 _ => {}
             }
         }
@@ -357,7 +358,7 @@ impl<'d, R: BufRead> Machine<'d, R> {
         let slot = match self.top()? {
             Atom::Heap(slot) => slot,
             scalar => {
-                self.new_slot(Slot::Scalar(scalar))?;
+                self.push_new(HeapValue::Scalar(scalar))?;
                 self.pop()?;
                 self.heap.len() as u32 - 1
             }
@@ -377,14 +378,14 @@ impl<'d, R: BufRead> Machine<'d, R> {
         let slot = usize::try_from(number).ok().and_then(|number| self.memo.get(number)).copied().unwrap_or(u32::MAX);
         match self.heap.get(slot as usize) {
             None => Err(damaged(format!("memo number {number} was never set"))),
-            Some(&Slot::Scalar(atom)) => self.push(atom),
+            Some(&HeapValue::Scalar(atom)) => self.push(atom),
             Some(_) => self.push(Atom::Heap(slot)),
         }
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
         if module.len() + name.len() > MAX_NAME {
-            return Err(damaged("a global with a name beyond reason"));
+            return Err(damaged("a global with a very long name"));
         }
         let allowed = ALLOWED.iter().any(|&(known, pattern)| {
             let fits = match pattern.strip_prefix('*') {
@@ -394,25 +395,25 @@ impl<'d, R: BufRead> Machine<'d, R> {
             known == module && fits
         });
         if !allowed {
-            return Err(Error::new(Stage::Source, format!("global `{module}.{name}` is refused"))
-                .hint("benchmark files hold no such object; do not load this file in Python either"));
+            return Err(invalid(format!("global `{module}.{name}` is refused"))
+                .hint("benchmark files contain no such object; do not load this file in Python either"));
         }
-        self.new_slot(Slot::Global(format!("{module}.{name}").into()))
+        self.push_new(HeapValue::Global(format!("{module}.{name}").into()))
     }
 
-    /// Makes what calling a global would have made.
+    /// Makes the value that a call of a global would have made.
     fn make(&mut self, callee: Atom, arguments: Atom) -> Result<()> {
         let global = match self.value(callee).slot() {
-            Some(Slot::Global(name)) => name.clone(),
+            Some(HeapValue::Global(name)) => name.clone(),
             _ => return Err(damaged("only a global can be called")),
         };
         let first = self.value(arguments).items().and_then(|mut items| items.next());
-        // What is made of a container or text copies it. A pickler does so once for each, so that all copies together are
+        // A value made from a container or text copies it. A pickler does so once for each, so that all copies together are
         // shorter than the pickle; without this check one list could be copied a thousand times.
         self.copied += match first.and_then(Value::slot) {
-            Some(Slot::List(atoms) | Slot::Set(atoms)) => atoms.len() as u64,
-            Some(Slot::Tuple(atoms)) => atoms.len() as u64,
-            Some(Slot::Str(text)) => text.len() as u64,
+            Some(HeapValue::List(atoms) | HeapValue::Set(atoms)) => atoms.len() as u64,
+            Some(HeapValue::Tuple(atoms)) => atoms.len() as u64,
+            Some(HeapValue::Str(text)) => text.len() as u64,
             _ => 0,
         };
         if self.copied > self.input.position() {
@@ -427,9 +428,9 @@ impl<'d, R: BufRead> Machine<'d, R> {
                     Some((items.next()?.atom, items.next()?.atom))
                 };
                 let pairs = first.and_then(Value::items).into_iter().flatten().map(pair).collect::<Option<_>>();
-                Slot::Dict(pairs.ok_or_else(|| damaged("an OrderedDict without pairs"))?)
+                HeapValue::Dict(pairs.ok_or_else(|| damaged("an OrderedDict without pairs"))?)
             }
-            "builtins.set" | "__builtin__.set" => Slot::Set(
+            "builtins.set" | "__builtin__.set" => HeapValue::Set(
                 first.and_then(Value::items).map(|items| items.map(|item| item.atom).collect()).unwrap_or_default(),
             ),
             // How Python 3 writes bytes in protocol 2.
@@ -437,25 +438,25 @@ impl<'d, R: BufRead> Machine<'d, R> {
                 let text = first.and_then(Value::text).ok_or_else(|| damaged("nothing to encode"))?;
                 let bytes: Option<Box<[u8]>> =
                     text.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect();
-                Slot::Bytes(bytes.ok_or_else(|| damaged("bytes beyond 255"))?)
+                HeapValue::Bytes(bytes.ok_or_else(|| damaged("bytes beyond 255"))?)
             }
             "numpy.core.multiarray.scalar" | "numpy._core.multiarray.scalar" => {
                 let second = values.items().and_then(|mut items| items.nth(1));
                 let bytes = second.and_then(|value| value.bytes().or_else(|| value.text().map(str::as_bytes)));
-                let atom = first.and_then(Kind::of).zip(bytes).and_then(|(kind, bytes)| kind.read(bytes));
+                let atom = first.and_then(NumpyType::of).zip(bytes).and_then(|(kind, bytes)| kind.read(bytes));
                 return self.push(atom.ok_or_else(|| damaged("a NumPy scalar of an unknown type"))?);
             }
-            _ => Slot::Object(Box::new(Object { global, arguments, state: Atom::None })),
+            _ => HeapValue::Object(Box::new(PickleObject { arguments, state: Atom::None })),
         };
-        self.new_slot(slot)
+        self.push_new(slot)
     }
 
     /// Gives an object its state.
     fn build(&mut self) -> Result<()> {
         let state = self.pop()?;
-        match self.top_slot()? {
-            Slot::Object(object) => object.state = state,
-            Slot::Dict(_) | Slot::Set(_) | Slot::Gone => {}
+        match self.top_value()? {
+            HeapValue::Object(object) => object.state = state,
+            HeapValue::Dict(_) | HeapValue::Set(_) | HeapValue::Replaced => {}
             _ => return Err(damaged("only an object has a state")),
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Texts of architectures, in every space.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::architecture(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::architecture(bytes));

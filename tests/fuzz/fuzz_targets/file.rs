@@ -1,7 +1,7 @@
 //! Whole files of every format.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::file(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::file(bytes));

@@ -1,7 +1,7 @@
 //! JSON of the benchmarks that have some.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::json(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::json(bytes));

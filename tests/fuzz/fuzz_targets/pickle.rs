@@ -1,7 +1,7 @@
-//! Pickles, alone and through the digest of NATS-Bench.
+//! Pickles, alone and through the summaries of NATS-Bench.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::pickle(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::pickle(bytes));

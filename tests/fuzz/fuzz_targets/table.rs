@@ -1,7 +1,7 @@
-//! Tables in both layouts, with the architectures of every space.
+//! Tables in both text formats, with the architectures of every space.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::table(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::table(bytes));

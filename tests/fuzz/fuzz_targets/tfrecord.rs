@@ -1,7 +1,7 @@
 //! Framing of TFRecord files.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::tfrecord(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::tfrecord(bytes));

@@ -1,7 +1,7 @@
 //! Files of PyTorch, zip and legacy.
 #![no_main]
 
-#[path = "../../hostile/bodies.rs"]
-mod bodies;
+#[path = "../../hostile/fuzz_targets.rs"]
+mod fuzz_targets;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::torch_file(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| fuzz_targets::torch_file(bytes));

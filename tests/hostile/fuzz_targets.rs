@@ -1,37 +1,32 @@
-//! What is done with bytes that nobody vouches for: shared by the property tests and the fuzz targets. A body may refuse the
-//! bytes; it must not panic, hang or ask for much memory.
+//! What the property tests and the fuzz targets do with untrusted bytes. A target may refuse them; it must not panic, hang or
+//! need much memory.
 
 #![allow(dead_code)]
 
-use carl::graph::{Reduction, canonicalize};
-use carl::progress::NoProgress;
-use carl::source::FORMATS;
-use carl::source::nats::{Kind, Runs};
-use carl::source::pickle::{self, Limits, Value};
-use carl::source::table::{self, Layout, Table};
-use carl::source::tfrecord::{Batch, Records};
-use carl::space::{self, Dag, Space};
+use carl::internals::pickle::{self, Limits, Value};
+use carl::internals::tfrecord::{RecordBatch, TfRecords};
+use carl::internals::{Dag, FORMATS, Records, RunSummaries, TOPOLOGY_SPACE, TableFormat, USER_SPACE, canonicalize};
+use carl::{NoProgress, Reduction, Space, Table};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::sync::OnceLock;
 
-/// The bytes as a pickle, read and walked one level deep, as they are and through the digest of NATS-Bench.
+/// The bytes as a pickle, read and walked one level deep, as they are and through the summaries of NATS-Bench.
 pub fn pickle(bytes: &[u8]) {
     if let Ok(pickle) = pickle::read(bytes, Limits::default()) {
         walk(pickle.root());
     }
-    let mut runs = Runs::default();
-    if let Ok(pickle) = pickle::digest(bytes, Limits::default(), &mut runs) {
-        let kind = Kind { full: 200, cell: |_| true };
-        let _ = runs.row(pickle.root(), kind);
-        let _ = runs.rows(pickle.root(), kind);
+    let mut runs = RunSummaries::default();
+    if let Ok(pickle) = pickle::summarize(bytes, Limits::default(), &mut runs) {
+        let _ = runs.row(pickle.root(), TOPOLOGY_SPACE);
+        let _ = runs.rows(pickle.root(), TOPOLOGY_SPACE);
     }
 }
 
 fn walk(value: Value) {
     let look = |value: Value| {
-        let _ = (value.kind(), value.number(), value.text(), value.bytes(), value.global(), value.bool());
-        let _ = (value.get("eval_acc1es").is_some(), value.arguments().is_some(), value.persistent().is_some());
+        let _ = (value.kind(), value.number(), value.integer(), value.text(), value.bytes());
+        let _ = value.get("eval_acc1es").is_some();
     };
     look(value);
     let _ = value.numbers();
@@ -44,8 +39,8 @@ fn walk(value: Value) {
 
 /// The bytes as the records of a TFRecord file.
 pub fn tfrecord(bytes: &[u8]) {
-    let mut records = Records::new(bytes);
-    let mut batch = Batch::default();
+    let mut records = TfRecords::new(bytes);
+    let mut batch = RecordBatch::default();
     while records.fill(&mut batch).is_ok() && !batch.is_empty() {
         for index in 0..batch.len() {
             let _ = batch.payload(index);
@@ -58,14 +53,14 @@ pub fn spaces() -> &'static [Box<dyn Space>] {
     static SPACES: OnceLock<Vec<Box<dyn Space>>> = OnceLock::new();
     SPACES.get_or_init(|| {
         let open = |name: &str| match name {
-            space::USER_SPACE => {
+            USER_SPACE => {
                 let words = ["input conv1x1 conv3x3 maxpool skip none output;0>1 1>2 2>3 3>4 4>5 5>6"];
                 let vocabulary = Dag::collect(words).expect("operations of a cell");
-                space::open(name, Some(vocabulary)).expect("a vocabulary with both ends")
+                carl::open_space(name, Some(vocabulary)).expect("a vocabulary with both ends")
             }
-            name => space::open(name, None).expect("a known name"),
+            name => carl::open_space(name, None).expect("a known name"),
         };
-        space::names().into_iter().map(open).collect()
+        carl::space_names().into_iter().map(open).collect()
     })
 }
 
@@ -81,12 +76,12 @@ pub fn architecture(bytes: &[u8]) {
     }
 }
 
-/// The first byte chooses layout and space, the others are a table.
+/// The first byte chooses format and space, the others are a table.
 pub fn table(bytes: &[u8]) {
     let Some((&first, text)) = bytes.split_first() else { return };
-    let layout = if first % 2 == 0 { Layout::Csv } else { Layout::JsonLines };
+    let format = if first % 2 == 0 { TableFormat::Csv } else { TableFormat::JsonLines };
     let space = &spaces()[first as usize / 2 % spaces().len()];
-    let records = table::Records::read(Path::new("table"), layout, Cursor::new(text.to_vec()));
+    let records = Records::read(Path::new("table"), format, Cursor::new(text.to_vec()));
     if let Ok(table) = records.and_then(Table::collect) {
         for name in table.header() {
             if let Ok(numbers) = table.numbers(name) {
