@@ -129,6 +129,11 @@ impl CellArguments {
         }
     }
 
+    /// The table of known cells.
+    pub fn known(&self) -> Option<&Path> {
+        self.known.as_deref()
+    }
+
     /// A description for a log, which a search that goes on must share.
     fn describe(&self, problem: &Problem) -> String {
         let known: Vec<String> =

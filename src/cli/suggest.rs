@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::collections::HashSet;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Cells that stand for a space that cannot be listed.
 const SAMPLED: usize = 10_000;
@@ -71,6 +71,7 @@ fn coverage(problem: &Problem, pool: &CandidatePool, count: usize, seed: u64) ->
 
 impl Suggest {
     pub fn run(&self, common: &Common) -> Result<()> {
+        common.check_output(&self.output, self.cells.known())?;
         let config = common.config(&self.config.config, &self.config.set)?;
         let problem = Problem::of_space(&setup(&config, common.machine()?), &self.cells.request())?;
         let pool = problem.pool()?;
@@ -88,7 +89,7 @@ impl Suggest {
         if suggestions.iter().any(|suggestion| suggestion.utility.is_none()) {
             talk("too little is known to prefer cells: they are drawn, or mutants of good ones, and have no utility");
         }
-        if common.json && self.output != Path::new("-") {
+        if common.json {
             print_json(&json!({"known": problem.known.len(), "suggested": suggestions.len(), "output": self.output}))?;
         }
         Ok(())

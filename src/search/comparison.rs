@@ -125,7 +125,12 @@ impl Comparison<'_> {
     ) -> Result<Vec<Query>> {
         let Comparison { pool, options, signals, problem, .. } = *self;
         let plan = self.plan(seed);
-        Runner { pool, oracle, options, plan, signals, report }.run(strategy, &problem.known, log)
+        let elsewhere = problem.pending.iter().map(|proposal| Query {
+            proposal: proposal.clone(),
+            answer: Err("it is being measured elsewhere".to_string()),
+        });
+        let known: Vec<Query> = problem.known.iter().cloned().chain(elsewhere).collect();
+        Runner { pool, oracle, options, plan, signals, report }.run(strategy, &known, log)
     }
 
     /// One run of the Gaussian process, kept in `log`; `report` hears of every answer.

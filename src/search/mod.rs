@@ -23,6 +23,7 @@ pub(crate) mod problem;
 pub(crate) mod recommend;
 pub(crate) mod run;
 pub(crate) mod surrogate;
+mod valuation;
 
 mod options;
 

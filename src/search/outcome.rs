@@ -108,7 +108,8 @@ impl RunOutcome {
             Proposal { fidelity, .. } => fidelity.map_or(1.0, |index| truth.costs[index]),
         };
         let best_query = recommended.first().map(|recommendation| &past[recommendation.query]);
-        let failures = past.iter().filter_map(|query| {
+        let asked = past.iter().filter(|query| query.proposal.reason != Reason::Known);
+        let failures = asked.filter_map(|query| {
             let reason = query.answer.as_ref().err()?.clone();
             Some(FailedQuery { arch: query.cell().text.clone(), reason })
         });
