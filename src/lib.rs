@@ -60,7 +60,7 @@
 //! width, E ensemble members, K partners of an intervention, D width of a representation, F graphs, P parameters of a member.
 
 // The program uses what is unused without it.
-#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+#![cfg_attr(not(feature = "cli"), allow(dead_code))]
 
 macro_rules! torch_modules {
     ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };

@@ -11,7 +11,7 @@ fn table(folder: &Path) -> PathBuf {
     let ops = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
     let mut text = "arch,val,name\n".to_string();
     for code in 0..60usize {
-        let op = |place: u32| ops[(code * 7 + 3) / 5usize.pow(place) % 5];
+        let op = |digit: u32| ops[(code * 7 + 3) / 5usize.pow(digit) % 5];
         let cell = format!("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|nor_conv_3x3~2|", op(0), op(1), op(2), op(0), op(1));
         text += &format!("{cell},{},cell{code}\n", cell.matches("conv").count() as f64 + code as f64 / 1000.0);
     }
@@ -285,8 +285,8 @@ fn known_columns_and_sources_help_training_and_nothing_else_needs_them() {
     let with = train(&["--set", "data.columns=[early]"], &at("with"));
     assert!(without < 0.4 && with > without + 0.3, "{without} {with}");
     let source = format!("data.sources=[{}]", at("with").display());
-    let taught = train(&["--set", &source], &at("from"));
-    assert!(taught > without + 0.2, "{without} {taught}");
+    let helped = train(&["--set", &source], &at("from"));
+    assert!(helped > without + 0.2, "{without} {helped}");
 
     let cell = "|nor_conv_1x1~0|+|nor_conv_1x1~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_3x3~2|";
     fs::write(at("input.csv"), format!("arch\n{cell}\n")).unwrap();

@@ -80,12 +80,12 @@ fn pickles() -> Vec<Vec<u8>> {
     samples
 }
 
-/// Overwrites bytes, and cuts, at places given as shares of the length.
+/// Overwrites bytes and cuts; the positions are fractions of the length.
 fn damage(bytes: &[u8], edits: &[(f64, u8)], cut: Option<f64>) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    for &(place, value) in edits {
-        let place = (place * bytes.len() as f64) as usize;
-        if let Some(byte) = bytes.get_mut(place) {
+    for &(position, value) in edits {
+        let position = (position * bytes.len() as f64) as usize;
+        if let Some(byte) = bytes.get_mut(position) {
             *byte = value;
         }
     }

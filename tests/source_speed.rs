@@ -8,7 +8,7 @@ use carl::internals::tfrecord::mask;
 use carl::{BenchmarkTable, NoProgress, read_benchmark};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 /// Cells of NAS-Bench-101.

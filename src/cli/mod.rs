@@ -342,11 +342,14 @@ pub(crate) fn bordered_table(header: &[&str], rows: &[Vec<String>]) -> String {
     use comfy_table::{CellAlignment, ContentArrangement, Table};
     let mut table = Table::new();
     table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY).set_header(header).add_rows(rows);
-    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     for (index, column) in table.column_iter_mut().enumerate() {
         if rows.iter().all(|row| row[index].parse::<f64>().is_ok() || row[index].is_empty()) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.to_string()
+    let text = table.to_string();
+    if text.lines().all(|line| line.chars().count() <= WIDTH.into()) {
+        return text;
+    }
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH).to_string()
 }

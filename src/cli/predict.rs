@@ -69,7 +69,7 @@ impl FromStr for Shard {
 /// The rows to score, and the names of the fields that they hand on.
 struct InputRows<'a> {
     rows: Box<dyn Iterator<Item = Result<InputRow>> + Send + 'a>,
-    kept: Vec<String>,
+    further: Vec<String>,
 }
 
 impl Predict {
@@ -110,7 +110,7 @@ impl Predict {
 
     /// The rows of this shard.
     fn rows<'a>(&self, space: &'a dyn Space, bar: &Bar) -> Result<InputRows<'a>> {
-        let InputRows { rows, kept } = match &self.input {
+        let InputRows { rows, further } = match &self.input {
             Some(input) => self.table_rows(input, space)?,
             None => {
                 let cells = space.enumerate().ok_or_else(|| {
@@ -121,13 +121,13 @@ impl Predict {
                     bar.start(size / self.shard.map_or(1, |shard| shard.count));
                 }
                 let row = |(line, cell)| Ok(InputRow { line, text: space.print(&cell), fields: None });
-                InputRows { rows: Box::new((1..).zip(cells).map(row)), kept: Vec::new() }
+                InputRows { rows: Box::new((1..).zip(cells).map(row)), further: Vec::new() }
             }
         };
-        let Some(shard) = self.shard else { return Ok(InputRows { rows, kept }) };
+        let Some(shard) = self.shard else { return Ok(InputRows { rows, further }) };
         let is_mine = move |number: u64, row: &Result<InputRow>| number % shard.count == shard.index || row.is_err();
         let rows = (0..).zip(rows).filter(move |(number, row)| is_mine(*number, row)).map(|(_, row)| row);
-        Ok(InputRows { rows: Box::new(rows), kept })
+        Ok(InputRows { rows: Box::new(rows), further })
     }
 
     /// The rows of a table, read as they are needed.
@@ -135,11 +135,11 @@ impl Predict {
         let mut records = Records::open(input)?;
         let file = records.file().to_path_buf();
         let spelling = Spelling::find(records.header(), space).map_err(|error| error.file(&file))?;
-        let kept: Vec<String> = match self.keep {
+        let further: Vec<String> = match self.keep {
             true => records.header().iter().filter(|name| *name != "arch").cloned().collect(),
             false => Vec::new(),
         };
-        if let Some(name) = self.columns().iter().find(|name| kept.contains(name)) {
+        if let Some(name) = self.columns().iter().find(|name| further.contains(name)) {
             let message = format!("column `{name}` of the input cannot be kept: the output has one of its own");
             return Err(Error::new(Stage::Table, message).file(&file).hint("rename it, or leave out --keep"));
         }
@@ -153,7 +153,7 @@ impl Predict {
             let fields = keep.then(|| fields.map(|(_, field)| field).collect());
             Ok(Some(InputRow { line: record.line, text, fields }))
         };
-        Ok(InputRows { rows: Box::new(std::iter::from_fn(move || row().transpose())), kept })
+        Ok(InputRows { rows: Box::new(std::iter::from_fn(move || row().transpose())), further })
     }
 
     /// Names of the columns that scores add.
@@ -166,7 +166,7 @@ impl Predict {
     fn write(&self, stream: &ScoreStream, input: InputRows, bar: &Bar) -> Result<StreamCounts> {
         let mut counts = StreamCounts::default();
         file::write(&self.output, |output| {
-            let columns = [self.columns(), input.kept].concat();
+            let columns = [self.columns(), input.further].concat();
             let mut writer = TableWriter::new(&self.output, output, columns)?;
             let mut failed = None;
             let result = stream.run(input.rows, stop_on_interrupt(), bar, |row| {
@@ -192,7 +192,7 @@ impl Predict {
 fn values(row: &ScoredRow) -> Vec<FieldValue<'_>> {
     let prediction = row.prediction;
     let numbers = [prediction.score, prediction.std, prediction.predicted].map(FieldValue::Number);
-    let kept = row.input.fields.iter().flatten().map(FieldValue::Field);
+    let further = row.input.fields.iter().flatten().map(FieldValue::Field);
     let rank = row.rank.map(FieldValue::Count);
-    std::iter::once(FieldValue::Text(&row.input.text)).chain(numbers).chain(rank).chain(kept).collect()
+    std::iter::once(FieldValue::Text(&row.input.text)).chain(numbers).chain(rank).chain(further).collect()
 }

@@ -72,18 +72,27 @@ impl GaussianProcess {
     /// A kernel matrix that cannot be factorised.
     pub fn fit(kernel: &Kernel, x: &Inputs, targets: &[f64], start: Option<&[f64]>) -> Result<Self> {
         let _guard = tch::no_grad_guard();
-        let targets = Tensor::from_slice(targets).unsqueeze(1);
+        let column = Tensor::from_slice(targets).unsqueeze(1);
         let fitted = x.rows().min(MAX_FITTED);
         let mut parameters = start.map_or_else(|| kernel.start(x, NOISE), <[f64]>::to_vec);
         let steps = if start.is_some() { WARM_STEPS } else { STEPS };
-        maximise(kernel, &x.narrow(0, fitted), &targets.narrow(0, 0, fitted), &mut parameters, steps)?;
+        maximise(kernel, &x.narrow(0, fitted), &column.narrow(0, 0, fitted), &mut parameters, steps)?;
+        GaussianProcess::with_parameters(kernel, x, targets, parameters)
+    }
+
+    /// The process with the given logarithms of the kernel's parameters and of the noise.
+    ///
+    /// # Errors
+    /// A kernel matrix that cannot be factorised.
+    pub fn with_parameters(kernel: &Kernel, x: &Inputs, targets: &[f64], parameters: Vec<f64>) -> Result<Self> {
+        let _guard = tch::no_grad_guard();
+        let targets = Tensor::from_slice(targets).unsqueeze(1);
         let noise = noise(&parameters);
         let factor = factorised(&kernel.matrix(&parameters, x, x), noise)?;
         let solved = targets.cholesky_solve(&factor, false);
         let amplitude = ((&targets * &solved).sum(Kind::Double) / x.rows()).double_value(&[]).max(f64::MIN_POSITIVE);
         let log_determinant = factor.diagonal(0, 0, 1).log().sum(Kind::Double).double_value(&[]);
-        let rows = x.rows() as f64;
-        let loss = rows / 2.0 * amplitude.ln() + log_determinant + prior(kernel, x, &parameters).0;
+        let loss = x.rows() as f64 / 2.0 * amplitude.ln() + log_determinant + prior(kernel, x, &parameters).0;
         let (kernel, train) = (kernel.clone(), x.copy());
         Ok(GaussianProcess { kernel, parameters, amplitude, noise, loss, train, targets, factor, solved })
     }
@@ -185,8 +194,8 @@ fn maximise(kernel: &Kernel, x: &Inputs, targets: &Tensor, parameters: &mut [f64
     Ok(())
 }
 
-/// Gradient of the loss.
-fn gradient(kernel: &Kernel, x: &Inputs, targets: &Tensor, parameters: &[f64]) -> Result<Vec<f64>> {
+/// Gradient of the loss with respect to the parameters.
+pub(crate) fn gradient(kernel: &Kernel, x: &Inputs, targets: &Tensor, parameters: &[f64]) -> Result<Vec<f64>> {
     let noise = noise(parameters);
     let parts = kernel.parts(parameters, x);
     let inverse = factorised(&parts.sum(), noise)?.cholesky_inverse(false);

@@ -39,13 +39,13 @@ impl Choices {
     }
 
     /// The architecture whose decisions are written as ASCII digits, if they are as many as the decisions and in range.
-    pub fn from_ascii(self, digits: &[u8]) -> Option<Architecture> {
+    pub fn parse_ascii(self, digits: &[u8]) -> Option<Architecture> {
         let digit = |digit: &u8| digit.checked_sub(b'0').map(u16::from).filter(|&digit| digit < self.options);
         let digits: Vec<u16> = digits.iter().map(digit).collect::<Option<_>>()?;
         (digits.len() == self.decisions).then(|| self.architecture(digits))
     }
 
-    /// The decisions of `architecture` as ASCII digits, the inverse of [`Choices::from_ascii`].
+    /// The decisions of `architecture` as ASCII digits, the inverse of [`Choices::parse_ascii`].
     pub fn to_ascii(self, architecture: &Architecture) -> String {
         architecture.operations.iter().map(|id| (id - self.first).to_string()).collect()
     }

@@ -39,7 +39,7 @@ impl Space for NasBenchMacro {
     }
 
     fn parse(&self, text: &str) -> Result<Architecture> {
-        CHOICES.from_ascii(text.as_bytes()).ok_or_else(|| {
+        CHOICES.parse_ascii(text.as_bytes()).ok_or_else(|| {
             not_a("a NAS-Bench-Macro network", text).hint("a network is eight digits: 0 identity, 1 MB3_K3, 2 MB6_K5")
         })
     }

@@ -44,7 +44,7 @@ impl Space for TransNas101Micro {
             [a, b'_', b, c, b'_', d, e, f] => Some([a, b, c, d, e, f]),
             _ => None,
         });
-        digits.and_then(|digits| CHOICES.from_ascii(&digits)).ok_or_else(|| {
+        digits.and_then(|digits| CHOICES.parse_ascii(&digits)).ok_or_else(|| {
             not_a("a TransNAS-Bench-101 micro cell", text)
                 .hint(format!("a cell reads {PREFIX}a_bc_def; 0 none, 1 skip_connect, 2 conv_1x1, 3 conv_3x3"))
         })

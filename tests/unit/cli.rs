@@ -8,7 +8,7 @@ fn tables_fit_80_columns() {
     let rows = [["a_space", "18446744073709551615"].map(str::to_string).to_vec(), vec!["b".into(), "3".into()]];
     let rows: Vec<Vec<String>> = rows.into_iter().map(|row| [row, vec![names.join(" ")]].concat()).collect();
     let figures = ["156", "0.8735 ±0.0123", "0.8721 ±0.0125", "0.72 ±0.08", "0.43 ±0.22", "123.4"].map(str::to_string);
-    let header = ["train", "Kendall tau", "unseen", "precision@10", "regret@10", "seconds"];
+    let header = ["train", "Kendall tau", "unseen", "prec.@10", "regret@10", "seconds"];
     let tables = [
         bordered_table(&["space", "architectures", "operations"], &rows),
         bordered_table(&header, &[figures.to_vec()]),

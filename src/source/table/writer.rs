@@ -60,7 +60,7 @@ impl Serialize for JsonRow<'_> {
 /// The output, compressed or not.
 enum TableOutput<'a> {
     Plain(&'a mut dyn Write),
-    Gzip(GzEncoder<&'a mut dyn Write>),
+    Gzip(Box<GzEncoder<&'a mut dyn Write>>),
 }
 
 impl Write for TableOutput<'_> {
@@ -83,7 +83,7 @@ enum RowWriter<'a> {
     Csv(Box<csv::Writer<TableOutput<'a>>>),
     JsonLines(TableOutput<'a>),
     #[cfg(feature = "parquet")]
-    Parquet(ParquetWriter, TableOutput<'a>),
+    Parquet(Box<ParquetWriter>, TableOutput<'a>),
 }
 
 /// Writes a table row by row, in constant memory.
@@ -100,7 +100,7 @@ impl<'a> TableWriter<'a> {
     pub fn new(path: &Path, output: &'a mut dyn Write, columns: Vec<String>) -> io::Result<Self> {
         let (format, gzip) = TableFormat::of(path).map_err(io::Error::other)?;
         let output = match gzip {
-            true => TableOutput::Gzip(GzEncoder::new(output, Compression::fast())),
+            true => TableOutput::Gzip(Box::new(GzEncoder::new(output, Compression::fast()))),
             false => TableOutput::Plain(output),
         };
         let rows = match format {
@@ -111,7 +111,7 @@ impl<'a> TableWriter<'a> {
             }
             TableFormat::JsonLines => RowWriter::JsonLines(output),
             #[cfg(feature = "parquet")]
-            TableFormat::Parquet => RowWriter::Parquet(ParquetWriter::new(&columns), output),
+            TableFormat::Parquet => RowWriter::Parquet(Box::new(ParquetWriter::new(&columns)), output),
             #[cfg(not(feature = "parquet"))]
             TableFormat::Parquet => unreachable!("refused by TableFormat::of"),
         };

@@ -4,6 +4,7 @@ use crate::error::Position;
 use crate::progress::NoProgress;
 use crate::source::table::{Records, Table};
 use crate::source::{FORMATS, read};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 fn fixture(name: &str) -> PathBuf {
@@ -85,6 +86,17 @@ fn single_files_of_folders() {
     let files = crate::source::nats::TOPOLOGY;
     let error = (files.read)(&fixture("NATS-sss-v1_0-50262-simple"), &NoProgress).unwrap_err();
     assert!(error.to_string().contains("`8:8:8:16:32` belongs to another search space"), "{error}");
+}
+
+#[test]
+fn the_list_of_strings_of_nats_is_not_a_release() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("meta.pickle.pbz2");
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    encoder.write_all(b"\x80\x04}\x8c\x0aarch2infosNs.").unwrap();
+    std::fs::write(&path, encoder.finish().unwrap()).unwrap();
+    let error = read("nasbench201", &path, &NoProgress).unwrap_err();
+    assert!(error.to_string().contains("give the folder"), "{error}");
 }
 
 #[test]
