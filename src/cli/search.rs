@@ -1,15 +1,15 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, find_table, print, print_json, talk, text_table};
+use super::{Common, ConfigArguments, find_table, print, print_json, table_arguments, talk, text_table};
 use crate::config::Config;
+use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::file;
 use crate::predictor::hash_text;
 use crate::report::render;
 use crate::report::search::{SearchPage, best_rows, comparison_rows};
-use crate::source::columns::TableArgument;
 use crate::search::comparison::{Baseline, Comparison, summaries};
 use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
@@ -117,21 +117,21 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl CellArguments {
     /// What is asked for, with tables looked up.
     pub fn request(&self) -> SearchRequest {
-        let table = |text: &String| match text.split_once('=') {
-            Some((prefix, path)) => (Some(prefix.to_string()), find_table(Path::new(path))),
-            None => (None, find_table(Path::new(text))),
-        };
-        let argument = |(prefix, path)| TableArgument { prefix, path };
         let find = |path: &Option<PathBuf>| path.as_ref().map(|path| find_table(path));
         SearchRequest {
             objectives: self.objectives.clone(),
             at_most: self.max.clone(),
             at_least: self.min.clone(),
-            tables: self.columns.iter().map(table).map(argument).collect(),
+            tables: table_arguments(&self.columns),
             known: find(&self.known),
             pending: find(&self.pending),
             candidates: find(&self.candidates),
         }
+    }
+
+    /// The table of known cells.
+    pub fn known(&self) -> Option<&Path> {
+        self.known.as_deref()
     }
 
     /// A description for a log, which a search that goes on must share.
@@ -150,8 +150,9 @@ impl CellArguments {
 }
 
 /// What `config` says of a search.
-pub fn setup(config: &Config) -> SearchSetup<'_> {
+pub fn setup(config: &Config, machine: Machine) -> SearchSetup<'_> {
     SearchSetup {
+        machine,
         space: &config.space,
         vocabulary: config.vocabulary(),
         data: &config.data,
@@ -196,9 +197,9 @@ impl Search {
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&setup(&config), &request)?
+                Problem::of_space(&setup(&config, machine), &request)?
             }
-            None => Problem::of_table(&setup(&config), &request)?,
+            None => Problem::of_table(&setup(&config, machine), &request)?,
         };
         let baselines = self.baselines(&problem)?;
         let pool = problem.pool()?;
@@ -206,6 +207,7 @@ impl Search {
             options: &config.search,
             problem: &problem,
             pool: &pool,
+            exact: config.data.test_target() == config.data.train_target,
             budget: self.budget as usize,
             signals: signals(),
         };

@@ -6,10 +6,12 @@ use crate::error::{Error, Result, Stage};
 use crate::gp::features::FeatureScale;
 use crate::graph::Key;
 use crate::graph::statistics::with_order;
+use crate::normal::rank_quantiles;
 use crate::random::Random;
 use crate::space::Architecture;
 use rayon::prelude::*;
 use std::collections::HashMap;
+use std::num::NonZero;
 use std::sync::Mutex;
 use tch::Tensor;
 
@@ -70,6 +72,8 @@ pub struct Catalog {
     pub rows: Vec<Vec<u32>>,
     /// What features are standardised with.
     pub scale: FeatureScale,
+    /// Number of path statistics among the features; those behind them are known columns.
+    pub paths: i64,
     /// Standardised features of all cells, [F, C]. A tensor may be sent to a thread, but not shared between threads.
     features: Mutex<Tensor>,
     row_of: HashMap<String, u32>,
@@ -77,11 +81,11 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The cells spelled `texts`, all of which may be queried.
+    /// The cells spelled `texts`, all of which may be queried. Known columns have one value per text, NaN where unknown.
     ///
     /// # Errors
     /// The first text that is not a cell of the space, as (row, error).
-    pub fn new(texts: Vec<String>, encoder: CellEncoder) -> Result<Self, (usize, Error)> {
+    pub fn new(texts: Vec<String>, encoder: CellEncoder, columns: &[Vec<f64>]) -> Result<Self, (usize, Error)> {
         let encoded: Vec<Result<SearchCell>> = texts.par_iter().map(|text| encoder.read(text)).collect();
         let (mut cells, mut index): (Vec<SearchCell>, Vec<u32>) = (Vec::new(), Vec::new());
         let (mut row_of, mut index_of) = (HashMap::new(), HashMap::<Key, u32>::new());
@@ -99,9 +103,27 @@ impl Catalog {
         }
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
         let scale = FeatureScale::new(&statistics);
-        let features = Mutex::new(scale.tensor(&statistics));
-        let mut catalog =
-            Catalog { allowed: Vec::new(), rows: Vec::new(), texts, index, cells, scale, features, row_of, index_of };
+        let mut features = scale.tensor(&statistics);
+        let paths = features.size()[1];
+        let columns: Vec<Vec<f64>> = columns.iter().map(|column| normal_column(column, &index, cells.len())).collect();
+        if let Some(width) = NonZero::new(columns.len()) {
+            let flat: Vec<f64> = columns.iter().flatten().map(|value| value / (width.get() as f64).sqrt()).collect();
+            let block = Tensor::from_slice(&flat).view([width.get() as i64, -1]).transpose(0, 1);
+            features = Tensor::cat(&[features, block], 1);
+        }
+        let features = Mutex::new(features);
+        let mut catalog = Catalog {
+            allowed: Vec::new(),
+            rows: Vec::new(),
+            texts,
+            index,
+            cells,
+            scale,
+            paths,
+            features,
+            row_of,
+            index_of,
+        };
         catalog.restrict(|_| true);
         Ok(catalog)
     }
@@ -151,4 +173,18 @@ impl Catalog {
         let rows = &self.rows[index];
         self.cell(rows[random.below(rows.len())] as usize)
     }
+}
+
+/// Normal scores of a known column, one per cell: the mean over its rows that have a value; 0, the average, without any.
+fn normal_column(column: &[f64], index: &[u32], cells: usize) -> Vec<f64> {
+    let mut sums = vec![(0.0, 0.0); cells];
+    for (&index, &value) in index.iter().zip(column).filter(|(_, value)| !value.is_nan()) {
+        let (sum, count) = &mut sums[index as usize];
+        (*sum, *count) = (*sum + value, *count + 1.0);
+    }
+    let known: Vec<usize> = (0..cells).filter(|&cell| sums[cell].1 > 0.0).collect();
+    let scores = rank_quantiles(&known.iter().map(|&cell| sums[cell].0 / sums[cell].1).collect::<Vec<f64>>());
+    let mut values = vec![0.0; cells];
+    known.into_iter().zip(scores).for_each(|(cell, score)| values[cell] = score);
+    values
 }

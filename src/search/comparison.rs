@@ -6,7 +6,7 @@ use super::guided::GuidedSearch;
 use super::nasbowl::{Nasbowl, WlHistograms};
 use super::outcome::{RunOutcome, SearchSummary, SearchTruth, worst};
 use super::problem::Problem;
-use super::recommend::{by_value, recommend};
+use super::recommend::{Recommendation, by_value, recommend};
 use super::run::{QueryReport, RunPlan, Runner, StopSignals};
 use super::{CandidatePool, Log, Oracle, Query, SearchOptions, Strategy, measured};
 use crate::error::{Error, Result, Stage, suggest};
@@ -99,6 +99,8 @@ pub struct Comparison<'a> {
     pub problem: &'a Problem,
     /// The cells.
     pub pool: &'a CandidatePool<'a>,
+    /// Whether the measured column is also the one that cells are judged by.
+    pub exact: bool,
     /// Cost of all queries of a run.
     pub budget: usize,
     /// Ends the runs.
@@ -123,7 +125,12 @@ impl Comparison<'_> {
     ) -> Result<Vec<Query>> {
         let Comparison { pool, options, signals, problem, .. } = *self;
         let plan = self.plan(seed);
-        Runner { pool, oracle, options, plan, signals, report }.run(strategy, &problem.known, log)
+        let elsewhere = problem.pending.iter().map(|proposal| Query {
+            proposal: proposal.clone(),
+            answer: Err("it is being measured elsewhere".to_string()),
+        });
+        let known: Vec<Query> = problem.known.iter().cloned().chain(elsewhere).collect();
+        Runner { pool, oracle, options, plan, signals, report }.run(strategy, &known, log)
     }
 
     /// One run of the Gaussian process, kept in `log`; `report` hears of every answer.
@@ -142,15 +149,17 @@ impl Comparison<'_> {
         let mut guided = GuidedSearch::new(self.pool, self.options, objectives, seed);
         let past = self.queries(&mut guided, oracle, seed, log, report)?;
         let recommended = match objectives.as_slice() {
-            [only] => recommend(self.pool, &past, only)?,
+            [only] => recommend(self.pool, &past, only, self.exact)?,
             _ => Vec::new(),
         };
-        let seconds = started.elapsed().as_secs_f64();
-        Ok(RunOutcome::new(seed, past, recommended, objectives, self.truth(), seconds))
+        Ok(self.outcome(seed, past, recommended, started))
     }
 
-    fn truth(&self) -> SearchTruth<'_> {
-        SearchTruth { problem: self.problem, optimum: self.problem.optimum() }
+    fn outcome(&self, seed: u64, past: Vec<Query>, recommended: Vec<Recommendation>, started: Instant) -> RunOutcome {
+        let costs: Vec<f64> = self.options.fidelities.values().copied().collect();
+        let truth = SearchTruth { problem: self.problem, optimum: self.problem.optimum(), costs: &costs };
+        let seconds = started.elapsed().as_secs_f64();
+        RunOutcome::new(seed, past, recommended, &self.problem.objectives, truth, seconds)
     }
 
     /// One run of a baseline.
@@ -177,8 +186,7 @@ impl Comparison<'_> {
         let past = self.queries(strategy.as_mut(), &oracle, seed, &mut Log::none(), &|_| {})?;
         let recommended = by_value(&measured(&past, 0, objective.sign()));
         let recommended = if objectives.len() == 1 { recommended } else { Vec::new() };
-        let seconds = started.elapsed().as_secs_f64();
-        Ok(RunOutcome::new(seed, past, recommended, objectives, self.truth(), seconds))
+        Ok(self.outcome(seed, past, recommended, started))
     }
 
     /// What `baselines` know of all cells.

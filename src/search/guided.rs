@@ -1,12 +1,14 @@
 //! The strategy of the Gaussian process: fit what was measured, score what was not, query what looks most useful.
 
-use super::acquisition::{ConditionalVariance, choose_batch, improvements};
+use super::acquisition::log_expected_improvement;
 use super::baselines::evolve_one;
-use super::pareto::Reach;
+use super::noise::LabelNoise;
 use super::pool::EvolutionSize;
-use super::surrogate::{JointPosterior, LabelForm, Surrogate};
+use super::surrogate::{LabelForm, Surrogate};
+use super::valuation::{FittedModels, Valuation};
 use super::{
-    CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new, measured,
+    CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new,
+    measured, measured_at,
 };
 use crate::error::Result;
 use crate::graph::Key;
@@ -21,6 +23,13 @@ const SHORTLIST: usize = 512;
 const MAX_FITTED: usize = 1000;
 /// Measured cells from which on the process has to predict better than chance.
 const JUDGED: usize = 30;
+/// Measured cells from which on scales of labels are compared, and by how much tau has to differ.
+const COMPARED: usize = 20;
+const CLEARLY: f64 = 0.03;
+/// Cells that get the cheapest measurement before any gets a full one.
+const SCOUTED: usize = 40;
+/// Cells that get a full measurement because a cheaper one was good, before a process of the full one is asked.
+const STARTED: usize = 5;
 
 /// Guided by a process of each objective.
 pub struct GuidedSearch<'a> {
@@ -28,10 +37,19 @@ pub struct GuidedSearch<'a> {
     options: &'a SearchOptions,
     objectives: &'a [Objective],
     seed: u64,
-    /// Features of the queries of the past, in their order.
-    features: Vec<Vec<f64>>,
-    /// Parameters from which fits start, by objective and number of measurements.
-    starts: HashMap<(usize, usize), Option<Vec<f64>>>,
+    /// Features of the queries of the past, in their order; each [1, C].
+    features: Vec<Tensor>,
+    /// Parameters from which fits start, by what is fitted and number of measurements.
+    starts: HashMap<(FitTarget, usize), Option<Vec<f64>>>,
+    /// Scale of the labels, by number of measurements.
+    forms: HashMap<usize, LabelForm>,
+}
+
+/// What a process is fitted to: an objective, or a cheaper measurement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum FitTarget {
+    Objective(usize, LabelForm),
+    Fidelity(usize),
 }
 
 /// A cell that is worth a query.
@@ -52,54 +70,131 @@ impl<'a> GuidedSearch<'a> {
         objectives: &'a [Objective],
         seed: u64,
     ) -> Self {
-        GuidedSearch { pool, options, objectives, seed, features: Vec::new(), starts: HashMap::new() }
+        GuidedSearch {
+            pool,
+            options,
+            objectives,
+            seed,
+            features: Vec::new(),
+            starts: HashMap::new(),
+            forms: HashMap::new(),
+        }
     }
 
-    fn form(&self) -> LabelForm {
-        if self.objectives.len() > 1 { LabelForm::Unit } else { LabelForm::Ranks }
-    }
-
-    /// Fits a process to every objective; none where there are too few values, or all are equal.
-    fn fit(&mut self, past: &[Query]) -> Result<Option<Vec<Surrogate>>> {
+    /// Fits a process to every cheaper measurement that has values, and then, with what these say of a cell as further features,
+    /// one to every objective; no objective where there are too few values of one, or all are equal.
+    fn fit(&mut self, past: &[Query]) -> Result<FittedModels> {
         for query in &past[self.features.len()..] {
-            self.features.push(self.pool.encoder().features(query.cell()));
+            self.features.push(self.pool.features(std::slice::from_ref(query.cell())));
         }
-        let mut fitted = Vec::new();
+        let mut models = FittedModels { cheap: Vec::new(), full: Vec::new() };
+        // The cheaper measurements are of the first objective.
+        for fidelity in 0..self.options.fidelities.len() {
+            let values = measured_at(past, Some(fidelity), 0, self.objectives[0].sign());
+            let fitted = self.fit_target(FitTarget::Fidelity(fidelity), &values, &models)?;
+            models.cheap.extend(fitted.map(|surrogate| (fidelity, surrogate)));
+        }
+        let mut full = Vec::new();
         for (index, objective) in self.objectives.iter().enumerate() {
-            let mut values = measured(past, index, objective.sign());
-            let start = self.start(index, &values)?;
-            if values.len() > MAX_FITTED {
-                let order = argsort_desc(&values.iter().map(|value| value.1).collect::<Vec<f64>>());
-                let best: HashSet<usize> = order[..MAX_FITTED / 2].iter().copied().collect();
-                let latest = values.len() - MAX_FITTED / 2;
-                values = (0..values.len()).filter(|i| *i >= latest || best.contains(i)).map(|i| values[i]).collect();
-            }
-            match self.fit_values(&values, start.as_deref())? {
-                Some(surrogate) => fitted.push(surrogate),
-                None => return Ok(None),
-            }
+            let values = measured(past, index, objective.sign());
+            let form = self.form(index, &values, &models)?;
+            full.extend(self.fit_target(FitTarget::Objective(index, form), &values, &models)?);
         }
-        Ok(Some(fitted))
+        if full.len() == self.objectives.len() {
+            models.full = full;
+        }
+        Ok(models)
     }
 
-    fn fit_values(&self, values: &[(usize, f64)], start: Option<&[f64]>) -> Result<Option<Surrogate>> {
-        let Some(labels) = self.form().scale(&values.iter().map(|value| value.1).collect::<Vec<f64>>()) else {
+    /// The scale on which an objective is modelled: ranks, unless the process predicts labels that were left out clearly better
+    /// in their own unit. Decided on the first labels, whose number grows in steps.
+    fn form(&mut self, objective: usize, values: &[(usize, f64)], models: &FittedModels) -> Result<LabelForm> {
+        if self.objectives.len() > 1 {
+            return Ok(LabelForm::Unit);
+        }
+        let count = checkpoint(values.len());
+        if count < COMPARED || !self.options.fidelities.is_empty() {
+            return Ok(LabelForm::Ranks);
+        }
+        if let Some(form) = self.forms.get(&count) {
+            return Ok(*form);
+        }
+        let mut taus = [0.0; 2];
+        for (tau, form) in taus.iter_mut().zip([LabelForm::Ranks, LabelForm::Bounded]) {
+            let fitted = self.fit_values(FitTarget::Objective(objective, form), &values[..count], models, None)?;
+            *tau = fitted.map_or(0.0, |surrogate| surrogate.leave_one_out_tau());
+        }
+        let form = if taus[1] > taus[0] + CLEARLY { LabelForm::Bounded } else { LabelForm::Ranks };
+        self.forms.insert(count, form);
+        Ok(form)
+    }
+
+    fn fit_target(
+        &mut self,
+        target: FitTarget,
+        values: &[(usize, f64)],
+        models: &FittedModels,
+    ) -> Result<Option<Surrogate>> {
+        let start = self.start(target, values, models)?;
+        if values.len() <= MAX_FITTED {
+            return self.fit_values(target, values, models, start.as_deref());
+        }
+        let order = argsort_desc(&values.iter().map(|value| value.1).collect::<Vec<f64>>());
+        let best: HashSet<usize> = order[..MAX_FITTED / 2].iter().copied().collect();
+        let latest = values.len() - MAX_FITTED / 2;
+        let kept: Vec<(usize, f64)> =
+            (0..values.len()).filter(|i| *i >= latest || best.contains(i)).map(|i| values[i]).collect();
+        self.fit_values(target, &kept, models, start.as_deref())
+    }
+
+    fn fit_values(
+        &self,
+        target: FitTarget,
+        values: &[(usize, f64)],
+        models: &FittedModels,
+        start: Option<&[f64]>,
+    ) -> Result<Option<Surrogate>> {
+        let form = if let FitTarget::Objective(_, form) = target { form } else { LabelForm::Ranks };
+        let Some(labels) = form.scale(&values.iter().map(|value| value.1).collect::<Vec<f64>>()) else {
             return Ok(None);
         };
-        let features: Vec<Vec<f64>> = values.iter().map(|value| self.features[value.0].clone()).collect();
-        Surrogate::fit(self.pool.standardised(&features), labels, start).map(Some)
+        let rows: Vec<&Tensor> = values.iter().map(|value| &self.features[value.0]).collect();
+        let mut features = Tensor::cat(&rows, 0);
+        if matches!(target, FitTarget::Objective(..)) {
+            features = models.augment(&features);
+        }
+        Surrogate::fit(features, self.pool.paths(), labels, start).map(Some)
     }
 
     /// Parameters from which the fit to `values` starts: those of a fit to the first of them, whose number grows in steps. So a
     /// fit depends on the past alone, and not on the fits before it.
-    fn start(&mut self, objective: usize, values: &[(usize, f64)]) -> Result<Option<Vec<f64>>> {
+    fn start(&mut self, target: FitTarget, values: &[(usize, f64)], models: &FittedModels) -> Result<Option<Vec<f64>>> {
+        if matches!(target, FitTarget::Objective(..)) && !self.options.fidelities.is_empty() {
+            // Features change with the cheaper measurements.
+            return Ok(None);
+        }
         let count = checkpoint(values.len());
-        if let Some(start) = self.starts.get(&(objective, count)) {
+        if let Some(start) = self.starts.get(&(target, count)) {
             return Ok(start.clone());
         }
-        let start = self.fit_values(&values[..count], None)?.map(|surrogate| surrogate.parameters());
-        self.starts.insert((objective, count), start.clone());
+        let fitted = self.fit_values(target, &values[..count], models, None)?;
+        let start = fitted.map(|surrogate| surrogate.parameters());
+        self.starts.insert((target, count), start.clone());
         Ok(start)
+    }
+
+    /// Fidelities from the cheapest to the full measurement, which is none.
+    fn stages(&self) -> Vec<Option<usize>> {
+        let costs: Vec<f64> = self.options.fidelities.values().map(|cost| -cost).collect();
+        argsort_desc(&costs).into_iter().map(Some).chain([None]).collect()
+    }
+
+    /// The cheapest measurement that `cell` does not have yet.
+    fn next_stage(&self, cell: &SearchCell, history: History) -> Option<usize> {
+        let past = history.past.iter().map(|query| &query.proposal).chain(history.pending);
+        let known: Vec<Option<usize>> =
+            past.filter(|proposal| proposal.cell.key == cell.key).map(|proposal| proposal.fidelity).collect();
+        self.stages().into_iter().find(|stage| !known.contains(stage)).flatten()
     }
 
     /// At most `count` cells to query next and how useful each looks.
@@ -107,34 +202,112 @@ impl<'a> GuidedSearch<'a> {
     /// # Errors
     /// A process that cannot be fitted.
     pub fn suggest(&mut self, history: History, count: usize) -> Result<Vec<Suggestion>> {
-        let mut seen = history.keys();
         let mut random = Random::of(self.seed, Purpose::Search, 1, history.len() as u64);
-        let Some(surrogates) = self.fit(history.past)? else {
+        let mut models = self.fit(history.past)?;
+        let scouting = self.is_scouting(history, &models);
+        if scouting {
+            // The cheapest measurement stands for the objective.
+            let first = self.stages()[0];
+            models.full =
+                models.cheap.into_iter().filter(|entry| Some(entry.0) == first).map(|entry| entry.1).collect();
+            models.cheap = Vec::new();
+        }
+        let mut seen = if scouting { history.keys_at(self.stages()[0]) } else { history.keys() };
+        if !scouting && !models.cheap.is_empty() && history.keys().len() < STARTED {
+            return Ok(self.start_full(&models.cheap[0].1, history, count));
+        }
+        if models.full.is_empty() {
             let drawn = draw_new(self.pool, count, &mut seen, &mut random)?;
-            let unvalued = |cell| Suggestion { proposal: Proposal::full(cell, Reason::Drawn), utility: None };
+            let unvalued = |cell| Suggestion {
+                proposal: Proposal { cell, reason: Reason::Drawn, fidelity: self.stages()[0] },
+                utility: None,
+            };
             return Ok(drawn.into_iter().map(unvalued).collect());
-        };
-        if surrogates.iter().any(|surrogate| surrogate.labels().len() >= JUDGED && !surrogate.beats_chance()) {
+        }
+        if models.full.iter().any(|surrogate| surrogate.labels().len() >= JUDGED && !surrogate.beats_chance()) {
             return self.evolve(history, count, &mut random);
         }
-        let valuation = Valuation::new(surrogates, self.options.exploration, &mut random);
+        let valuation = Valuation::new(models, self.options.exploration, &mut random);
         let size = SHORTLIST.max(2 * count);
         let (mut cells, features) = self.shortlist(&valuation, size, history.past, &seen, &mut random)?;
         if cells.is_empty() {
             return Ok(Vec::new());
         }
         let open = cells.len();
-        let pending: Vec<SearchCell> = history.pending.iter().map(|proposal| proposal.cell.clone()).collect();
+        let under_way = history.pending.iter().filter(|proposal| scouting || proposal.fidelity.is_none());
+        let pending: Vec<SearchCell> = under_way.map(|proposal| proposal.cell.clone()).collect();
         let features = match pending.is_empty() {
             true => features,
             false => Tensor::cat(&[features, self.pool.features(&pending)], 0),
         };
-        let chosen = valuation.choose(&features, open, count);
-        let suggestion = |(index, utility): (usize, f64)| Suggestion {
-            proposal: Proposal::full(std::mem::replace(&mut cells[index], empty()), Reason::Proposed),
-            utility: Some(utility),
+        let mut suggestions = if scouting { Vec::new() } else { self.twins(&valuation, history, &mut random) };
+        suggestions.sort_by(|a, b| b.utility.unwrap_or_default().total_cmp(&a.utility.unwrap_or_default()));
+        suggestions.truncate(count);
+        for (index, utility) in valuation.choose(&features, open, count) {
+            let cell = std::mem::replace(&mut cells[index], empty());
+            let fidelity = self.next_stage(&cell, history);
+            let proposal = Proposal { cell, reason: Reason::Proposed, fidelity };
+            suggestions.push(Suggestion { proposal, utility: Some(utility) });
+        }
+        // A stable order: new functions in the order of their choice.
+        suggestions.sort_by(|a, b| b.utility.unwrap_or_default().total_cmp(&a.utility.unwrap_or_default()));
+        suggestions.truncate(count);
+        Ok(suggestions)
+    }
+
+    /// Rows of a catalog that compute a function which was measured as another row: with noisy labels, such a twin may be the
+    /// better measurement. One row per function.
+    fn twins(&self, valuation: &Valuation, history: History, random: &mut Random) -> Vec<Suggestion> {
+        let ([surrogate], Some(catalog)) = (valuation.models.full.as_slice(), self.pool.catalog()) else {
+            return Vec::new();
         };
-        Ok(chosen.into_iter().map(suggestion).collect())
+        let values = measured(history.past, 0, 1.0);
+        if values.len() != surrogate.labels().len() {
+            return Vec::new();
+        }
+        let index_of = |query: usize| catalog.index_of(&history.past[query].cell().key);
+        let functions: Vec<Option<usize>> = values.iter().map(|value| index_of(value.0)).collect();
+        let noise = LabelNoise::of(surrogate, &functions);
+        let texts = history.texts();
+        let pending: HashSet<&Key> = history.pending.iter().map(|proposal| &proposal.cell.key).collect();
+        let mut found = Vec::new();
+        for (&function, worth) in &noise.worth(surrogate, &functions) {
+            let open = |row: &&u32| !texts.contains(&catalog.texts[**row as usize]);
+            let open: Vec<u32> = catalog.rows[function].iter().filter(open).copied().collect();
+            if open.is_empty() || pending.contains(&catalog.cells[function].key) {
+                continue;
+            }
+            let cell = catalog.cell(open[random.below(open.len())] as usize);
+            let utility = log_expected_improvement(worth.mean, worth.variance, noise.twins, surrogate.best());
+            found.push(Suggestion { proposal: Proposal::full(cell, Reason::Proposed), utility: Some(utility) });
+        }
+        found
+    }
+
+    /// Full measurements of the cells that are best by a cheaper one.
+    fn start_full(&self, cheap: &Surrogate, history: History, count: usize) -> Vec<Suggestion> {
+        let taken = history.keys();
+        let fidelity = history.past.iter().filter(|query| query.answer.is_ok() && !query.is_full());
+        let cells: Vec<&SearchCell> = fidelity.map(Query::cell).filter(|cell| !taken.contains(&cell.key)).collect();
+        if cells.is_empty() {
+            return Vec::new();
+        }
+        let features = Tensor::cat(
+            &cells.iter().map(|&cell| self.pool.features(std::slice::from_ref(cell))).collect::<Vec<_>>(),
+            0,
+        );
+        let mut seen = HashSet::new();
+        let order = argsort_desc(&cheap.mean(&features)).into_iter().filter(|&index| seen.insert(&cells[index].key));
+        let proposal = |index: usize| Proposal::full(cells[index].clone(), Reason::Proposed);
+        order.take(count).map(|index| Suggestion { proposal: proposal(index), utility: None }).collect()
+    }
+
+    /// Whether only the cheapest measurement is asked for yet.
+    fn is_scouting(&self, history: History, models: &FittedModels) -> bool {
+        let [Some(first), ..] = self.stages()[..] else { return false };
+        let count = measured_at(history.past, Some(first), 0, 1.0).len();
+        // Without a model of it there is nothing to go by.
+        count < SCOUTED && !models.cheap.is_empty()
     }
 
     /// Mutants of good cells, where the process knows nothing.
@@ -192,68 +365,11 @@ fn checkpoint(count: usize) -> usize {
 }
 
 impl Strategy for GuidedSearch<'_> {
+    fn first_fidelity(&self) -> Option<usize> {
+        self.stages()[0]
+    }
+
     fn propose(&mut self, history: History, count: usize) -> Result<Vec<Proposal>> {
         Ok(self.suggest(history, count)?.into_iter().map(|suggestion| suggestion.proposal).collect())
-    }
-}
-
-/// How candidates are valued: by the one objective, or by the hypervolume that they may add.
-struct Valuation {
-    surrogates: Vec<Surrogate>,
-    exploration: f64,
-    reach: Option<Reach>,
-}
-
-impl Valuation {
-    fn new(surrogates: Vec<Surrogate>, exploration: f64, random: &mut Random) -> Self {
-        let reach = (surrogates.len() > 1).then(|| {
-            let lowest = |s: &Surrogate| s.labels().iter().copied().fold(f64::INFINITY, f64::min) - 0.1;
-            let points: Vec<Vec<f64>> = (0..surrogates[0].labels().len())
-                .map(|index| surrogates.iter().map(|surrogate| surrogate.labels()[index]).collect())
-                .collect();
-            Reach::new(&points, surrogates.iter().map(lowest).collect(), random)
-        });
-        Valuation { surrogates, exploration, reach }
-    }
-
-    /// The value of each cell with `features` [m, C] on its own.
-    fn values(&self, features: &Tensor) -> Vec<f64> {
-        let posteriors: Vec<_> = self.surrogates.iter().map(|surrogate| surrogate.marginal(features)).collect();
-        let Some(reach) = &self.reach else {
-            return improvements(&posteriors[0], self.surrogates[0].best());
-        };
-        let optimistic = |index: usize| -> Vec<f64> {
-            posteriors.iter().map(|posterior| posterior.mean[index] + self.exploration * posterior.std[index]).collect()
-        };
-        (0..posteriors[0].mean.len()).map(|index| reach.gain(&optimistic(index))).collect()
-    }
-
-    /// Indices and values of at most `count` of the first `cells` cells to query together; those behind are under way.
-    fn choose(mut self, features: &Tensor, cells: usize, count: usize) -> Vec<(usize, f64)> {
-        let posteriors: Vec<JointPosterior> =
-            self.surrogates.iter().map(|surrogate| surrogate.joint(features)).collect();
-        let Some(reach) = &mut self.reach else {
-            return choose_batch(&posteriors[0], cells, self.surrogates[0].best(), count);
-        };
-        let mut variances: Vec<ConditionalVariance> = posteriors.iter().map(ConditionalVariance::new).collect();
-        let mut chosen: Vec<(usize, f64)> = Vec::new();
-        let mut take = |reach: &mut Reach, variances: &mut Vec<ConditionalVariance>, index: usize| {
-            reach.add(&posteriors.iter().map(|posterior| posterior.mean[index]).collect::<Vec<f64>>());
-            variances.iter_mut().for_each(|variance| variance.measure(index));
-        };
-        (cells..posteriors[0].mean.len()).for_each(|index| take(reach, &mut variances, index));
-        while chosen.len() < count.min(cells) {
-            let optimistic = |index: usize| -> Vec<f64> {
-                let std = |variance: &ConditionalVariance| variance.variance[index].max(0.0).sqrt();
-                let both = posteriors.iter().zip(&variances);
-                both.map(|(posterior, variance)| posterior.mean[index] + self.exploration * std(variance)).collect()
-            };
-            let gains: Vec<f64> = (0..cells).map(|index| reach.gain(&optimistic(index))).collect();
-            let open = |index: &usize| chosen.iter().all(|(other, _)| other != index);
-            let next = argsort_desc(&gains).into_iter().find(open).expect("fewer are chosen than there are");
-            take(reach, &mut variances, next);
-            chosen.push((next, gains[next]));
-        }
-        chosen
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod comparison;
 pub(crate) mod guided;
 pub(crate) mod log;
 pub(crate) mod nasbowl;
+pub(crate) mod noise;
 pub(crate) mod oracle;
 pub(crate) mod outcome;
 pub(crate) mod pareto;
@@ -22,6 +23,7 @@ pub(crate) mod problem;
 pub(crate) mod recommend;
 pub(crate) mod run;
 pub(crate) mod surrogate;
+mod valuation;
 
 mod options;
 
@@ -138,9 +140,14 @@ impl History<'_> {
 
     /// Keys of the cells that were asked for in full.
     pub fn keys(&self) -> HashSet<Key> {
-        let full = |proposal: &&Proposal| proposal.fidelity.is_none();
+        self.keys_at(None)
+    }
+
+    /// Keys of the cells that were asked for at `fidelity`.
+    pub fn keys_at(&self, fidelity: Option<usize>) -> HashSet<Key> {
         let past = self.past.iter().map(|query| &query.proposal);
-        past.chain(self.pending).filter(full).map(|proposal| proposal.cell.key.clone()).collect()
+        let asked = past.chain(self.pending).filter(|proposal| proposal.fidelity == fidelity);
+        asked.map(|proposal| proposal.cell.key.clone()).collect()
     }
 
     /// Texts of the cells that were asked for in full.
@@ -153,6 +160,11 @@ impl History<'_> {
 
 /// Chooses what to query next.
 pub trait Strategy {
+    /// The fidelity of the first cells, which are drawn; none for the objectives themselves.
+    fn first_fidelity(&self) -> Option<usize> {
+        None
+    }
+
     /// At most `count` proposals, fewer or none where no cell is left: a function of the strategy's seed and the history.
     ///
     /// # Errors
@@ -183,6 +195,11 @@ pub(crate) fn draw_new(
 
 /// Index and value of every query that has a value of `objective` in full; values times `sign`, so that more is better.
 pub(crate) fn measured(past: &[Query], objective: usize, sign: f64) -> Vec<(usize, f64)> {
+    measured_at(past, None, objective, sign)
+}
+
+/// The same of the values that were measured at `fidelity`.
+pub(crate) fn measured_at(past: &[Query], fidelity: Option<usize>, objective: usize, sign: f64) -> Vec<(usize, f64)> {
     let value = |(index, query): (usize, &Query)| Some((index, sign * query.answer.as_ref().ok()?[objective]));
-    past.iter().enumerate().filter(|(_, query)| query.is_full()).filter_map(value).collect()
+    past.iter().enumerate().filter(|(_, query)| query.proposal.fidelity == fidelity).filter_map(value).collect()
 }

@@ -23,7 +23,7 @@ pub struct SearchOptions {
 
 impl Default for SearchOptions {
     fn default() -> Self {
-        SearchOptions { initial: 10, batch: 5, exploration: 1.0, candidates: 4000, fidelities: BTreeMap::new() }
+        SearchOptions { initial: 10, batch: 2, exploration: 1.0, candidates: 4000, fidelities: BTreeMap::new() }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use super::recommend::Recommendation;
-use super::{Objective, Query, Reason, measured, pareto};
+use super::{Objective, Proposal, Query, Reason, measured, pareto};
 use crate::metrics::{MeanStd, argsort_desc};
 use serde::Serialize;
 
@@ -13,6 +13,8 @@ pub struct SearchTruth<'a> {
     pub problem: &'a Problem,
     /// The best value of the only objective among all cells, in the unit of the table.
     pub optimum: Option<f64>,
+    /// Costs of the fidelities, in the order of their names.
+    pub costs: &'a [f64],
 }
 
 /// One run of one strategy.
@@ -32,6 +34,8 @@ pub struct RunOutcome {
     pub test_of_best: Option<f64>,
     /// Queries until the optimum of the table, it included.
     pub queries_to_optimum: Option<usize>,
+    /// Cost of the queries until then; a full measurement costs 1.
+    pub cost_to_optimum: Option<f64>,
     /// Best measurement after each query.
     pub trajectory: Vec<Option<f64>>,
     /// Queries without a value.
@@ -98,8 +102,14 @@ impl RunOutcome {
             })
             .collect();
         let first = |optimum: f64| past.iter().position(|query| value(query) == Some(optimum)).map(|index| index + 1);
+        let queries_to_optimum = truth.optimum.and_then(first);
+        let cost = |query: &Query| match query.proposal {
+            Proposal { reason: Reason::Known, .. } => 0.0,
+            Proposal { fidelity, .. } => fidelity.map_or(1.0, |index| truth.costs[index]),
+        };
         let best_query = recommended.first().map(|recommendation| &past[recommendation.query]);
-        let failures = past.iter().filter_map(|query| {
+        let asked = past.iter().filter(|query| query.proposal.reason != Reason::Known);
+        let failures = asked.filter_map(|query| {
             let reason = query.answer.as_ref().err()?.clone();
             Some(FailedQuery { arch: query.cell().text.clone(), reason })
         });
@@ -110,7 +120,8 @@ impl RunOutcome {
             best_validation: best,
             validation_of_best: best_query.and_then(value),
             test_of_best: best_query.map(|query| truth.problem.test(&query.cell().text)).filter(|test| !test.is_nan()),
-            queries_to_optimum: truth.optimum.and_then(first),
+            queries_to_optimum,
+            cost_to_optimum: queries_to_optimum.map(|count| past[..count].iter().map(cost).sum()),
             trajectory,
             failures: failures.collect(),
             evolved: past.iter().filter(|query| query.proposal.reason == Reason::Evolved).count(),
@@ -188,6 +199,8 @@ pub struct SearchSummary {
     pub optimum_found: Option<usize>,
     /// Median queries until then; none where fewer than half of the runs did.
     pub median_queries_to_optimum: Option<f64>,
+    /// Median cost until then.
+    pub median_cost_to_optimum: Option<f64>,
     /// Mean distance of the best measurement from the optimum of the table.
     pub mean_regret: Option<f64>,
     /// Its standard deviation over runs.
@@ -212,14 +225,15 @@ impl SearchSummary {
         let (mean_best_validation, std_best_validation) = split(over_runs(&|run| run.best_validation));
         let (mean_regret, std_regret) = split(over_runs(&|run| Some((optimum? - run.best_validation?).abs())));
         let (mean_hypervolume, std_hypervolume) = split(over_runs(&|run| run.hypervolume));
-        let found: Vec<usize> = runs.iter().filter_map(|run| run.queries_to_optimum).collect();
+        let found: Vec<f64> = runs.iter().filter_map(|run| Some(run.queries_to_optimum? as f64)).collect();
         SearchSummary {
             mean_test,
             std_test,
             mean_best_validation,
             std_best_validation,
             optimum_found: optimum.map(|_| found.len()),
-            median_queries_to_optimum: median_queries(found, runs.len()),
+            median_queries_to_optimum: median_of(found, runs.len()),
+            median_cost_to_optimum: median_of(runs.iter().filter_map(|run| run.cost_to_optimum).collect(), runs.len()),
             mean_regret,
             std_regret,
             mean_hypervolume,
@@ -230,9 +244,9 @@ impl SearchSummary {
 }
 
 /// Median over `count` runs of which those that are not in `found` never ended.
-pub(crate) fn median_queries(mut found: Vec<usize>, count: usize) -> Option<f64> {
-    found.sort_unstable();
-    let middle = |index: usize| found.get(index).map(|&queries| queries as f64);
+pub(crate) fn median_of(mut found: Vec<f64>, count: usize) -> Option<f64> {
+    found.sort_by(f64::total_cmp);
+    let middle = |index: usize| found.get(index).copied();
     match count {
         0 => None,
         count if count % 2 == 1 => middle(count / 2),

@@ -34,6 +34,7 @@ pub struct CandidatePool<'a> {
     /// Cells that stand in for drawn ones, where the space has no rule for sampling.
     seeds: Vec<Architecture>,
     scale: FeatureScale,
+    paths: i64,
 }
 
 /// Sizes of an evolution of candidates.
@@ -48,7 +49,13 @@ pub struct EvolutionSize {
 impl<'a> CandidatePool<'a> {
     /// The cells of a catalog.
     pub fn listed(catalog: &'a Catalog, encoder: CellEncoder<'a>) -> Self {
-        CandidatePool { encoder, catalog: Some(catalog), seeds: Vec::new(), scale: catalog.scale.clone() }
+        CandidatePool {
+            encoder,
+            catalog: Some(catalog),
+            seeds: Vec::new(),
+            scale: catalog.scale.clone(),
+            paths: catalog.paths,
+        }
     }
 
     /// All cells of a space. In one without a rule for sampling, mutants of the cells spelled `seeds` stand for drawn cells.
@@ -57,12 +64,14 @@ impl<'a> CandidatePool<'a> {
     /// A space that can neither be sampled nor start from a seed.
     pub fn open(encoder: CellEncoder<'a>, seeds: &[String]) -> Result<Self> {
         let seeds = seeds.iter().map(|text| encoder.graphs.space.parse(text)).collect::<Result<_>>()?;
-        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale: FeatureScale::new(&[]) };
+        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale: FeatureScale::new(&[]), paths: 0 };
         let mut random = Random::new(0, 0);
         let typical: Vec<_> = (0..TYPICAL).map(|_| pool.sample(&mut random)).collect::<Result<_>>()?;
         let features: Vec<Result<Vec<f64>>> =
             typical.par_iter().map(|architecture| Ok(encoder.features(&encoder.encode(architecture)?))).collect();
-        pool.scale = FeatureScale::new(&features.into_iter().collect::<Result<Vec<_>>>()?);
+        let features: Vec<Vec<f64>> = features.into_iter().collect::<Result<_>>()?;
+        pool.scale = FeatureScale::new(&features);
+        pool.paths = pool.scale.tensor(&features).size()[1];
         Ok(pool)
     }
 
@@ -81,6 +90,11 @@ impl<'a> CandidatePool<'a> {
     /// The catalog, where the cells are listed.
     pub fn catalog(&self) -> Option<&'a Catalog> {
         self.catalog
+    }
+
+    /// Number of path statistics among the features of a cell.
+    pub fn paths(&self) -> i64 {
+        self.paths
     }
 
     /// The space.
@@ -187,15 +201,21 @@ impl<'a> CandidatePool<'a> {
         self.encoder.encode(&architecture)
     }
 
-    /// Standardised features of `cells`, [m, C].
+    /// Standardised features of `cells`, [m, C]. Known columns of a cell that the catalog does not have are average.
     pub fn features(&self, cells: &[SearchCell]) -> Tensor {
         let features: Vec<Vec<f64>> = cells.par_iter().map(|cell| self.encoder.features(cell)).collect();
-        self.standardised(&features)
-    }
-
-    /// Features of cells on the scale of the pool, [m, C].
-    pub fn standardised(&self, features: &[Vec<f64>]) -> Tensor {
-        self.scale.tensor(features)
+        let own = self.scale.tensor(&features);
+        let Some(catalog) = self.catalog else { return own };
+        let all = catalog.features();
+        let missing = all.size()[1] - own.size()[1];
+        if missing == 0 {
+            return own;
+        }
+        let row = |(row, cell): (i64, &SearchCell)| match catalog.index_of(&cell.key) {
+            Some(index) => all.get(index as i64),
+            None => own.get(row).constant_pad_nd([0, missing].as_slice()),
+        };
+        Tensor::stack(&(0..).zip(cells).map(row).collect::<Vec<_>>(), 0)
     }
 }
 

@@ -1,16 +1,18 @@
 //! Problem: what a configuration and a command line ask to be searched. Cells, objectives, constraints and what is known.
 
 use super::catalog::{Catalog, CellEncoder};
-use crate::source::columns::{JoinedColumns, TableArgument, canonical_texts};
 use super::oracle::TableOracle;
 use super::{Answer, CandidatePool, Objective, Proposal, Query, Reason, SearchOptions};
 use crate::dataset::{DataOptions, GraphEncoder, open_table};
+use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Reduction, Vocabulary};
+use crate::predictor::Predictor;
 use crate::random::Random;
+use crate::source::columns::{JoinedColumns, TableArgument, canonical_texts};
 use crate::source::table::Table;
 use crate::space::{self, Dag, Space};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 
 /// Spaces of at most this many cells are listed, larger ones evolved.
@@ -28,6 +30,8 @@ pub struct SearchSetup<'a> {
     pub reduction: Reduction,
     /// Options of the search.
     pub options: &'a SearchOptions,
+    /// Where sources are scored.
+    pub machine: Machine,
 }
 
 /// What is asked for in addition to the configuration.
@@ -98,7 +102,7 @@ impl Problem {
             let texts = canonical_texts(&main, problem.space.as_ref())?;
             allowed.iter_mut().zip(texts).for_each(|(allowed, text)| *allowed &= candidates.contains(&text));
         }
-        problem.list(&main, &allowed)?;
+        problem.list(&main, &allowed, &joined, setup)?;
         problem.read_known(setup, request)?;
         Ok(problem)
     }
@@ -134,7 +138,7 @@ impl Problem {
             let joined = JoinedColumns::open(&table, &request.tables, problem.space.as_ref())?;
             let mut allowed = vec![true; table.len()];
             restrict(&mut allowed, &joined, request)?;
-            problem.list(&table, &allowed)?;
+            problem.list(&table, &allowed, &joined, setup)?;
         } else {
             if !(request.at_most.is_empty() && request.at_least.is_empty() && request.tables.is_empty()) {
                 return Err(Error::new(Stage::Usage, "--max, --min and --columns need a table of cells")
@@ -162,11 +166,23 @@ impl Problem {
     }
 
     /// Makes the rows of `table` the cells of the search.
-    fn list(&mut self, table: &Table, allowed: &[bool]) -> Result<()> {
+    fn list(&mut self, table: &Table, allowed: &[bool], joined: &JoinedColumns, setup: &SearchSetup) -> Result<()> {
         let texts = table.architectures(self.space.as_ref())?;
-        let catalog = Catalog::new(texts, self.encoder()).map_err(|(row, error)| table.at(row, error))?;
+        let mut columns: Vec<Vec<f64>> =
+            setup.data.columns.iter().map(|name| joined.numbers(name)).collect::<Result<_>>()?;
+        columns.extend(self.source_scores(&texts, setup)?);
+        let catalog = Catalog::new(texts, self.encoder(), &columns).map_err(|(row, error)| table.at(row, error))?;
         self.catalog = Some(catalog.allowing(allowed).map_err(|error| error.file(table.file()))?);
         Ok(())
+    }
+
+    /// Scores of the checkpoints that the configuration names as sources.
+    fn source_scores(&self, texts: &[String], setup: &SearchSetup) -> Result<Vec<Vec<f64>>> {
+        let score = |source: &PathBuf| {
+            let predictor = Predictor::load(source)?.on(setup.machine);
+            predictor.known_scores(texts).map_err(|error| error.file(source))
+        };
+        setup.data.sources.iter().map(score).collect()
     }
 
     /// Makes all cells of the space those of the search, where they can be listed.
@@ -175,7 +191,22 @@ impl Problem {
         let all = self.space.enumerate().filter(|_| listed);
         let texts: Option<Vec<String>> = all.map(|cells| cells.map(|cell| self.space.print(&cell)).collect());
         if let Some(texts) = texts {
-            self.catalog = Some(Catalog::new(texts, self.encoder()).map_err(|(_, error)| error)?);
+            let mut columns = self.source_scores(&texts, setup)?;
+            if !setup.data.columns.is_empty() {
+                // The values of the cells that the table has.
+                let table = Table::open(&setup.data.table)?;
+                let rows: HashMap<String, usize> = canonical_texts(&table, self.space.as_ref())?
+                    .into_iter()
+                    .enumerate()
+                    .map(|(r, t)| (t, r))
+                    .collect();
+                for name in &setup.data.columns {
+                    let values = table.numbers(name)?;
+                    let of_text = |text: &String| rows.get(text).map_or(f64::NAN, |&row| values[row]);
+                    columns.push(texts.iter().map(of_text).collect());
+                }
+            }
+            self.catalog = Some(Catalog::new(texts, self.encoder(), &columns).map_err(|(_, error)| error)?);
         } else if self.space.sample(&mut Random::new(0, 0)).is_err() {
             self.seeds = Table::open(&setup.data.table)?.architectures(self.space.as_ref())?;
         }

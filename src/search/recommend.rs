@@ -7,21 +7,20 @@
 //! The search itself looks at normal scores, which stretch the differences among the best. Here noise of one size is to be told
 //! from a difference, so the process is fitted to the labels in their own unit.
 
+use super::noise::{FunctionWorth, LabelNoise};
 use super::surrogate::{LabelForm, Surrogate};
 use super::{CandidatePool, Objective, Query, measured};
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result};
 use crate::explain::explanation::Explanation;
+use crate::graph::Key;
 use crate::metrics::argsort_desc;
 use crate::predictor::{Predictor, PredictorOptions};
 use crate::random::{Purpose, Random};
 use crate::split::Split;
+use std::collections::HashMap;
 
-/// Weight of the unexplained part of a label, over that of the posterior mean, where the test labels of NAS-Bench-Graph's nine
-/// data sets are regressed on both, within 100 queries a run: 0.40 over the 20 cells that look best, 0.52 over 40 (seeds 1000
-/// and 1001).
-const OWN: f64 = 0.45;
 /// What a critical substructure may lose of the score, in standard deviations of the labels.
 const TOLERANCE: f64 = 0.25;
 /// Cells without a label that help to train an ensemble.
@@ -32,41 +31,52 @@ const UNLABELLED: usize = 2048;
 pub struct Recommendation {
     /// Index of the query.
     pub query: usize,
-    /// Expected worth in standard deviations of the labels: mean of the posterior and a part of what it leaves unexplained of
-    /// the label; more is better.
+    /// Expected worth in standard deviations of the labels: mean of the posterior and the part of what it leaves unexplained of
+    /// the labels that is not noise; more is better.
     pub mean: f64,
-    /// Standard deviation of the posterior.
+    /// Standard deviation of the worth.
     pub std: f64,
 }
 
-/// All queries that have a value, the recommended one first.
+/// All queries that have a value, the recommended one first. Where labels are `exact`, since nothing else judges a cell, the
+/// best measured one is recommended.
 ///
 /// # Errors
 /// A process that cannot be fitted.
-pub fn recommend(pool: &CandidatePool, past: &[Query], objective: &Objective) -> Result<Vec<Recommendation>> {
+pub fn recommend(
+    pool: &CandidatePool,
+    past: &[Query],
+    objective: &Objective,
+    exact: bool,
+) -> Result<Vec<Recommendation>> {
     let values = measured(past, 0, objective.sign());
     let Some(labels) = LabelForm::Bounded.scale(&values.iter().map(|(_, value)| *value).collect::<Vec<f64>>()) else {
         return Ok(by_value(&values));
     };
     let cells: Vec<_> = values.iter().map(|(index, _)| past[*index].cell().clone()).collect();
-    let surrogate = Surrogate::fit(pool.features(&cells), labels, None)?;
-    let (posterior, labels) = (surrogate.fitted(), surrogate.labels());
-    let of_query = |(index, (query, _)): (usize, &(usize, f64))| Recommendation {
-        query: *query,
-        mean: posterior.mean[index] + OWN * (labels[index] - posterior.mean[index]),
-        std: posterior.std[index],
+    let mut numbers: HashMap<&Key, usize> = HashMap::new();
+    let functions: Vec<Option<usize>> = (cells.iter())
+        .map(|cell| {
+            let next = numbers.len();
+            Some(*numbers.entry(&cell.key).or_insert(next))
+        })
+        .collect();
+    let surrogate = Surrogate::fit(pool.features(&cells), pool.paths(), labels, None)?;
+    let worth = LabelNoise::of(&surrogate, &functions).worth(&surrogate, &functions);
+    let of_query = |(index, (query, _)): (usize, &(usize, f64))| {
+        let FunctionWorth { mean, variance } = worth[&functions[index].expect("every query has a function")];
+        Recommendation { query: *query, mean, std: variance.sqrt() }
     };
-    Ok(sorted(values.iter().enumerate().map(of_query).collect()))
+    let recommendations: Vec<Recommendation> = values.iter().enumerate().map(of_query).collect();
+    let labels: Vec<f64> = values.iter().map(|value| value.1).collect();
+    let order = argsort_desc(&if exact { labels } else { recommendations.iter().map(|r| r.mean).collect() });
+    Ok(order.into_iter().map(|index| recommendations[index].clone()).collect())
 }
 
 /// The queries in the order of their values, as the baselines recommend.
 pub fn by_value(values: &[(usize, f64)]) -> Vec<Recommendation> {
-    sorted(values.iter().map(|&(query, mean)| Recommendation { query, mean, std: 0.0 }).collect())
-}
-
-fn sorted(recommendations: Vec<Recommendation>) -> Vec<Recommendation> {
-    let order = argsort_desc(&recommendations.iter().map(|recommendation| recommendation.mean).collect::<Vec<f64>>());
-    order.into_iter().map(|index| recommendations[index].clone()).collect()
+    let order = argsort_desc(&values.iter().map(|value| value.1).collect::<Vec<f64>>());
+    order.into_iter().map(|index| Recommendation { query: values[index].0, mean: values[index].1, std: 0.0 }).collect()
 }
 
 /// What explains the cells of a run.

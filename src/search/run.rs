@@ -194,9 +194,10 @@ impl Runner<'_> {
             let mut seen: HashSet<_> = state.past[..known].iter().map(|query| query.cell().key.clone()).collect();
             let drawn = draw_new(self.pool, initial, &mut seen, &mut random)?;
             let count = if self.oracle.is_instant() { initial } else { state.free.len() };
-            let seen = history.keys();
+            let fidelity = strategy.first_fidelity();
+            let seen = history.keys_at(fidelity);
             let fresh = drawn.into_iter().filter(|cell| !seen.contains(&cell.key)).take(count.min(initial - asked));
-            fresh.map(|cell| Proposal::full(cell, Reason::Drawn)).collect()
+            fresh.map(|cell| Proposal { cell, reason: Reason::Drawn, fidelity }).collect()
         } else {
             strategy.propose(history, state.free.len().min(most.max(1)))?
         };

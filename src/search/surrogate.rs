@@ -4,13 +4,11 @@
 use crate::device::worker;
 use crate::error::Result;
 use crate::gp::GaussianProcess;
-use crate::gp::kernel::{Component, Inputs, Kernel};
+use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
 use crate::metrics::{kendall_tau, standardised};
 use crate::normal::normal_scores;
 use tch::Tensor;
 
-/// What the process adds to the diagonal of a kernel in addition to the noise.
-const JITTER: f64 = 1e-5;
 /// Median absolute deviations below the median beyond which a label counts as an outlier.
 const OUTLIER: f64 = 5.0;
 /// Standard normal quantile beyond which a rank correlation is better than chance (one-sided, 5 %).
@@ -82,27 +80,36 @@ pub struct JointPosterior {
 pub struct Surrogate {
     process: GaussianProcess,
     features: Tensor, // [n, C]
+    paths: i64,
     labels: Vec<f64>,
 }
 
-/// The kernel of the search.
-fn kernel() -> Kernel {
-    Kernel { components: vec![Component::matern((0.0, 1.0))] }
+/// How features are read: path statistics by a Matern kernel, and known columns behind them by a linear and a squared
+/// exponential one, since the target follows some of them as a whole.
+fn kernel(columns: bool) -> Kernel {
+    let further = [Shape::Linear, Shape::SquaredExponential].map(|shape| Component::isotropic(shape, (-1.0, 2.0)));
+    let further = further.into_iter().filter(|_| columns);
+    Kernel { components: [Component::matern((0.0, 1.0))].into_iter().chain(further).collect() }
 }
 
-/// Features [m, C] as the kernel reads them.
-fn inputs(features: &Tensor) -> Inputs {
-    Inputs { features: vec![features.shallow_clone()] }
+/// Features [m, C] as the kernel reads them, the first `paths` of which are path statistics.
+fn inputs(features: &Tensor, paths: i64) -> Inputs {
+    let columns = features.size()[1] - paths;
+    let block = || features.narrow(1, paths, columns);
+    let further = if columns > 0 { vec![block(), block()] } else { Vec::new() };
+    Inputs { features: [features.narrow(1, 0, paths)].into_iter().chain(further).collect() }
 }
 
 impl Surrogate {
-    /// Fits `labels`, with mean 0, of cells with `features` [n, C], from the parameters of an earlier fit where there is one.
+    /// Fits `labels`, with mean 0, of cells with `features` [n, C], the first `paths` of which are path statistics, from the
+    /// parameters of an earlier fit where there is one.
     ///
     /// # Errors
     /// A kernel that cannot be factorised.
-    pub fn fit(features: Tensor, labels: Vec<f64>, start: Option<&[f64]>) -> Result<Self> {
-        let process = worker(|| GaussianProcess::fit(&kernel(), &inputs(&features), &labels, start))?;
-        Ok(Surrogate { process, features, labels })
+    pub fn fit(features: Tensor, paths: i64, labels: Vec<f64>, start: Option<&[f64]>) -> Result<Self> {
+        let kernel = kernel(features.size()[1] > paths);
+        let process = worker(|| GaussianProcess::fit(&kernel, &inputs(&features, paths), &labels, start))?;
+        Ok(Surrogate { process, features, paths, labels })
     }
 
     /// Where the next fit may start.
@@ -122,9 +129,14 @@ impl Surrogate {
 
     /// Expectations of every cell with `features` [m, C].
     pub fn marginal(&self, features: &Tensor) -> MarginalPosterior {
-        let posterior = worker(|| self.process.posterior(&inputs(features)));
+        let posterior = worker(|| self.process.posterior(&inputs(features, self.paths)));
         let std = posterior.variance.into_iter().map(f64::sqrt).collect();
         MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
+    }
+
+    /// Means of every cell with `features` [m, C].
+    pub fn mean(&self, features: &Tensor) -> Vec<f64> {
+        worker(|| self.process.mean(&inputs(features, self.paths)))
     }
 
     /// Expectations of the fitted cells.
@@ -134,8 +146,11 @@ impl Surrogate {
 
     /// Expectations of a few cells with `features` [m, C] together.
     pub fn joint(&self, features: &Tensor) -> JointPosterior {
-        let mean = worker(|| self.process.mean(&inputs(features)));
-        JointPosterior { mean, covariance: worker(|| self.process.covariance(&inputs(features))), noise: self.noise() }
+        JointPosterior {
+            mean: self.mean(features),
+            covariance: worker(|| self.process.covariance(&inputs(features, self.paths))),
+            noise: self.noise(),
+        }
     }
 
     /// Variance of a measurement's noise.
@@ -144,18 +159,8 @@ impl Surrogate {
     }
 
     /// Means of the fitted cells, each predicted from all other labels.
-    ///
-    /// With B the inverse of the kernel with its noise N, these are y - (B y) / diag(B); the posterior at the fitted cells has
-    /// mean y - N B y and variance N - N^2 diag(B).
     pub fn leave_one_out(&self) -> Vec<f64> {
-        let fitted = self.fitted();
-        let noise = self.process.noise + JITTER;
-        let of_cell = |(index, label): (usize, &f64)| {
-            let variance = fitted.std[index].powi(2) / self.process.amplitude;
-            let inverse = ((noise - variance) / (noise * noise)).max(1e-9);
-            label - (label - fitted.mean[index]) / noise / inverse
-        };
-        self.labels.iter().enumerate().map(of_cell).collect()
+        worker(|| self.process.leave_one_out().mean)
     }
 
     /// Whether the process predicts labels that it has not seen better than chance: Kendall's tau of the leave-one-out
@@ -163,6 +168,11 @@ impl Surrogate {
     pub fn beats_chance(&self) -> bool {
         let count = self.labels.len() as f64;
         let deviation = (2.0 * (2.0 * count + 5.0) / (9.0 * count * (count - 1.0))).sqrt();
-        kendall_tau(&self.leave_one_out(), &self.labels) > SIGNIFICANT * deviation
+        self.leave_one_out_tau() > SIGNIFICANT * deviation
+    }
+
+    /// Kendall's tau between labels and their predictions from all other labels.
+    pub fn leave_one_out_tau(&self) -> f64 {
+        kendall_tau(&self.leave_one_out(), &self.labels)
     }
 }

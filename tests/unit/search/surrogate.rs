@@ -20,7 +20,7 @@ fn only_labels_that_features_explain_are_predicted_better_than_chance() {
     let rows: Vec<Vec<f64>> = (0..40).map(|k| vec![f64::from(k * 37 % 101), f64::from(k * 53 % 97)]).collect();
     let features = FeatureScale::new(&rows).tensor(&rows);
     let surrogate = |labels: &[f64]| {
-        Surrogate::fit(features.shallow_clone(), LabelForm::Unit.scale(labels).unwrap(), None).unwrap()
+        Surrogate::fit(features.shallow_clone(), 2, LabelForm::Unit.scale(labels).unwrap(), None).unwrap()
     };
     let explained: Vec<f64> = rows.iter().map(|row| (row[0] / 20.0).sin()).collect();
     assert!(surrogate(&explained).beats_chance());
