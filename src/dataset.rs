@@ -173,7 +173,8 @@ impl Dataset {
         Dataset::read_joined(&JoinedColumns::open(table, &[], encoder.space)?, table, encoder, data)
     }
 
-    /// The same with the columns of further tables. Where `data` names none, all their columns are known columns.
+    /// The same with the columns of further tables. Where `data` names none, all columns are known columns of those tables that do
+    /// not have a target.
     ///
     /// # Errors
     /// As [`Dataset::read`].
@@ -183,14 +184,15 @@ impl Dataset {
         encoder: GraphEncoder,
         data: &DataOptions,
     ) -> Result<Self> {
-        let train_labels = table.numbers(&data.train_target)?;
-        let test_labels = table.numbers(data.test_target())?;
+        let train_labels = joined.numbers(&data.train_target)?;
+        let test_labels = joined.numbers(data.test_target())?;
         for (name, labels) in [(data.train_target.as_str(), &train_labels), (data.test_target(), &test_labels)] {
             if labels.iter().all(|label| label.is_nan()) {
                 return Err(Error::new(Stage::Dataset, format!("column `{name}` has no value")).file(table.file()));
             }
         }
-        let names = if data.columns.is_empty() { joined.names() } else { data.columns.clone() };
+        let targets = [data.train_target.as_str(), data.test_target()];
+        let names = if data.columns.is_empty() { joined.names(&targets) } else { data.columns.clone() };
         let columns = names.iter().map(|name| known_column(joined, table, name, &names, data)).collect::<Result<_>>()?;
         let texts = table.architectures(encoder.space)?;
         let unique = UniqueGraphs::new(texts, encoder).map_err(|(row, error)| table.at(row, error))?;

@@ -87,7 +87,7 @@ mod report;
 
 pub use dataset::KnownColumn;
 pub use error::{Error, Position, Result, Stage};
-pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Role, Vocabulary};
+pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Reduction, Role, Vocabulary};
 pub use metrics::{kendall_tau, pearson, spearman};
 pub use progress::{NoProgress, Progress};
 pub use random::Random;

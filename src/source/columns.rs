@@ -82,14 +82,15 @@ impl<'a> JoinedColumns<'a> {
             .hint(format!("the columns are {}; --columns adds those of another table", known.join(", "))))
     }
 
-    /// Names of the columns of numbers of the further tables.
-    pub fn names(&self) -> Vec<String> {
+    /// Names of the columns of numbers of the further tables that have none of `targets`.
+    pub fn names(&self, targets: &[&str]) -> Vec<String> {
         let numbers = |table: &JoinedTable| -> Vec<String> {
             let names = table.table.header().iter().zip(table.names());
             let number = |name: &str| name != "index" && table.table.numbers(name).is_ok();
             names.filter(|(inner, _)| number(inner)).map(|(_, name)| name).collect()
         };
-        self.joined.iter().flat_map(numbers).collect()
+        let apart = |table: &&JoinedTable| !table.names().iter().any(|name| targets.contains(&name.as_str()));
+        self.joined.iter().filter(apart).flat_map(numbers).collect()
     }
 }
 
