@@ -39,6 +39,15 @@ impl Weights {
         self.parameters.size()[0] as usize
     }
 
+    /// `count` members from `start` on.
+    pub fn slice(&self, start: usize, count: usize) -> Weights {
+        let mut calibration = self.calibration.clone();
+        calibration.center = calibration.center[start..start + count].to_vec();
+        calibration.scale = calibration.scale[start..start + count].to_vec();
+        let parameters = self.parameters.narrow(0, start as i64, count as i64);
+        Weights { options: self.options.clone(), parameters, calibration, ..*self }
+    }
+
     /// Members `start .. start + count` as a frozen model.
     pub fn ensemble(&self, start: i64, count: i64, device: Device) -> Ensemble {
         let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();

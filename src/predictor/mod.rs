@@ -2,6 +2,7 @@
 
 mod card;
 pub mod checkpoint;
+mod cross_validation;
 mod export;
 mod training;
 

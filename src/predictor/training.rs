@@ -2,6 +2,7 @@
 //! many splits in one pass.
 
 use super::card::{Card, Choice, FORMAT, hash_text};
+use super::cross_validation::CrossValidation;
 use super::checkpoint::{STATE, load_state, save_state};
 use super::{Predictor, PredictorOptions};
 use crate::dataset::{Dataset, GraphEncoder, Schema};
@@ -50,15 +51,22 @@ impl Training {
         for (name, source) in sources {
             pool.add(name, source.known_scores(&pool.texts)?)?;
         }
-        let posteriors = posterior::posteriors(&pool, dataset, splits, options.graph.form)?;
+        let mut posteriors = posterior::posteriors(&pool, dataset, splits, options.graph.form)?;
         let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
-        let of_form = |form: GraphForm| -> Option<Result<Training>> {
+        let mut of_form = |form: GraphForm| -> Option<Result<Training>> {
             let chosen: Vec<usize> = (0..splits.len()).filter(|&split| posteriors[split].form == form).collect();
-            let training = || {
+            let mut training = || {
                 let dataset = Arc::new(dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
                 let splits: Vec<Split> = chosen.iter().map(|&split| splits[split].clone()).collect();
+                let graphs = pool.graphs(space, form)?;
+                let vocabulary = space.vocabulary();
+                let validation =
+                    CrossValidation { dataset: &dataset, vocabulary, pool: &pool, graphs: &graphs, options, machine };
+                let mut own: Vec<&mut LabelPosterior> =
+                    posteriors.iter_mut().filter(|posterior| posterior.form == form).collect();
+                validation.run(&splits, &mut own)?;
                 let posteriors: Vec<&LabelPosterior> = chosen.iter().map(|&split| &posteriors[split]).collect();
-                let cells = (&pool, pool.graphs(space, form)?);
+                let cells = (&pool, graphs);
                 let set = TrainingSet::new(&dataset, &splits, options, space.vocabulary(), cells, &posteriors)?;
                 let card = |(index, split): (usize, &Split)| Card {
                     format_version: FORMAT,
@@ -161,7 +169,7 @@ impl Training {
         let all = trainer.finish(&self.state);
         let members = self.options.model.members;
         let predictor = |(index, card): (usize, &Card)| -> Result<Predictor> {
-            let weights = slice(&all, index * members, members);
+            let weights = all.slice(index * members, members);
             let (epochs, masks_refined) = (self.state.epoch, trainer.refines(&self.state));
             let scores = mean_and_std(&member_scores(&weights, &self.set.graphs, self.machine, &NoProgress)).0;
             let (expected, map) = &self.set.expected[index];
@@ -171,15 +179,6 @@ impl Training {
         };
         self.cards.iter().enumerate().map(predictor).collect()
     }
-}
-
-/// `count` members from `start` on.
-fn slice(weights: &Weights, start: usize, count: usize) -> Weights {
-    let mut calibration = weights.calibration.clone();
-    calibration.center = calibration.center[start..start + count].to_vec();
-    calibration.scale = calibration.scale[start..start + count].to_vec();
-    let parameters = weights.parameters.narrow(0, start as i64, count as i64);
-    Weights { options: weights.options.clone(), parameters, calibration, ..*weights }
 }
 
 /// The hash that stands for options without a configuration file.

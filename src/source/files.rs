@@ -140,7 +140,9 @@ pub fn rows_of_files(
         progress.inc(1);
         row.map_err(|error| error.file(file))
     };
-    files.par_iter().map(read).collect()
+    // The error is that of the first file, whichever was read first.
+    let rows: Vec<Result<BenchmarkRow>> = files.par_iter().map(read).collect();
+    rows.into_iter().collect()
 }
 
 /// Names of the data files at `path`: the `wanted` files of a wheel, the files of a folder that end in `.{ending}`, or `path`

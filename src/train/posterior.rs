@@ -35,6 +35,8 @@ const LOST: f64 = 0.05;
 const LARGEST: f64 = 3.0;
 /// At most this many kernels that were learned from known columns.
 const MAX_LEARNED: usize = 3;
+/// A network is clearly better than a process where its tau is larger by this.
+const CLEARLY: f64 = 0.02;
 /// Cells whose pairs stand for all pairs where tau is estimated.
 const SAMPLED: usize = 300;
 
@@ -65,6 +67,10 @@ pub struct LabelPosterior {
     pub target_map: TargetMap,
     /// Share of the evidence of the processes that read the known columns.
     pub column_share: f64,
+    /// Kendall's tau between the training labels and what the processes say of each from the others.
+    pub left_out_tau: f64,
+    /// The same for networks without distillation, cross-validated; none where they were not asked.
+    pub network_tau: Option<f64>,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
     pub expected_tau: (f64, f64),
 }
@@ -99,15 +105,20 @@ impl LabelPosterior {
             view,
             form,
             column_share: average.column_share(),
+            left_out_tau: kendall_tau(&average.left_out, &labels),
+            network_tau: None,
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
             mean: average.mean,
         })
     }
 
-    /// The weight of distillation.
+    /// The weight of distillation: none where networks do clearly better without it.
     pub fn weight(&self) -> f64 {
-        1.0
+        match self.network_tau {
+            Some(tau) if tau > self.left_out_tau + CLEARLY => 0.0,
+            _ => 1.0,
+        }
     }
 }
 
