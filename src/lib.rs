@@ -114,3 +114,8 @@ pub mod internals;
 #[cfg(test)]
 #[path = "../tests/unit/mod.rs"]
 mod unit_tests;
+
+/// The README's code compiles.
+#[cfg(all(doctest, feature = "torch"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
