@@ -1,7 +1,7 @@
 //! Training: the loss terms, the optimiser, and the loop that trains all members of all splits in one pass.
 
 pub mod distillation;
-mod group;
+pub mod group;
 pub mod loss;
 pub mod optimizer;
 pub mod options;
