@@ -10,7 +10,7 @@ use crate::error::{Error, Position, Result, Stage};
 use crate::file;
 use crate::gp::coverage::choose_rows;
 use crate::metrics::{argsort_desc, kendall_tau};
-use crate::predictor::{Choice, Predictor, Training, load_sources};
+use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
 use crate::report::render;
@@ -76,7 +76,15 @@ impl Train {
         let SplitOptions { train, choose, validation, seed } = config.split;
         let split = choose_rows(choose, &dataset, space.vocabulary(), &dataset.labelled(), (train, validation), seed)?;
         let (options, hash) = (config.predictor(), config.hash());
-        let mut training = Training::of_split(&dataset, space.as_ref(), &split, &options, &sources, machine, &hash)?;
+        let mut training = TrainingTask {
+            dataset: &dataset,
+            space: space.as_ref(),
+            sources: &sources,
+            options: &options,
+            machine,
+            config_hash: &hash,
+        }
+        .of_split(&split)?;
         let dataset = training.dataset.clone();
         talk(&chosen(&training.card().choice));
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
