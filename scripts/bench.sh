@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # carl against the plain PyTorch program of scripts/reference on NAS-Bench-201, in turn: seconds to train MEMBERS members on
-# 156 cells and to score all 15,625 with them, and the ratio of each pair (the reference has no teacher, so carl has none
-# here). Then the rate of scoring beside the machine's rate of matrix products, and with PARTS=1 the times of
+# 156 cells and to score all 15,625 with them, and the ratio of each pair (the reference has no distillation, so carl has
+# none here). Then the rate of scoring next to the machine's rate of matrix products, and with PARTS=1 the times of
 # the parts of both.
 # Needs scripts/setup.sh --full and a quiet machine.
 #   scripts/bench.sh TABLE.csv.gz [ROUNDS [MEMBERS]]      TABLE has the columns arch and c10_val
@@ -28,7 +28,7 @@ units = {"train_seconds": (400 * members, "step and member"), "score_seconds": (
 for what, (count, unit) in units.items():
     mine, theirs = (x[what] / count * 1e6 for x in (a, b))
     print(f"round {round_} {what}: carl {a[what]:.2f}, reference {b[what]:.2f}, ratio {a[what] / b[what]:.3f}; "
-          f"microseconds a {unit}: carl {mine:.1f}, reference {theirs:.1f}")
+          f"microseconds per {unit}: carl {mine:.1f}, reference {theirs:.1f}")
 P
 done
 cargo bench --locked --quiet --bench rate | python3 -m json.tool

@@ -1,7 +1,7 @@
 """Architecture strings -> the input tensors of an exported program (`carl export`), in numpy.
 
-The same canonical form as in the Rust loader: dead nodes go, identities become edges, nodes are put into the one order
-that all isomorphic graphs share. Spaces: all but nats-size and dag.
+The same canonical form as in the Rust loader: dead nodes go, identities become edges (but not for programs that read cells
+as they are written), and nodes are put into the one order that all isomorphic graphs share. Spaces: all but nats-size and dag.
 
     operations, adjacency, mask = load(["|nor_conv_3x3~0|+..."], "nasbench201")     # [B, N, V] [B, N, N] [B, N]
 
@@ -9,13 +9,12 @@ Graphs and keys need nothing but Python.
 
     python carl_loader.py SPACE < TEXTS         the key of every line, numbers joined by spaces
 """
+import collections
 import functools
 import itertools
 import json
 import re
 import sys
-
-import carl_statistics
 
 COMPUTE, INPUT, OUTPUT, IDENTITY, ABSENT = range(5)
 EDGES = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)]
@@ -273,9 +272,15 @@ def _ordered(operations, links):
     return canonical(list(operations), dict(links))
 
 
-def graph(text, space):
-    """Canonical operations and edges of one architecture."""
-    operations, links = reduce(*PARSE[space](text), ROLES[space])
+def multiplicities(operations, pairs):
+    """The graph as it is written: operations and {(from, to): count}."""
+    return operations, dict(collections.Counter(pairs))
+
+
+def graph(text, space, form="function"):
+    """Canonical operations and edges of one architecture, of what it computes or of how it is `written`."""
+    operations, pairs = PARSE[space](text)
+    operations, links = reduce(operations, pairs, ROLES[space]) if form == "function" else multiplicities(operations, pairs)
     return _ordered(tuple(operations), tuple(sorted(links.items())))
 
 
@@ -285,12 +290,12 @@ def key(text, space):
     return [len(operations), *operations, *(x for a, b, n in edges for x in (a, b, n & 0xFFFF, n >> 16))]
 
 
-def load(texts, space, statistics=False):
-    """Input tensors of the architectures: operations [B, N, V], adjacency [B, N, N], mask [B, N], and path statistics [B, S]
-    where asked for, as programs of checkpoints with `graph.statistics` need them; float32."""
+def load(texts, space, form="function"):
+    """Input tensors of the architectures: operations [B, N, V], adjacency [B, N, N], mask [B, N]; float32. `form` is what the
+    checkpoint reads: `graph_form` under `chosen` in its metrics.json, where "both" is read as it is written."""
     import numpy as np
 
-    graphs = [graph(text, space) for text in texts]
+    graphs = [graph(text, space, form) for text in texts]
     nodes = max(len(operations) for operations, _ in graphs)
     one_hot = np.zeros((len(graphs), nodes, len(ROLES[space])), np.float32)
     adjacency = np.zeros((len(graphs), nodes, nodes), np.float32)
@@ -300,15 +305,7 @@ def load(texts, space, statistics=False):
         mask[row, : len(operations)] = 1
         for a, b, n in edges:
             adjacency[row, a, b] = n
-    if not statistics:
-        return one_hot, adjacency, mask
-    described = [carl_statistics.statistics(tuple(ids), tuple(edges), tuple(ROLES[space])) for ids, edges in graphs]
-    return one_hot, adjacency, mask, np.array(described, np.float32)
-
-
-def reads_beside(program):
-    """Whether an exported program takes attributes or path statistics beside the graph."""
-    return len(program.forward.schema.arguments) > 4
+    return one_hot, adjacency, mask
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@
     scores = predictor.query(test_archs)                # in the unit of the accuracies, from the exported program
 
 Architectures are the space's strings; `encode` turns objects of another library into them. `unlabelled` architectures
-help where the configuration has `loss.distillation`: the teacher ranks them for the network. Needs numpy and torch.
+help where `loss.distillation` is on: a Gaussian process ranks them for the network. Needs numpy and torch.
 """
 import csv
+import json
 import os
 import pathlib
 import subprocess
@@ -25,7 +26,7 @@ class CarlPredictor:
         self.config, self.settings, self.encode = pathlib.Path(config), dict(settings), encode
         self.carl = carl or os.environ.get("CARL", "carl")
         self.device, self.seed, self.batch = device, seed, batch
-        self.unlabelled, self.program = [], None
+        self.unlabelled, self.program, self.form = [], None, None
         with open(self.config) as file:
             self.space = next(line.split(":", 1)[1].split("#")[0].strip() for line in file if line.startswith("space:"))
 
@@ -59,7 +60,8 @@ class CarlPredictor:
                 **self.settings,
             }
             pairs = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-            self._carl("train", self.config, "--output", folder / "checkpoint", *pairs)
+            figures = json.loads(self._carl("train", self.config, "--output", folder / "checkpoint", "--json", *pairs))
+            self.form = figures["chosen"]["graph_form"]
             self._carl("export", folder / "checkpoint", "--output", folder / "model.pt")
             self.program = torch.jit.load(folder / "model.pt", map_location=self.device).eval()
         # Scores estimate standardised labels.
@@ -73,11 +75,9 @@ class CarlPredictor:
     def scores(self, architectures):
         """Standardised score and its standard deviation over members, [B] each."""
         texts, found = [self.encode(arch) for arch in architectures], []
-        # Without a table there are no attributes: what is read beside the graph are statistics.
-        statistics = carl_loader.reads_beside(self.program)
         with torch.inference_mode():
             for k in range(0, len(texts), self.batch):
-                inputs = carl_loader.load(texts[k : k + self.batch], self.space, statistics)
+                inputs = carl_loader.load(texts[k : k + self.batch], self.space, self.form)
                 outputs = self.program(*(torch.from_numpy(part).to(self.device) for part in inputs))
                 found.append(torch.stack(outputs[:2]).cpu().numpy())
         return np.concatenate(found, 1) if found else np.zeros((2, 0), np.float32)
@@ -86,3 +86,4 @@ class CarlPredictor:
         result = subprocess.run([self.carl, *map(str, arguments)], capture_output=True, text=True)
         if result.returncode:
             raise RuntimeError(f"carl {arguments[0]}: {result.stderr.strip()}")
+        return result.stdout

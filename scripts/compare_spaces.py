@@ -3,8 +3,8 @@
   python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs scikit-learn, scipy, xgboost)
 
 carl: the configuration as it is. GCN: the same program without what the method adds (raw graph, squared error, no mask, no
-intervention, no teacher, one member). GP-WL: Gaussian process with an RBF kernel on Weisfeiler-Lehman features (two rounds) of
-carl's canonical graphs. XGBoost: one-hot operations by place in the architecture's text. The last two learn rank labels;
+intervention, no distillation, one member). GP-WL: Gaussian process with an RBF kernel on Weisfeiler-Lehman features (two rounds) of
+carl's canonical graphs. XGBoost: one-hot operations by position in the architecture's text. The last two learn rank labels;
 their splits are drawn with numpy, so they have the same sizes as carl's but not the same rows.
 """
 import argparse
@@ -26,8 +26,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 PLAIN = {
-    "graph.prune": "false",
-    "graph.contract": "false",
+    "graph.form": "written",
     "model.mask": "none",
     "model.members": "1",
     "loss.ranking": "0",
@@ -53,7 +52,7 @@ def find(name):
 
 
 def features(rows):
-    """One-hot tokens by place; counts of names where the texts are recipes."""
+    """One-hot tokens by position; counts of names where the texts are recipes."""
     texts = [" ".join(row[name] for name in COLUMNS if row.get(name)) for row in rows]
     if "recipe" in rows[0]:
         tokens = [[(0, name) for name in re.findall(r'"op":"(\w+)"', text)] for text in texts]
@@ -90,7 +89,7 @@ def neighbourhoods(graph, rounds=2):
         for a, b, n in edges:
             around[b][0].append(f"{labels[a]}*{n}")
             around[a][1].append(f"{labels[b]}*{n}")
-        labels = [f"({own}<{sorted(givers)}>{sorted(takers)})" for own, (givers, takers) in zip(labels, around)]
+        labels = [f"({own}<{sorted(before)}>{sorted(after)})" for own, (before, after) in zip(labels, around)]
         counts.update(labels)
     return counts
 
@@ -108,7 +107,7 @@ def wl_features(rows, space):
     return x
 
 
-def process():
+def gaussian_process():
     kernel = ConstantKernel() * RBF(1.0, (0.05, 100)) + WhiteKernel(0.1, (1e-4, 1))
     return GaussianProcessRegressor(kernel, normalize_y=True)
 
@@ -118,7 +117,7 @@ def forest():
 
 
 def others(config, report, arguments):
-    """Results of the process and of the trees."""
+    """Results of the Gaussian process and of the trees."""
     about = config.read_text()
     table = find(re.search(r"table: ([^,}\s]+)", about).group(1))
     sign = -1 if "higher_is_better: false" in about else 1
@@ -132,7 +131,7 @@ def others(config, report, arguments):
     labelled, judged = np.flatnonzero(~np.isnan(train)), ~np.isnan(test)
     wl = wl_features(rows, report["space"])
     wl = wl / np.sqrt((wl.std(0) ** 2).sum())
-    return [judge(x, make, train, test, labelled, judged, arguments) for x, make in ((wl, process), (features(rows), forest))]
+    return [judge(x, make, train, test, labelled, judged, arguments) for x, make in ((wl, gaussian_process), (features(rows), forest))]
 
 
 def judge(x, make, train, test, labelled, judged, arguments):

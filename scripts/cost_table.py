@@ -21,7 +21,7 @@ train: {epochs: 20}
 
 
 def cell(nodes, chance):
-    """A chain through all nodes, so that none is dead, and on average two more edges a node."""
+    """A chain through all nodes, so that none is dead, and on average two more edges per node."""
     middle = [chance.choice("abcd") for _ in range(nodes - 2)]
     more = min(1.0, 4 / nodes)
     edges = [f"{a}>{b}" for b in range(1, nodes) for a in range(b) if a == b - 1 or chance.random() < more]
@@ -67,7 +67,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(arguments.carl, pathlib.Path(folder))
-        print("| cells | scoring, s | distinct functions | microseconds a cell |\n|---|---|---|---|")
+        print("| cells | scoring, s | unique graphs | microseconds per cell |\n|---|---|---|---|")
         bench.train()
         for count in (1_000, 10_000, 100_000, 1_000_000):
             if count <= arguments.largest:

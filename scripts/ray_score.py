@@ -7,7 +7,8 @@ under a temporary name until it is whole. At the end FOLDER/top.csv has the best
 FOLDER/histogram.csv the number of scores in each bin. Run again after any break: finished ranges are not scored again. On a
 cluster (`--address auto` on its head) FOLDER is on a file system that all machines share; `--gpus 1` gives every worker a GPU.
 Spaces: nasbench201, transnas101-micro, nasbench-macro, nasbench-graph, darts. DARTS has 1.1 x 10^18 ids: `--spread` takes
-ids from all over the space instead of the first ones, each once. Needs torch and ray[data].
+ids from all over the space instead of the first ones, each once. The program is of a checkpoint that reads what cells compute
+(`graph.form: function`). Needs torch and ray[data].
 """
 import argparse
 import csv
@@ -22,7 +23,6 @@ import pyarrow
 import pyarrow.parquet
 
 import carl_ids
-import carl_loader
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
@@ -166,8 +166,6 @@ def main():
     import ray
     import torch
 
-    if carl_loader.reads_beside(torch.jit.load(job["model"], map_location="cpu")):
-        raise SystemExit(f"ray_score: {job['model']} reads attributes or path statistics, which ids do not have")
     claim(folder, job)
 
     if address == "local":

@@ -1,10 +1,11 @@
-"""What each part of the method adds, as Markdown tables: every figure of configs/RESULTS.md comes from here.
+"""What each part of the method adds, as Markdown tables for configs/RESULTS.md.
 
   python scripts/study.py ablation --train-sizes 78,156 --seeds 10 [--set model.hidden=32 ...]
   python scripts/study.py shifts --train-sizes 156 --seeds 10
   python scripts/study.py targets --train-sizes 78,156 --seeds 10
-  python scripts/study.py attributes --train-sizes 78,156 --seeds 10
-  python scripts/study.py transfer --train-sizes 20,78 --seeds 10
+  python scripts/study.py choices --train-sizes 20,39,78,156 --seeds 10
+  python scripts/study.py columns --train-sizes 20,78 --seeds 10
+  python scripts/study.py sources --train-sizes 20,78 --seeds 10
 """
 import argparse
 import json
@@ -15,41 +16,36 @@ import tempfile
 NO_MASK = ["model.mask=none", "loss.intervention=0", "loss.redundant=0"]
 NO_INTERVENTION = ["loss.intervention=0", "loss.redundant=0"]
 
+NO_DISTILLATION = ["loss.distillation=0"]
+
 ABLATION = {
     "as configured": [],
-    "without teacher (all below too)": ["loss.distillation=0"],
-    "raw graph": ["loss.distillation=0", "graph.prune=false", "graph.contract=false"],
-    "pruned graph": ["loss.distillation=0", "graph.contract=false"],
-    "no mask": ["loss.distillation=0", *NO_MASK],
-    "no intervention": ["loss.distillation=0", *NO_INTERVENTION],
-    "1 partner": ["loss.distillation=0", "loss.partners=1"],
-    "all partners": ["loss.distillation=0", "loss.partners=all"],
-    "variance over partners": ["loss.distillation=0", "loss.variance=0.5"],
-    "regression": ["loss.distillation=0", "loss.ranking=0", "loss.regression=1"],
-    "ranking and regression": ["loss.distillation=0", "loss.regression=0.3"],
-    "1 member": ["loss.distillation=0", "model.members=1"],
-    "5 members": ["loss.distillation=0", "model.members=5"],
-    "10 members": ["loss.distillation=0", "model.members=10"],
+    "without distillation (all below too)": NO_DISTILLATION,
+    "cells as they are written": [*NO_DISTILLATION, "graph.form=written"],
+    "no mask": [*NO_DISTILLATION, *NO_MASK],
+    "no intervention": [*NO_DISTILLATION, *NO_INTERVENTION],
+    "1 partner": [*NO_DISTILLATION, "loss.partners=1"],
+    "all partners": [*NO_DISTILLATION, "loss.partners=all"],
+    "regression": [*NO_DISTILLATION, "loss.ranking=0", "loss.regression=1"],
+    "ranking and regression": [*NO_DISTILLATION, "loss.regression=0.3"],
+    "1 member": [*NO_DISTILLATION, "model.members=1"],
+    "5 members": [*NO_DISTILLATION, "model.members=5"],
+    "10 members": [*NO_DISTILLATION, "model.members=10"],
 }
 
-SHIFTS = ["small:params_m_c10", "low", "few:nor_conv_3x3", "without:nor_conv_3x3", "trace:1562"]
+SHIFTS = ["small:params_m_c10", "low", "few:nor_conv_3x3", "without:nor_conv_3x3"]
 
-WITHOUT_TEACHER = ["loss.distillation=0"]
-
-FORMS = {
-    "with mask and intervention": WITHOUT_TEACHER,
-    "strong: variance, redundant loss, all partners": [
-        *WITHOUT_TEACHER, "loss.variance=0.5", "loss.redundant=1", "loss.partners=all"
-    ],
-    "without intervention": [*WITHOUT_TEACHER, *NO_INTERVENTION],
-    "without mask": [*WITHOUT_TEACHER, *NO_MASK],
-    "with teacher": ["loss.distillation=1"],
+VARIANTS = {
+    "with mask and intervention": NO_DISTILLATION,
+    "strong: redundant loss, all partners": [*NO_DISTILLATION, "loss.redundant=1", "loss.partners=all"],
+    "without intervention": [*NO_DISTILLATION, *NO_INTERVENTION],
+    "without mask": [*NO_DISTILLATION, *NO_MASK],
+    "with distillation": ["loss.distillation=1"],
 }
 
 TARGETS = {"CIFAR-10": "c10", "CIFAR-100": "c100", "ImageNet16-120": "in16"}
 
-
-ATTRIBUTES = {
+COLUMNS = {
     "the cell alone": "[]",
     "parameters, FLOPs": "[params_m_c10, flops_m_c100]",
     "Zen score": "[zen_c10]",
@@ -57,7 +53,7 @@ ATTRIBUTES = {
 }
 
 # Its split is none of those that are reported.
-DONOR = ["data.train_target=c10_val", "data.test_target=c10_test", "split.train=156", "split.seed=900"]
+SOURCE = ["data.train_target=c10_val", "data.test_target=c10_test", "split.train=156", "split.seed=900"]
 
 
 def benchmark(arguments, settings, *more):
@@ -85,9 +81,9 @@ def ablation(arguments):
 
 
 def shifts(arguments):
-    header(arguments, "shift", "tested", "form")
+    header(arguments, "shift", "tested", "variant")
     for shift in SHIFTS:
-        for name, settings in FORMS.items():
+        for name, settings in VARIANTS.items():
             report = benchmark(arguments, settings, "--shift", shift)
             print(f"| {shift} | {report['tested']} | {name} | {cells(report)} |", flush=True)
 
@@ -99,28 +95,35 @@ def targets(arguments):
         print(f"| {name} | {cells(benchmark(arguments, settings))} |", flush=True)
 
 
-def attributes(arguments):
-    header(arguments, "read beside the cell")
-    for name, columns in ATTRIBUTES.items():
-        print(f"| {name} | {cells(benchmark(arguments, [f'model.attributes={columns}']))} |", flush=True)
+def choices(arguments):
+    header(arguments, "training cells")
+    for name, choice in {"drawn": "random", "chosen": "coverage"}.items():
+        print(f"| {name} | {cells(benchmark(arguments, [f'split.choose={choice}']))} |", flush=True)
 
 
-def transfer(arguments):
-    header(arguments, "target", "members start")
+def columns(arguments):
+    header(arguments, "known columns")
+    for name, known in COLUMNS.items():
+        print(f"| {name} | {cells(benchmark(arguments, [f'data.columns={known}']))} |", flush=True)
+
+
+def sources(arguments):
+    header(arguments, "target", "source")
     with tempfile.TemporaryDirectory() as folder:
         command = [arguments.carl, "train", str(arguments.config), "--output", folder]
-        for item in [*arguments.set, *DONOR]:
+        for item in [*arguments.set, *SOURCE]:
             command += ["--set", item]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for name in ("CIFAR-100", "ImageNet16-120"):
             settings = [f"data.train_target={TARGETS[name]}_val", f"data.test_target={TARGETS[name]}_test"]
-            print(f"| {name} | afresh | {cells(benchmark(arguments, settings))} |", flush=True)
-            print(f"| {name} | trained on CIFAR-10 | {cells(benchmark(arguments, settings, '--init', folder))} |", flush=True)
+            print(f"| {name} | none | {cells(benchmark(arguments, settings))} |", flush=True)
+            with_source = cells(benchmark(arguments, [*settings, f"data.sources=[{folder}]"]))
+            print(f"| {name} | CIFAR-10 | {with_source} |", flush=True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["ablation", "shifts", "targets", "attributes", "transfer"])
+    parser.add_argument("study", choices=["ablation", "shifts", "targets", "choices", "columns", "sources"])
     parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
     parser.add_argument("--train-sizes", default="78,156")
     parser.add_argument("--seeds", type=int, default=10)

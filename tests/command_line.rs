@@ -271,8 +271,8 @@ fn known_columns_and_sources_help_training_and_nothing_else_needs_them() {
     table_of_rows(folder.path());
     let at = |name: &str| folder.path().join(name);
     let yaml = fs::read_to_string(&config).unwrap().replace("table.csv", "rows.csv");
-    let yaml = yaml.replace("epochs: 6", "epochs: 150").replace("distillation: 0.5", "distillation: 1");
-    let yaml = yaml.replace("hidden: 8, layers: 1", "hidden: 16, layers: 2");
+    let yaml = yaml.replace("epochs: 6", "epochs: 400").replace("distillation: 0.5", "distillation: 1");
+    let yaml = yaml.replace("hidden: 8, layers: 1", "hidden: 32, layers: 2, dropout: 0");
     fs::write(&config, yaml).unwrap();
     let train = |settings: &[&str], folder: &Path| {
         let base = ["train", text(&config), "--json", "--output", text(folder)];
