@@ -193,7 +193,8 @@ impl Dataset {
         }
         let targets = [data.train_target.as_str(), data.test_target()];
         let names = if data.columns.is_empty() { joined.names(&targets) } else { data.columns.clone() };
-        let columns = names.iter().map(|name| known_column(joined, table, name, &names, data)).collect::<Result<_>>()?;
+        let columns =
+            names.iter().map(|name| known_column(joined, table, name, &names, data)).collect::<Result<_>>()?;
         let texts = table.architectures(encoder.space)?;
         let unique = UniqueGraphs::new(texts, encoder).map_err(|(row, error)| table.at(row, error))?;
         Ok(Dataset::new(unique, [train_labels, test_labels], columns, data.higher_is_better))

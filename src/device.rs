@@ -3,8 +3,9 @@
 //! No symbol of libtorch_cuda.so is referenced, so the linker drops it; loading it registers its kernels with LibTorch.
 
 use crate::error::{Error, Result, Stage};
+use std::any::Any;
 use std::path::PathBuf;
-use tch::{Device, Tensor};
+use tch::Device;
 
 /// How the encoder and the extractor are computed in training and scoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,41 @@ impl Machine {
 pub fn worker<T>(work: impl FnOnce() -> T) -> T {
     tch::set_num_threads(1);
     work()
+}
+
+/// Runs `work` in `count` worker threads, which it gets the number of, and waits for them.
+///
+/// # Errors
+/// What the first of them panicked with.
+pub fn run_workers(count: usize, work: impl Fn(usize) + Sync) -> std::thread::Result<()> {
+    let work = &work;
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|index| scope.spawn(move || worker(|| work(index)))).collect();
+        threads.into_iter().map(|thread| thread.join()).fold(Ok(()), std::thread::Result::and)
+    })
+}
+
+/// The text of a panic.
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or_default()
+}
+
+/// Whether LibTorch panicked because a device has too little memory.
+pub fn is_out_of_memory(panic: &(dyn Any + Send)) -> bool {
+    panic_text(panic).contains("out of memory")
+}
+
+/// What a worker panicked with as an error where a device has too little memory; any other panic goes on.
+pub fn memory_error(panic: Box<dyn Any + Send>) -> Error {
+    if !is_out_of_memory(panic.as_ref()) {
+        std::panic::resume_unwind(panic);
+    }
+    let text = panic_text(panic.as_ref());
+    let reason = text.split_once("Torch(\"").map_or(text, |(_, reason)| reason);
+    let first = reason.split("\\n").next().unwrap_or(reason).lines().next().unwrap_or_default();
+    Error::new(Stage::Device, format!("the device has too little memory: {first}"))
+        .hint("use fewer members (model.members), smaller batches (train.batch), or --device cpu")
 }
 
 /// What was found of CUDA.
@@ -110,15 +146,6 @@ pub fn select(name: &str) -> Result<Device> {
         ),
         (true, Ok(()), 0) => fail("CUDA is loaded but sees no device", "check nvidia-smi, or use --device cpu"),
         (true, Ok(()), count) => fail(&format!("there are only {count} devices"), "use a lower number"),
-    }
-}
-
-/// `tensor`, which is in host memory, on `device`. To a GPU it goes from pinned memory without waiting: work that is queued
-/// there later finds it.
-pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
-    match device {
-        Device::Cuda(_) => tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false),
-        _ => tensor.to_device(device),
     }
 }
 

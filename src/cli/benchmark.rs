@@ -1,12 +1,14 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
+use super::{
+    Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table,
+};
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
 use crate::error::{Error, Result, Stage};
-use crate::metrics::MeanStd;
 use crate::gp::coverage::choose_rows;
+use crate::metrics::MeanStd;
 use crate::predictor::load_sources;
 use crate::protocol::evaluation::TestRows;
 use crate::protocol::{Protocol, SizeFigures};
@@ -63,7 +65,9 @@ impl Benchmark {
         let draw = |size: usize| -> Result<Vec<Split>> {
             let seeds = first..first + u64::from(self.seeds);
             let sizes = (size, config.split.validation);
-            seeds.map(|seed| choose_rows(config.split.choose, &dataset, space.vocabulary(), &candidates, sizes, seed)).collect()
+            seeds
+                .map(|seed| choose_rows(config.split.choose, &dataset, space.vocabulary(), &candidates, sizes, seed))
+                .collect()
         };
         // Every size is drawn before the first is trained: a wrong one is reported at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;

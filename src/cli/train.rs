@@ -8,17 +8,17 @@ use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::file;
+use crate::gp::coverage::choose_rows;
 use crate::metrics::{argsort_desc, kendall_tau};
-use crate::predictor::{Choice, Predictor, Training, load_sources};
+use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
 use crate::report::render;
 use crate::report::training::{BestArchitecture, TrainingPage, best_rows};
-use crate::gp::coverage::choose_rows;
 use crate::source::columns::JoinedColumns;
 use crate::split::{Split, SplitOptions};
-use crate::train::{CellView, EpochLog};
 use crate::train::loss::TERMS;
+use crate::train::{CellView, EpochLog};
 use clap::Args;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -76,8 +76,15 @@ impl Train {
         let SplitOptions { train, choose, validation, seed } = config.split;
         let split = choose_rows(choose, &dataset, space.vocabulary(), &dataset.labelled(), (train, validation), seed)?;
         let (options, hash) = (config.predictor(), config.hash());
-        let mut training =
-            Training::of_split(&dataset, space.as_ref(), &split, &options, &sources, machine, &hash)?;
+        let mut training = TrainingTask {
+            dataset: &dataset,
+            space: space.as_ref(),
+            sources: &sources,
+            options: &options,
+            machine,
+            config_hash: &hash,
+        }
+        .of_split(&split)?;
         let dataset = training.dataset.clone();
         talk(&chosen(&training.card().choice));
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());

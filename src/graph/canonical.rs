@@ -263,11 +263,6 @@ impl CanonicalSearch<'_> {
     }
 }
 
-/// The key of a graph that is already in canonical order.
-pub fn key_of(graph: &Graph) -> Key {
-    encode(graph, &(0..graph.len() as u16).collect::<Vec<u16>>(), &graph.edges)
-}
-
 /// The key of `graph` with its nodes in `order`; `edges` are its edges in terms of this order, sorted.
 fn encode(graph: &Graph, order: &[u16], edges: &[Edge]) -> Key {
     let operations = order.iter().map(|&node| graph.operations[node as usize]);

@@ -1,13 +1,14 @@
 //! Encoder: L graph convolutions over a cell, H_{l+1} = H_l + GCN(H_l) on live nodes.
 //!
 //! Paper: H_{l+1} = ReLU(A H_l W_l). Added here: self term and both directions, LayerNorm, residual, dropout (see
-//! [`GraphConvolution`]). PaddedGraphs nodes stay exactly zero.
+//! [`GraphConvolution`]). Padding stays exactly zero.
 
-use super::frame::{Frame, GraphBatch};
+use super::batch::GraphBatch;
 use super::layers::{GraphConvolution, Linear};
 use super::noise::Noise;
+use super::options::ModelOptions;
 use super::parameters::Builder;
-use crate::model::options::ModelOptions;
+use super::propagation::Propagation;
 use tch::Tensor;
 
 /// Operations and adjacency -> node representations.
@@ -19,21 +20,19 @@ pub struct Encoder {
 impl Encoder {
     /// For a vocabulary of `operations` entries.
     pub fn new(builder: &mut Builder, options: &ModelOptions, operations: i64) -> Self {
-        builder.scope("encoder", |builder| Encoder {
-            embedding: Linear::new(builder, "embedding", operations, options.hidden),
-            layers: (0..options.layers)
-                .map(|index| {
-                    GraphConvolution::new(builder, &format!("layers.{index}"), options.hidden, options.convolution)
-                })
-                .collect(),
+        let (hidden, convolution) = (options.hidden, options.convolution);
+        builder.scope("encoder", |builder| {
+            let embedding = Linear::new(builder, "embedding", operations, hidden);
+            let layer = |index| GraphConvolution::new(builder, &format!("layers.{index}"), hidden, convolution);
+            Encoder { embedding, layers: (0..options.layers).map(layer).collect() }
         })
     }
 
     /// -> [E, B, N, H].
-    pub fn forward(&self, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
+    pub fn forward(&self, graphs: &GraphBatch, propagation: &Propagation, noise: &mut Noise) -> Tensor {
         let mut h = self.embedding.forward_nodes(&graphs.operations, &graphs.mask) * &graphs.mask;
         for layer in &self.layers {
-            h = h.addcmul(&layer.forward(&h, &frame.mixing, frame, noise), &graphs.mask);
+            h = h.addcmul(&layer.forward(&h, &propagation.matrix, propagation, noise), &graphs.mask);
         }
         h
     }

@@ -1,13 +1,13 @@
-//! Ensemble: members' raw scores -> standardised scores -> mean and spread.
+//! Ensemble: members' raw scores -> standardised scores -> mean and standard deviation.
 //!
 //! A ranking loss leaves every member its own scale. A member's score is standardised with the mean and standard deviation
 //! of its scores on its own training rows, where the labels are standardised too: the mean over members estimates the
 //! standardised label, the standard deviation over members how much they disagree.
 
 use super::Carl;
-use super::extractor::Masks;
-use super::frame::GraphBatch;
+use super::batch::GraphBatch;
 use super::calibration::{Calibration, VarianceCalibration};
+use super::extractor::Masks;
 use tch::{Kind, Tensor};
 
 /// Models and the scale of their scores.
@@ -39,22 +39,17 @@ impl Ensemble {
         ((scores - &self.center) / &self.scale, masks)
     }
 
-    /// Standard deviations from spreads over members.
-    fn deviation(&self, spreads: Tensor) -> Tensor {
+    /// Standard deviations of scores from those over members.
+    fn deviation(&self, over_members: Tensor) -> Tensor {
         if self.variance == VarianceCalibration::default() {
-            return spreads;
+            return over_members;
         }
-        ((spreads * self.variance.factor).square() + self.variance.floor.powi(2)).sqrt()
+        ((over_members * self.variance.factor).square() + self.variance.floor.powi(2)).sqrt()
     }
 
-    /// What the exported program computes: score `[B]`, spread `[B]`, node mask [B, N], edge mask [B, N, N]. What is read beside,
-    /// [B, K], are attributes as the table has them, NaN where missing, then statistics.
-    pub fn forward(
-        &self,
-        operations: &Tensor,
-        adjacency: &Tensor,
-        mask: &Tensor,
-    ) -> [Tensor; 4] {
+    /// What the exported program computes for operations [B, N, V], adjacency [B, N, N] and mask [B, N]: score `[B]`, standard
+    /// deviation `[B]`, node mask [B, N] and edge mask [B, N, N].
+    pub fn forward(&self, operations: &Tensor, adjacency: &Tensor, mask: &Tensor) -> [Tensor; 4] {
         let (scores, masks) = self.member_scores(&GraphBatch::shared(operations, adjacency, mask));
         let over_members = [0i64].as_slice();
         [

@@ -5,11 +5,12 @@
 //! product [N, H] x [H, 3] gives all masks; nothing of size [N, N, H] is built. The redundant part has one minus the mask.
 //! Masks are scaled by two, so that an undecided mask leaves the cell as it is.
 
-use super::frame::{Frame, GraphBatch};
+use super::batch::GraphBatch;
 use super::layers::{GraphConvolution, Linear};
 use super::noise::Noise;
+use super::options::{Mask, ModelOptions};
 use super::parameters::Builder;
-use crate::model::options::{Mask, ModelOptions};
+use super::propagation::Propagation;
 use tch::Tensor;
 
 /// Masks of a batch.
@@ -45,36 +46,31 @@ impl Extractor {
     pub fn masks(&self, h: &Tensor, graphs: &GraphBatch) -> Masks {
         let logits = self.masks.forward_nodes(h, &graphs.mask); // [E, B, N, 3]
         let logits = if self.mask == Mask::None { logits * 0.0 } else { logits };
-        let parts = logits.split(1, -1);
-        let edges = (&parts[1] + parts[2].transpose(2, 3)).sigmoid();
-        Masks { nodes: parts[0].sigmoid() * &graphs.mask, edges: edges * graphs.adjacency.clamp_max(1.0) }
+        let channels = logits.split(1, -1);
+        let edges = (&channels[1] + channels[2].transpose(2, 3)).sigmoid();
+        Masks { nodes: channels[0].sigmoid() * &graphs.mask, edges: edges * graphs.adjacency.clamp_max(1.0) }
     }
 
-    /// The critical part, [E, B, RH].
-    pub fn critical(&self, h: &Tensor, masks: &Masks, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
-        part(&self.critical, h, &masks.nodes, &masks.edges, graphs, frame, noise)
+    /// The representation of one of the parts, [E, B, RH]: one convolution over the masked cell, then the readout.
+    pub fn branch(
+        &self,
+        redundant: bool,
+        h: &Tensor,
+        masks: &Masks,
+        graphs: &GraphBatch,
+        propagation: &Propagation,
+        noise: &mut Noise,
+    ) -> Tensor {
+        let (convolution, nodes, edges) = match redundant {
+            false => (&self.critical, masks.nodes.shallow_clone(), masks.edges.shallow_clone()),
+            true => {
+                let edges = graphs.adjacency.clamp_max(1.0) - &masks.edges;
+                (&self.redundant, &graphs.mask - &masks.nodes, edges)
+            }
+        };
+        let h = h * nodes;
+        let matrix = propagation.weighted(graphs, &(edges * 2.0));
+        let z = h.addcmul(&convolution.forward(&(&h * 2.0), &matrix, propagation, noise), &graphs.mask);
+        propagation.readout.matmul(&z).flatten(2, 3) // [E, B, R, H] -> [E, B, RH]
     }
-
-    /// The redundant part, [E, B, RH].
-    pub fn redundant(&self, h: &Tensor, masks: &Masks, graphs: &GraphBatch, frame: &Frame, noise: &mut Noise) -> Tensor {
-        let nodes = &graphs.mask - &masks.nodes;
-        let edges = graphs.adjacency.clamp_max(1.0) - &masks.edges;
-        part(&self.redundant, h, &nodes, &edges, graphs, frame, noise)
-    }
-}
-
-/// One convolution over the masked cell, then the readout.
-fn part(
-    convolution: &GraphConvolution,
-    h: &Tensor,
-    nodes: &Tensor,
-    edges: &Tensor,
-    graphs: &GraphBatch,
-    frame: &Frame,
-    noise: &mut Noise,
-) -> Tensor {
-    let h = h * nodes;
-    let mixing = frame.weighted(graphs, &(edges * 2.0));
-    let z = h.addcmul(&convolution.forward(&(&h * 2.0), &mixing, frame, noise), &graphs.mask);
-    frame.readout.matmul(&z).flatten(2, 3) // [E, B, R, H] -> [E, B, RH]
 }

@@ -1,4 +1,4 @@
-//! Head: a representation, and what is read beside it -> one score, W_2 ReLU(W_1 c + W_x x + b_1) + b_2.
+//! Head: a representation -> one score, W_2 ReLU(W_1 c + b_1) + b_2.
 
 use super::layers::Linear;
 use super::parameters::Builder;
@@ -11,7 +11,7 @@ pub struct Head {
 }
 
 impl Head {
-    /// For representations of width D = `width` and K = `beside` values beside them.
+    /// For representations of width D = `width`.
     pub fn new(builder: &mut Builder, name: &str, width: i64, hidden: i64) -> Self {
         builder.scope(name, |builder| Head {
             hidden: Linear::new(builder, "hidden", width, hidden),
@@ -19,9 +19,8 @@ impl Head {
         })
     }
 
-    /// [E, B, D], beside [E or 1, B, K] -> [E, B].
+    /// [E, B, D] -> [E, B].
     pub fn forward(&self, representation: &Tensor) -> Tensor {
-        let hidden = self.hidden.forward(representation);
-        self.output.forward(&hidden.relu()).squeeze_dim(-1)
+        self.output.forward(&self.hidden.forward(representation).relu()).squeeze_dim(-1)
     }
 }

@@ -1,4 +1,4 @@
-//! Intervention: every critical part beside other cells' redundant parts, z_ij = g(c_i, r_j), label y_i.
+//! Intervention: every critical part is paired with other cells' redundant parts, z_ij = g(c_i, r_j), label y_i.
 //!
 //! The first layer of g is linear in [c ; r], so g = W_o ReLU(W_c c_i + W_r r_j + b): B products and a broadcast sum, no
 //! tensor [B, B, 2D].
@@ -15,7 +15,7 @@ pub struct Intervention {
 }
 
 impl Intervention {
-    /// For representations of width D = `width` and K = `beside` values beside them.
+    /// For representations of width D = `width`.
     pub fn new(builder: &mut Builder, width: i64, hidden: i64) -> Self {
         builder.scope("intervention", |builder| Intervention {
             critical: Linear::new(builder, "critical", width, hidden),
@@ -24,13 +24,11 @@ impl Intervention {
         })
     }
 
-    /// c [E, B, D] and what is beside it, r [E, K, D] -> scores [E, K, B] of every critical part with every redundant part.
+    /// c [E, B, D] and r [E, K, D] -> scores [E, K, B] of every critical part with every redundant part.
     pub fn pairs(&self, critical: &Tensor, redundant: &Tensor) -> Tensor {
-        let critical = self.critical.forward(critical);
-        let critical = critical.unsqueeze(1); // [E, 1, B, H]
+        let critical = self.critical.forward(critical).unsqueeze(1); // [E, 1, B, H]
         let redundant = self.redundant.forward(redundant).unsqueeze(2); // [E, K, 1, H]
         let pairs = (critical + redundant).relu(); // [E, K, B, H]
-        let shape = &pairs.size()[..3];
-        self.output.forward(&pairs.flatten(1, 2)).view(shape)
+        self.output.forward(&pairs.flatten(1, 2)).view(&pairs.size()[..3])
     }
 }

@@ -1,9 +1,9 @@
 //! Layers whose parameters carry the member dimension E.
 
-use super::frame::Frame;
 use super::noise::Noise;
+use super::options::Convolution;
 use super::parameters::{Builder, Init};
-use crate::model::options::Convolution;
+use super::propagation::Propagation;
 use tch::Tensor;
 
 /// What LayerNorm adds to a variance.
@@ -30,8 +30,8 @@ impl Linear {
         self.bias.baddbmm(x, &self.weight, 1.0, 1.0)
     }
 
-    /// [E or 1, B, N, I] -> [E, B, N, O]; mask [E or 1, B, N, 1] gives B and N. GraphBatch that all members share are not
-    /// copied for each.
+    /// [E or 1, B, N, I] -> [E, B, N, O]; B and N are those of `mask` [E or 1, B, N, 1]. Graphs that all members share are not
+    /// copied for each of them.
     pub fn forward_nodes(&self, x: &Tensor, mask: &Tensor) -> Tensor {
         let (members, outputs) = (self.weight.size()[0], self.weight.size()[2]);
         if x.size()[0] < members {
@@ -44,9 +44,9 @@ impl Linear {
 /// One graph convolution with its normalisation, activation and dropout; no residual.
 ///
 /// Both directions: X = H W_self, A^T H W_forward, A H W_backward summed, then LayerNorm (the paper's layer is
-/// ReLU(A H W), here `forward`: one direction, no normalisation). The three products with the adjacency are one:
-/// mixing [N, 3N] holds identity, A^T and A interleaved by column, so that [3N, H] is the linear map's output as it lies
-/// in memory.
+/// ReLU(A H W), here `forward`: one direction, no normalisation). The three products with the adjacency are one: a
+/// propagation matrix [N, 3N] holds identity, A^T and A interleaved by column, so that [3N, H] is the linear map's output as
+/// it is in memory.
 pub struct GraphConvolution {
     linear: Linear,
     norm: Option<(Tensor, Tensor)>, // gain, shift [E, 1, 1, H]
@@ -64,10 +64,10 @@ impl GraphConvolution {
         })
     }
 
-    /// h [E, B, N, H], mixing [E or 1, B, N, TN] -> [E, B, N, H]; T terms, see [`Frame`].
-    pub fn forward(&self, h: &Tensor, mixing: &Tensor, frame: &Frame, noise: &mut Noise) -> Tensor {
+    /// h [E, B, N, H] and a propagation matrix [E or 1, B, N, TN] -> [E, B, N, H].
+    pub fn forward(&self, h: &Tensor, matrix: &Tensor, propagation: &Propagation, noise: &mut Noise) -> Tensor {
         let terms = self.linear.forward(&h.flatten(1, 2)); // [E, BN, TH]
-        let mut x = mixing.matmul(&terms.view_as(&frame.terms));
+        let mut x = matrix.matmul(&terms.view_as(&propagation.terms));
         if let Some((gain, shift)) = &self.norm {
             let hidden = gain.size()[3];
             x = shift.addcmul(&x.layer_norm(&[hidden][..], None::<&Tensor>, None::<&Tensor>, EPSILON, false), gain);

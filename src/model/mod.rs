@@ -10,29 +10,27 @@ pub mod cpu;
 pub mod encoder;
 pub mod ensemble;
 pub mod extractor;
-pub mod frame;
-pub mod fused;
 pub mod head;
 pub mod intervention;
 pub mod layers;
 pub mod noise;
-pub mod operations;
 pub mod options;
 pub mod parameters;
+pub mod propagation;
 pub mod scorer;
 pub mod weights;
 
-pub use frame::GraphBatch;
+pub use batch::GraphBatch;
 pub use options::{Convolution, Mask, ModelOptions, Readout};
 
 use crate::random::Random;
 use encoder::Encoder;
 use extractor::{Extractor, Masks};
-use frame::Frame;
 use head::Head;
 use intervention::Intervention;
 use noise::Noise;
-use parameters::{Builder, Slot, initial_values};
+use parameters::{Builder, ParameterSlot, initial_values};
+use propagation::Propagation;
 use tch::{Device, Kind, Tensor};
 
 /// What a forward pass in training gives to the losses.
@@ -51,18 +49,18 @@ pub struct Carl {
     pub head: Head,
     /// What a redundant part says of the label: nothing, if training succeeds.
     pub redundant_head: Head,
-    /// Score of a critical part beside another cell's redundant part.
+    /// Score of a critical part paired with another cell's redundant part.
     pub intervention: Intervention,
     options: ModelOptions,
     output: i64,
     flat: Tensor,
-    slots: Vec<Slot>,
+    slots: Vec<ParameterSlot>,
     leaves: Vec<Tensor>,
 }
 
 impl Carl {
     /// The parameters of one member, in the order of the flat tensor. `vocabulary` is V.
-    pub fn slots(options: &ModelOptions, vocabulary: i64) -> Vec<Slot> {
+    pub fn slots(options: &ModelOptions, vocabulary: i64) -> Vec<ParameterSlot> {
         let mut builder = Builder::counting();
         Carl::layers(&mut builder, options, vocabulary);
         builder.finish().0
@@ -117,8 +115,8 @@ impl Carl {
         &self.flat
     }
 
-    /// Names and places of the parameters.
-    pub fn parameter_slots(&self) -> &[Slot] {
+    /// Names, shapes and offsets of the parameters.
+    pub fn parameter_slots(&self) -> &[ParameterSlot] {
         &self.slots
     }
 
@@ -127,20 +125,20 @@ impl Carl {
         &self.leaves
     }
 
-    /// The precomputed part of a batch.
-    pub fn frame(&self, graphs: &GraphBatch) -> Frame {
+    /// How this model propagates along the edges of a batch.
+    fn propagation(&self, graphs: &GraphBatch) -> Propagation {
         let options = &self.options;
-        Frame::new(graphs, self.members(), options.hidden, self.output, options.convolution, &options.readout)
+        Propagation::new(graphs, self.members(), options.hidden, self.output, options.convolution, &options.readout)
     }
 
     /// Both parts of every cell.
     pub fn represent(&self, graphs: &GraphBatch, noise: &mut Noise) -> Representations {
-        let frame = self.frame(graphs);
-        let h = self.encoder.forward(graphs, &frame, noise);
+        let propagation = self.propagation(graphs);
+        let h = self.encoder.forward(graphs, &propagation, noise);
         let masks = self.extractor.masks(&h, graphs);
         Representations {
-            critical: self.extractor.critical(&h, &masks, graphs, &frame, noise),
-            redundant: self.extractor.redundant(&h, &masks, graphs, &frame, noise),
+            critical: self.extractor.branch(false, &h, &masks, graphs, &propagation, noise),
+            redundant: self.extractor.branch(true, &h, &masks, graphs, &propagation, noise),
         }
     }
 
@@ -151,10 +149,10 @@ impl Carl {
 
     /// The same with dropout. There is no redundant branch in it.
     pub fn score_with(&self, graphs: &GraphBatch, noise: &mut Noise) -> (Tensor, Masks) {
-        let frame = self.frame(graphs);
-        let h = self.encoder.forward(graphs, &frame, noise);
+        let propagation = self.propagation(graphs);
+        let h = self.encoder.forward(graphs, &propagation, noise);
         let masks = self.extractor.masks(&h, graphs);
-        let critical = self.extractor.critical(&h, &masks, graphs, &frame, noise);
+        let critical = self.extractor.branch(false, &h, &masks, graphs, &propagation, noise);
         (self.head.forward(&critical), masks)
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! LibTorch's own dropout reads one global generator: results would depend on which thread comes first, and a resumed run
 //! could not repeat them. Here every member has a row of scaled keep masks, and each use takes a slice of it that starts at
-//! a place drawn from (seed, step): one multiplication, no generator on the device, nothing to save.
+//! an index drawn from (seed, step): one multiplication, no generator on the device, nothing to save.
 
+use super::cpu::{Float, values};
 use crate::random::{Purpose, Random};
 use tch::{Device, Kind, Tensor};
 
@@ -13,7 +14,7 @@ pub struct NoiseBank {
 }
 
 impl NoiseBank {
-    /// A bank for activations of up to `largest` values a member. None where nothing is dropped.
+    /// A bank for activations of up to `largest` values per member. None where nothing is dropped.
     pub fn new(rate: f64, largest: i64, members: &mut [Random], kind: Kind, device: Device) -> Option<Self> {
         if rate == 0.0 {
             return None;
@@ -32,18 +33,10 @@ impl NoiseBank {
         Some(NoiseBank { masks: masks.to_kind(kind).to_device(device) })
     }
 
-    /// Where a slice of `length` values starts.
-    pub fn draw(&self, length: i64, random: &mut Random) -> i64 {
-        random.below((self.masks.size()[1] - length + 1) as usize) as i64
-    }
-
-    /// `length` values of a member's masks from `start` on; the bank must be floats on the CPU.
-    pub fn slice(&self, member: usize, start: usize, length: usize) -> &[f32] {
+    /// `length` values of a member's masks from `start` on; the bank must have numbers of this kind on the CPU.
+    pub fn slice<T: Float>(&self, member: usize, start: usize, length: usize) -> &[T] {
         let columns = self.masks.size()[1] as usize;
-        assert!(self.masks.device() == Device::Cpu && self.masks.kind() == Kind::Float && start + length <= columns);
-        assert!((member as i64) < self.masks.size()[0]);
-        // SAFETY: the tensor is contiguous, has so many floats on the CPU, and nothing writes to it.
-        unsafe { std::slice::from_raw_parts(self.masks.data_ptr().cast::<f32>().add(member * columns + start), length) }
+        &values(&self.masks)[member * columns..][..columns][start..start + length]
     }
 }
 
@@ -56,24 +49,30 @@ pub enum Noise<'a> {
 }
 
 impl<'a> Noise<'a> {
-    /// The noise of step `step`: members differ by their masks, not by where a slice starts.
-    pub fn of_step(bank: Option<&'a NoiseBank>, step: u64) -> Self {
+    /// The noise of one of the batches of step `step`: members differ by their masks, not by where a slice starts.
+    pub fn of_step(bank: Option<&'a NoiseBank>, batch: usize, step: u64) -> Self {
         match bank {
-            Some(bank) => Noise::On(bank, Box::new(Random::of(0, Purpose::Dropout, 0, step))),
+            Some(bank) => Noise::On(bank, Box::new(Random::of(0, Purpose::Dropout, batch, step))),
             None => Noise::Off,
         }
     }
 
-    /// Drops from x [E, ...] and scales what is kept.
+    /// Where the next slice of `length` values starts; 0 where nothing is dropped.
+    pub fn draw(&mut self, length: usize) -> usize {
+        match self {
+            Noise::Off => 0,
+            Noise::On(bank, random) => random.below(bank.masks.size()[1] as usize - length + 1),
+        }
+    }
+
+    /// Drops from x [E, ...] and scales what is left.
     pub fn drop(&mut self, x: Tensor) -> Tensor {
+        let size = x.size();
+        let length: i64 = size[1..].iter().product();
+        let start = self.draw(length as usize) as i64;
         match self {
             Noise::Off => x,
-            Noise::On(bank, random) => {
-                let size = x.size();
-                let length: i64 = size[1..].iter().product();
-                let start = bank.draw(length, random);
-                x * bank.masks.narrow(1, start, length).view(size.as_slice())
-            }
+            Noise::On(bank, _) => x * bank.masks.narrow(1, start, length).view(size.as_slice()),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! x
+//! Shape of the model.
+
 use serde::{Deserialize, Serialize};
 /// Form of a graph convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +57,7 @@ pub struct ModelOptions {
     pub convolution: Convolution,
     /// How the critical part is found.
     pub mask: Mask,
-    /// Vectors read from a part, side by side.
+    /// Vectors read from a part, which are concatenated.
     pub readout: Vec<Readout>,
 }
 
@@ -73,4 +74,3 @@ impl Default for ModelOptions {
         }
     }
 }
-

@@ -1,10 +1,13 @@
 //! Parameters of all members in one flat tensor [E, P]; every layer sees its slice as a view.
 //!
-//! One buffer means one optimiser step of a dozen operations, whatever the number of layers, and a checkpoint that is a
-//! table of names, shapes and offsets.
+//! One buffer means one optimiser step of a dozen operations, whatever the number of layers. Every parameter starts at a multiple
+//! of 64 bytes, which fast kernels need; what is in between is zero and stays so.
 
 use crate::random::Random;
 use tch::{Device, Kind, Tensor};
+
+/// Offsets are multiples of this number of values.
+const ALIGNMENT: i64 = 16;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,28 +18,34 @@ pub enum Init {
     Constant(f64),
 }
 
-/// Name, shape without the member dimension, place in the flat tensor.
+/// Name, shape without the member dimension, and offset in a member's row of the flat tensor.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Slot {
+pub struct ParameterSlot {
     /// Path of field names, such as `encoder.layers.0.linear.weight`.
     pub name: String,
-    /// Shape of one member's part.
+    /// Shape of one member's values.
     pub shape: Vec<i64>,
-    /// First place in [0, P).
+    /// Index of the first value, in [0, P).
     pub offset: i64,
-    /// Start.
+    /// How it starts.
     pub init: Init,
 }
 
-impl Slot {
+impl ParameterSlot {
     /// Number of values of one member.
     pub fn len(&self) -> i64 {
         self.shape.iter().product()
     }
 
-    /// Whether it holds no value.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+    /// Where the next slot starts.
+    fn end(&self) -> i64 {
+        let end = self.offset + self.len();
+        (end + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT
+    }
+
+    /// Number of zeros after it.
+    fn padding(&self) -> i64 {
+        self.end() - self.offset - self.len()
     }
 
     /// This slot of `flat` [E, P] as [E, ..shape].
@@ -51,7 +60,7 @@ pub struct Builder<'a> {
     flat: Option<&'a Tensor>,
     trainable: bool,
     path: Vec<String>,
-    slots: Vec<Slot>,
+    slots: Vec<ParameterSlot>,
     leaves: Vec<Tensor>,
 }
 
@@ -66,7 +75,7 @@ impl<'a> Builder<'a> {
         Builder { flat: Some(flat), trainable, ..Builder::counting() }
     }
 
-    /// Builds a part under the name `name`.
+    /// Builds a layer under the name `name`.
     pub fn scope<T>(&mut self, name: &str, build: impl FnOnce(&mut Self) -> T) -> T {
         self.path.push(name.to_string());
         let built = build(self);
@@ -76,9 +85,9 @@ impl<'a> Builder<'a> {
 
     /// The next parameter, [E, ..shape].
     pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
-        let offset = self.slots.last().map_or(0, |slot| slot.offset + slot.len());
+        let offset = self.slots.last().map_or(0, ParameterSlot::end);
         let name = self.path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
-        let slot = Slot { name, shape: shape.to_vec(), offset, init };
+        let slot = ParameterSlot { name, shape: shape.to_vec(), offset, init };
         let leaf = match self.flat {
             Some(flat) => slot.view(&flat.detach()).detach().set_requires_grad(self.trainable),
             None => Tensor::empty([0], (Kind::Float, Device::Cpu)),
@@ -89,19 +98,33 @@ impl<'a> Builder<'a> {
     }
 
     /// The slots and, in the same order, the leaves handed out.
-    pub fn finish(self) -> (Vec<Slot>, Vec<Tensor>) {
+    pub fn finish(self) -> (Vec<ParameterSlot>, Vec<Tensor>) {
         (self.slots, self.leaves)
     }
 }
 
 /// Starting values of one member, `[P]`, drawn from `random` in the order of the slots.
-pub fn initial_values(slots: &[Slot], random: &mut Random) -> Vec<f64> {
-    let draw = |slot: &Slot, random: &mut Random| -> Vec<f64> {
-        let value = |_| match slot.init {
+pub fn initial_values(slots: &[ParameterSlot], random: &mut Random) -> Vec<f64> {
+    let mut values = Vec::new();
+    for slot in slots {
+        values.extend((0..slot.len()).map(|_| match slot.init {
             Init::Uniform(bound) => bound * (2.0 * random.uniform() - 1.0),
             Init::Constant(value) => value,
-        };
-        (0..slot.len()).map(value).collect()
-    };
-    slots.iter().flat_map(|slot| draw(slot, random)).collect()
+        }));
+        values.resize(slot.end() as usize, 0.0);
+    }
+    values
+}
+
+/// One tensor [E, ..shape] per slot -> the flat tensor [E, P].
+pub fn flatten(slots: &[ParameterSlot], parameters: &[Tensor]) -> Tensor {
+    let mut columns = Vec::with_capacity(slots.len());
+    for (slot, parameter) in slots.iter().zip(parameters) {
+        let members = parameter.size()[0];
+        columns.push(parameter.reshape([members, -1]));
+        if slot.padding() > 0 {
+            columns.push(Tensor::zeros([members, slot.padding()], (parameter.kind(), parameter.device())));
+        }
+    }
+    Tensor::cat(&columns, 1)
 }

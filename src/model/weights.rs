@@ -1,10 +1,10 @@
 //! Trained members.
 
 use super::calibration::Calibration;
+use super::cpu::CpuEngine;
 use super::ensemble::Ensemble;
-use super::fused::Fused;
 use super::{Carl, ModelOptions};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Trained members, ready to score.
 #[derive(Debug)]
@@ -51,16 +51,19 @@ impl Weights {
     /// Members `start .. start + count` as a frozen model.
     pub fn ensemble(&self, start: i64, count: i64, device: Device) -> Ensemble {
         let flat = self.parameters.narrow(0, start, count).to_device(device).contiguous();
-        let model = Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false);
-        let part = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
+        let range = |values: &[f64]| values[start as usize..(start + count) as usize].to_vec();
         let Calibration { center, scale, variance } = &self.calibration;
-        let calibration = Calibration { center: part(center), scale: part(scale), variance: *variance };
-        Ensemble::new(model, &calibration)
+        let calibration = Calibration { center: range(center), scale: range(scale), variance: *variance };
+        Ensemble::new(self.model(flat), &calibration)
     }
 
-    /// All members for fused passes on the CPU.
-    pub fn fused(&self) -> Fused {
-        let parameters = self.parameters.to_device(Device::Cpu);
-        Fused::new(&self.options, self.vocabulary, self.output, &parameters, &self.calibration)
+    /// All members on the engine of the CPU.
+    pub fn cpu_engine(&self) -> CpuEngine<f32> {
+        let flat = self.parameters.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+        CpuEngine::new(&self.model(flat), None)
+    }
+
+    fn model(&self, flat: Tensor) -> Carl {
+        Carl::over(&self.options, self.vocabulary as i64, i64::from(self.output), flat, false)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::dataset::{Schema, hex};
 use crate::graph::Reduction;
-use crate::train::{TargetMap, CellView, LabelPosterior, LabelScale, PredictorOptions};
+use crate::train::{TargetMap, CellView, LabelPosterior, PredictorOptions};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -83,10 +83,6 @@ impl Card {
         }
     }
 
-    /// Scale of the training labels.
-    pub fn label_scale(&self) -> LabelScale {
-        LabelScale { mean: self.label_mean, std: self.label_std }
-    }
 }
 
 /// First 16 hex digits of SHA-256 over `text`.

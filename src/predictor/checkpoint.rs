@@ -8,6 +8,7 @@ use crate::dataset::{Schema, hex};
 use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::model::Carl;
+use crate::model::parameters::flatten;
 use crate::model::calibration::{Calibration, VarianceCalibration};
 use crate::model::weights::Weights;
 use crate::space::Space;
@@ -91,10 +92,11 @@ pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
         }
         Ok(tensor)
     };
-    let mut rows = Vec::new();
-    for slot in Carl::slots(&options, vocabulary.len() as i64) {
+    let slots = Carl::slots(&options, vocabulary.len() as i64);
+    let mut parameters = Vec::new();
+    for slot in &slots {
         let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
-        rows.push(take(&slot.name, &shape)?.view([members, -1]).to_kind(Kind::Float));
+        parameters.push(take(&slot.name, &shape)?.to_kind(Kind::Float));
     }
     let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double)).expect("one dimension");
     let mut calibration = Calibration {
@@ -107,7 +109,7 @@ pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
         let [offset, slope, floor, factor] = values.try_into().expect("four numbers");
         calibration.variance = VarianceCalibration { offset, slope, floor, factor };
     }
-    let parameters = Tensor::cat(&rows, 1);
+    let parameters = flatten(&slots, &parameters);
     let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
     Ok((Weights { options, vocabulary, output, parameters, calibration }, card, space))
 }

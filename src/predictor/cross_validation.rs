@@ -13,13 +13,13 @@ use crate::metrics::{kendall_tau, standardised};
 use crate::model::scorer::{mean_and_std, member_scores};
 use crate::progress::NoProgress;
 use crate::split::Split;
-use crate::train::{CellPool, DistillationWeight, LabelPosterior, Trainer, TrainingSet};
+use crate::train::posterior::FOLDS;
+use crate::train::{CellPool, posterior, DistillationWeight, LabelPosterior, Trainer, TrainingSet};
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
-/// Parts of the labels of which each is left out once.
-const FOLDS: usize = 4;
 /// Members of the networks that are trained on the others.
-const MEMBERS: usize = 2;
+const MEMBERS: usize = 1;
 /// A process that reaches this tau is not questioned, nor is one that has fewer labels than this.
 const SURE: f64 = 0.8;
 const LEAST_LABELS: usize = 16;
@@ -74,6 +74,7 @@ impl CrossValidation<'_> {
                 labels.extend(part.validation.iter().map(|&row| self.dataset.sign() * self.dataset.train_labels[row]));
             }
             posteriors[index].network_tau = Some(kendall_tau(&scores, &labels));
+
         }
         Ok(())
     }
@@ -93,11 +94,9 @@ impl CrossValidation<'_> {
 /// Splits of the training rows of `split`, each of which leaves out other rows; all are of one size.
 fn folds(split: &Split) -> Vec<Split> {
     let rows = &split.train;
-    let size = rows.len() / FOLDS;
-    let fold = |fold: usize| {
-        let left_out = fold * size..(fold + 1) * size;
+    let fold = |left_out: Range<usize>| {
         let train = (0..rows.len()).filter(|index| !left_out.contains(index)).map(|index| rows[index]).collect();
-        Split { seed: split.seed, train, validation: rows[left_out.clone()].to_vec() }
+        Split { seed: split.seed, train, validation: rows[left_out].to_vec() }
     };
-    (0..FOLDS).map(fold).collect()
+    posterior::folds(rows.len()).into_iter().map(fold).collect()
 }

@@ -8,7 +8,7 @@ mod training;
 
 pub use crate::train::PredictorOptions;
 pub use card::{Card, Choice, hash_text};
-pub use training::Training;
+pub use training::{Training, TrainingTask};
 
 use crate::dataset::{Dataset, GraphEncoder, KnownColumn, UniqueGraphs};
 use crate::device::Machine;
@@ -127,7 +127,7 @@ impl Predictor {
     /// Fits a predictor to the training rows of `split`.
     ///
     /// # Errors
-    /// As [`Training::prepare`] and [`Training::run`].
+    /// As [`TrainingTask::prepare`] and [`Training::run`].
     pub(crate) fn fit_split(
         dataset: &Dataset,
         space: &dyn Space,
@@ -137,7 +137,7 @@ impl Predictor {
         machine: Machine,
     ) -> Result<Predictor> {
         let hash = training::options_hash(options);
-        let mut training = Training::of_split(dataset, space, split, options, sources, machine, &hash)?;
+        let mut training = TrainingTask { dataset, space, sources, options, machine, config_hash: &hash }.of_split(split)?;
         training.run(options.train.epochs, &AtomicBool::new(false), &NoProgress)?;
         Ok(training.predictors()?.pop().expect("a predictor per split"))
     }

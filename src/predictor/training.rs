@@ -10,7 +10,6 @@ use crate::device::{self, Machine};
 use crate::error::Result;
 use crate::graph::GraphForm;
 use crate::model::scorer::{mean_and_std, member_scores};
-use crate::model::weights::Weights;
 use crate::progress::{NoProgress, Progress};
 use crate::space::Space;
 use crate::split::Split;
@@ -32,86 +31,99 @@ pub struct Training {
     pub splits: Vec<usize>,
 }
 
-impl Training {
+/// What predictors are trained on, and how.
+#[derive(Clone, Copy)]
+pub struct TrainingTask<'a> {
+    /// Rows, labels and known columns.
+    pub dataset: &'a Dataset,
+    /// The space of the rows.
+    pub space: &'a dyn Space,
+    /// Predictors of other targets or spaces, by name.
+    pub sources: &'a [(String, Predictor)],
+    /// Model, loss and optimisation.
+    pub options: &'a PredictorOptions,
+    /// Where the work is done.
+    pub machine: Machine,
+    /// What stands for the configuration in the cards.
+    pub config_hash: &'a str,
+}
+
+impl TrainingTask<'_> {
     /// Prepares the predictors of `splits`, which must be of one size, in as many trainings as there are forms in which they
-    /// read cells: at most two. `config_hash` stands for the configuration in their cards.
+    /// read cells: at most two.
     ///
     /// # Errors
     /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
-    pub fn prepare(
-        dataset: &Dataset,
-        space: &dyn Space,
-        splits: &[Split],
-        options: &PredictorOptions,
-        sources: &[(String, Predictor)],
-        machine: Machine,
-        config_hash: &str,
-    ) -> Result<Vec<Self>> {
-        let mut pool = CellPool::new(dataset, space, splits)?;
-        for (name, source) in sources {
+    pub fn prepare(&self, splits: &[Split]) -> Result<Vec<Training>> {
+        let mut pool = CellPool::new(self.dataset, self.space, splits)?;
+        for (name, source) in self.sources {
             pool.add(name, source.known_scores(&pool.texts)?)?;
         }
-        let mut posteriors = posterior::posteriors(&pool, dataset, splits, options.graph.form)?;
-        let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
-        let mut of_form = |form: GraphForm| -> Option<Result<Training>> {
-            let chosen: Vec<usize> = (0..splits.len()).filter(|&split| posteriors[split].form == form).collect();
-            let mut training = || {
-                let dataset = Arc::new(dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
-                let splits: Vec<Split> = chosen.iter().map(|&split| splits[split].clone()).collect();
-                let graphs = pool.graphs(space, form)?;
-                let vocabulary = space.vocabulary();
-                let validation =
-                    CrossValidation { dataset: &dataset, vocabulary, pool: &pool, graphs: &graphs, options, machine };
-                let mut own: Vec<&mut LabelPosterior> =
-                    posteriors.iter_mut().filter(|posterior| posterior.form == form).collect();
-                validation.run(&splits, &mut own)?;
-                let posteriors: Vec<&LabelPosterior> = chosen.iter().map(|&split| &posteriors[split]).collect();
-                let cells = (&pool, graphs);
-                let set = TrainingSet::new(&dataset, &splits, options, space.vocabulary(), cells, &posteriors)?;
-                let card = |(index, split): (usize, &Split)| Card {
-                    format_version: FORMAT,
-                    carl_version: env!("CARGO_PKG_VERSION").to_string(),
-                    schema: Schema::new(space),
-                    options: options.clone(),
-                    choice: Choice::new(posteriors[index], set.weights[index], &columns),
-                    seed: split.seed,
-                    train_rows: split.train.len(),
-                    epochs: 0,
-                    masks_refined: false,
-                    label_mean: set.scales[index].mean,
-                    label_std: set.scales[index].std,
-                    target_map: set.expected[index].1.clone(),
-                    config_hash: config_hash.to_string(),
-                    split_hash: split.hash(),
-                    data_hash: dataset.hash.clone(),
-                    weights_hash: String::new(),
-                };
-                let cards = splits.iter().enumerate().map(card).collect();
-                let state = Trainer::new(options, &set, machine).start();
-                Ok(Training { options: options.clone(), set, state, cards, machine, dataset, splits: chosen.clone() })
-            };
-            (!chosen.is_empty()).then(training)
-        };
-        [GraphForm::Function, GraphForm::Written].into_iter().filter_map(of_form).collect()
+        let mut posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form)?;
+        let mut trainings = Vec::new();
+        for form in [GraphForm::Function, GraphForm::Written] {
+            let mut own: Vec<(usize, &mut LabelPosterior)> =
+                posteriors.iter_mut().enumerate().filter(|(_, posterior)| posterior.form == form).collect();
+            if !own.is_empty() {
+                trainings.push(self.of_form(form, splits, &pool, &mut own)?);
+            }
+        }
+        Ok(trainings)
     }
 
     /// Prepares the predictor of one split.
     ///
     /// # Errors
-    /// As [`Training::prepare`].
-    pub fn of_split(
-        dataset: &Dataset,
-        space: &dyn Space,
-        split: &Split,
-        options: &PredictorOptions,
-        sources: &[(String, Predictor)],
-        machine: Machine,
-        config_hash: &str,
-    ) -> Result<Self> {
-        let splits = std::slice::from_ref(split);
-        Ok(Training::prepare(dataset, space, splits, options, sources, machine, config_hash)?.pop().expect("one split has a form"))
+    /// As [`TrainingTask::prepare`].
+    pub fn of_split(&self, split: &Split) -> Result<Training> {
+        Ok(self.prepare(std::slice::from_ref(split))?.pop().expect("one split has a form"))
     }
 
+    /// The training of those `splits` whose index and posterior are given: they read cells in `form`.
+    fn of_form(
+        &self,
+        form: GraphForm,
+        splits: &[Split],
+        pool: &CellPool,
+        posteriors: &mut [(usize, &mut LabelPosterior)],
+    ) -> Result<Training> {
+        let TrainingTask { space, options, machine, .. } = *self;
+        let dataset = Arc::new(self.dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
+        let indices: Vec<usize> = posteriors.iter().map(|(index, _)| *index).collect();
+        let splits: Vec<Split> = indices.iter().map(|&index| splits[index].clone()).collect();
+        let mut posteriors: Vec<&mut LabelPosterior> = posteriors.iter_mut().map(|(_, own)| &mut **own).collect();
+        let graphs = pool.graphs(space, form)?;
+        let vocabulary = space.vocabulary();
+        let validation = CrossValidation { dataset: &dataset, vocabulary, pool, graphs: &graphs, options, machine };
+        validation.run(&splits, &mut posteriors)?;
+        let posteriors: Vec<&LabelPosterior> = posteriors.into_iter().map(|posterior| &*posterior).collect();
+        let set = TrainingSet::new(&dataset, &splits, options, vocabulary, (pool, graphs), &posteriors)?;
+        let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
+        let card = |(index, split): (usize, &Split)| Card {
+            format_version: FORMAT,
+            carl_version: env!("CARGO_PKG_VERSION").to_string(),
+            schema: Schema::new(space),
+            options: options.clone(),
+            choice: Choice::new(posteriors[index], set.weights[index], &columns),
+            seed: split.seed,
+            train_rows: split.train.len(),
+            epochs: 0,
+            masks_refined: false,
+            label_mean: set.scales[index].mean,
+            label_std: set.scales[index].std,
+            target_map: set.expected[index].1.clone(),
+            config_hash: self.config_hash.to_string(),
+            split_hash: split.hash(),
+            data_hash: dataset.hash.clone(),
+            weights_hash: String::new(),
+        };
+        let cards = splits.iter().enumerate().map(card).collect();
+        let state = Trainer::new(options, &set, machine).start();
+        Ok(Training { options: options.clone(), set, state, cards, machine, dataset, splits: indices })
+    }
+}
+
+impl Training {
     /// The card of the first split.
     pub fn card(&self) -> &Card {
         &self.cards[0]

@@ -6,7 +6,7 @@ use crate::dataset::Dataset;
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::metrics::{MeanStd, kendall_tau, mean};
-use crate::predictor::{Choice, Predictor, PredictorOptions, Training};
+use crate::predictor::{Choice, Predictor, PredictorOptions, Training, TrainingTask};
 use crate::progress::Progress;
 use crate::space::Space;
 use crate::split::Split;
@@ -120,8 +120,15 @@ impl Protocol<'_> {
             return self.judge_sources(splits);
         }
         let started = Instant::now();
-        let (dataset, space) = (self.dataset, self.space);
-        let mut trainings = Training::prepare(dataset, space, splits, self.options, self.sources, self.machine, "")?;
+        let task = TrainingTask {
+            dataset: self.dataset,
+            space: self.space,
+            sources: self.sources,
+            options: self.options,
+            machine: self.machine,
+            config_hash: "",
+        };
+        let mut trainings = task.prepare(splits)?;
         let epochs = self.options.train.epochs;
         progress.start(trainings.iter().map(|training| training.units(epochs)).sum());
         for training in &mut trainings {

@@ -162,6 +162,7 @@ fn ranks_and_crowding(points: &[Vec<f64>]) -> Vec<(usize, f64)> {
     for rank in 0.. {
         let beaten = |point: usize| left.iter().any(|&other| dominates(&points[other], &points[point]));
         let (rest, front): (Vec<usize>, Vec<usize>) = left.iter().partition(|&&point| beaten(point));
+        #[allow(clippy::needless_range_loop)] // an objective, not a point, is what is gone through
         for objective in 0..points.first().map_or(0, Vec::len) {
             let mut order = front.clone();
             order.sort_by(|&a, &b| points[a][objective].total_cmp(&points[b][objective]));

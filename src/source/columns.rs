@@ -58,7 +58,7 @@ impl<'a> JoinedColumns<'a> {
     ///
     /// # Errors
     /// A column that none of the tables has.
-    pub fn known(&self, name: &str) -> Result<(Vec<f64>, Vec<(String, f64)>)> {
+    pub fn known(&self, name: &str) -> Result<KnownValues> {
         if self.main.header().iter().any(|column| column == name) {
             return Ok((self.main.numbers(name)?, Vec::new()));
         }
@@ -101,6 +101,9 @@ impl JoinedTable<'_> {
         self.table.header().iter().map(name).collect()
     }
 }
+
+/// The value of every row, NaN where it is not known; canonical texts and values of further cells.
+pub type KnownValues = (Vec<f64>, Vec<(String, f64)>);
 
 /// Rows of a table and the canonical texts of their cells.
 type Cells = Vec<(usize, String)>;

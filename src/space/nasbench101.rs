@@ -8,6 +8,7 @@ use super::{Architecture, Space, invalid};
 use crate::error::{Result, shorten};
 use crate::graph::{Graph, Vocabulary};
 use crate::random::Random;
+#[cfg(test)]
 use md5::{Digest, Md5};
 
 const MAX_NODES: usize = 7;
@@ -293,6 +294,7 @@ fn is_smallest(labels: &[u16], symmetries: &[&[usize]]) -> bool {
 /// The official hash of a cell, which identifies the records of the benchmark: MD5 over the neighbourhoods of the live
 /// nodes, round by round (`hash_module` in graph_util.py of the authors). `None` if the cell has no path from the input to
 /// the output.
+#[cfg(test)]
 pub fn module_hash(architecture: &Architecture) -> Option<String> {
     let Architecture { operations, edges, .. } = prune(architecture)?;
     let md5 = |text: String| -> String { Md5::digest(text).iter().map(|byte| format!("{byte:02x}")).collect() };

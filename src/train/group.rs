@@ -4,12 +4,13 @@ use super::loss::{Distillation, LossTerms, TERMS, loss_terms};
 use super::optimizer::{AdamW, schedule};
 use super::set::MemberData;
 use super::trainer::{EpochLog, Frontier, TrainState, Trainer};
-use crate::device::{Engine, upload};
+use crate::device::Engine;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
-use crate::model::cpu::CpuEngine;
+use crate::model::cpu::{CpuEngine, Float};
 use crate::model::noise::{Noise, NoiseBank};
-use crate::model::{Carl, GraphBatch};
+use crate::model::parameters::flatten;
+use crate::model::{Carl, GraphBatch, Representations};
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
 use tch::{Device, Kind, Tensor};
@@ -81,7 +82,7 @@ impl<'a> Group<'a> {
         let largest = (size * set.nodes()) as i64 * options.model.hidden;
         let bank = NoiseBank::new(options.model.dropout, largest, &mut streams, Kind::Float, machine.device);
         let passes = match machine.engine {
-            Engine::Cpu => Passes::Cpu(Box::new(CpuEngine::new(&model, set.output, bank))),
+            Engine::Cpu => Passes::Cpu(Box::new(CpuEngine::new(&model, bank))),
             Engine::Autograd => {
                 let graphs = set.padded(0..set.graphs.len()).to_batch(Kind::Float, machine.device);
                 Passes::Autograd { graphs, bank }
@@ -149,7 +150,7 @@ impl<'a> Group<'a> {
         let members = self.members.iter().map(|&member| &trainer.set.members[member]);
         let (graphs, values): (Vec<Vec<u32>>, Vec<Vec<f64>>) = members.map(draw).unzip();
         let shape = [self.members.len() as i64, graphs[0].len() as i64];
-        let to_device = |tensor: Tensor| upload(&tensor.view(shape), trainer.machine.device);
+        let to_device = |tensor: Tensor| tensor.view(shape).to_device(trainer.machine.device);
         let indices = matches!(self.passes, Passes::Autograd { .. }).then(|| {
             let all: Vec<i64> = graphs.iter().flatten().map(|&graph| i64::from(graph)).collect();
             to_device(Tensor::from_slice(&all))
@@ -163,7 +164,7 @@ impl<'a> Group<'a> {
         let (model, set, options) = (&self.model, self.trainer.set, &self.trainer.options.loss);
         match &mut self.passes {
             Passes::Autograd { graphs, bank } => {
-                let mut noise = Noise::of_step(bank.as_ref(), number);
+                let mut noise = Noise::of_step(bank.as_ref(), 0, number);
                 let parts = model.represent(&labelled.gather(graphs), &mut noise);
                 let distillation = unlabelled.map(|rows| Distillation {
                     scores: model.score_with(&rows.gather(graphs), &mut noise).0,
@@ -183,7 +184,7 @@ impl<'a> Group<'a> {
                     weights: &self.weights,
                 });
                 let terms = loss_terms(model, &parts, &labelled.values, distillation.as_ref(), options);
-                (terms.stack(), engine_gradients(model, engine, &terms, [&parts.critical, &parts.redundant], critical))
+                (terms.stack(), engine_gradients(model, engine, &terms, &parts, critical.as_ref()))
             }
         }
     }
@@ -217,20 +218,19 @@ impl<'a> Group<'a> {
 }
 
 /// Gradient [E, P] of the total loss: autograd gives that of the heads and of the representations, which are leaves; the engine
-/// carries the latter back to the parameters below.
-fn engine_gradients(
+/// carries the latter back to the parameters below. `parts` are of its batch 0 and `unlabelled` of its batch 1.
+pub fn engine_gradients<T: Float>(
     model: &Carl,
-    engine: &mut CpuEngine<f32>,
+    engine: &mut CpuEngine<T>,
     terms: &LossTerms,
-    [critical, redundant]: [&Tensor; 2],
-    unlabelled: Option<Tensor>,
+    parts: &Representations,
+    unlabelled: Option<&Tensor>,
 ) -> Tensor {
-    let mut leaves = vec![critical, redundant];
-    leaves.extend(&unlabelled);
-    let (heads, slopes) = gradients_of(model, &terms.total, &leaves);
-    engine.backward(0, &slopes[0], Some(&slopes[1]));
-    if let Some(slope) = slopes.get(2) {
-        engine.backward(1, slope, None);
+    let leaves: Vec<&Tensor> = [&parts.critical, &parts.redundant].into_iter().chain(unlabelled).collect();
+    let (heads, gradients) = gradients_of(model, &terms.total, &leaves);
+    engine.backward(0, &gradients[0], Some(&gradients[1]));
+    if let Some(gradient) = gradients.get(2) {
+        engine.backward(1, gradient, None);
     }
     heads + engine.gradients()
 }
@@ -249,12 +249,11 @@ pub fn gradients(model: &Carl, loss: &Tensor) -> Tensor {
 /// The same, and the gradients of `others`, which are leaves too.
 fn gradients_of(model: &Carl, loss: &Tensor, others: &[&Tensor]) -> (Tensor, Vec<Tensor>) {
     let leaves: Vec<&Tensor> = model.leaves().iter().chain(others.iter().copied()).collect();
-    let mut slopes: Vec<Tensor> = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false)
+    let mut gradients: Vec<Tensor> = Tensor::run_backward(&[loss.sum(loss.kind())], &leaves, false, false)
         .into_iter()
         .zip(&leaves)
-        .map(|(slope, leaf)| if slope.defined() { slope } else { leaf.zeros_like() })
+        .map(|(gradient, leaf)| if gradient.defined() { gradient } else { leaf.zeros_like() })
         .collect();
-    let others = slopes.split_off(model.leaves().len());
-    let rows: Vec<Tensor> = slopes.iter().map(|slope| slope.view([model.members(), -1])).collect();
-    (Tensor::cat(&rows, 1), others)
+    let others = gradients.split_off(model.leaves().len());
+    (flatten(model.parameter_slots(), &gradients), others)
 }

@@ -1,6 +1,6 @@
 //! Training: the loss terms, the optimiser, and the loop that trains all members of all splits in one pass.
 
-mod group;
+pub mod group;
 pub mod loss;
 pub mod optimizer;
 pub mod options;

@@ -21,6 +21,7 @@ use crate::random::{Purpose, Random};
 use crate::split::Split;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use tch::Tensor;
 
 /// At most this many labels are used: memory grows with their square, time with their cube, and the network sees them all.
@@ -69,7 +70,9 @@ pub struct LabelPosterior {
     pub column_share: f64,
     /// Kendall's tau between the training labels and what the processes say of each from the others.
     pub left_out_tau: f64,
-    /// The same for networks without distillation, cross-validated; none where they were not asked.
+    /// The same where a quarter of the labels is left out, see [`folds`].
+    pub folds_tau: f64,
+    /// That of networks without distillation; none where they were not asked.
     pub network_tau: Option<f64>,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
     pub expected_tau: (f64, f64),
@@ -106,6 +109,7 @@ impl LabelPosterior {
             form,
             column_share: average.column_share(),
             left_out_tau: kendall_tau(&average.left_out, &labels),
+            folds_tau: average.folds_tau(&labels),
             network_tau: None,
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
@@ -116,7 +120,7 @@ impl LabelPosterior {
     /// The weight of distillation: none where networks do clearly better without it.
     pub fn weight(&self) -> f64 {
         match self.network_tau {
-            Some(tau) if tau > self.left_out_tau + CLEARLY => 0.0,
+            Some(tau) if tau > self.folds_tau + CLEARLY => 0.0,
             _ => 1.0,
         }
     }
@@ -141,8 +145,11 @@ struct WholeColumns {
     /// Those that were known of all cells, as normal scores, and those that were completed.
     groups: [Vec<Vec<f64>>; 2],
     /// What the processes read that completed columns, with the weights that they have learned.
-    learned: Vec<(CellView, Kernel)>,
+    learned: Vec<Learned>,
 }
+
+/// What a process reads, and its kernel with the weights that it has learned.
+type Learned = (CellView, Kernel);
 
 /// The columns of `pool` with a value for every cell. Those that are known of some cells only, and the scores of other predictors,
 /// are completed by a process of their own: its posterior mean takes their place, and what it has learned of the statistics is a
@@ -151,7 +158,7 @@ struct WholeColumns {
 /// # Errors
 /// A kernel matrix that cannot be factorised.
 fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
-    let complete = |column: &PoolColumn| -> Result<(Vec<f64>, Option<(CellView, Kernel)>)> {
+    let complete = |column: &PoolColumn| -> Result<(Vec<f64>, Option<Learned>)> {
         let values = &column.values;
         let known = (0..values.len()).filter(|&cell| !values[cell].is_nan());
         let mut known: Vec<i64> = known.map(|cell| cell as i64).collect();
@@ -303,6 +310,18 @@ impl Average {
         &self.readings[self.best_index()]
     }
 
+    /// Kendall's tau between labels and what the processes say of each part of them from the others.
+    fn folds_tau(&self, labels: &[f64]) -> f64 {
+        let folds = folds(labels.len());
+        let count = folds.last().map_or(0, |fold| fold.end);
+        let mut means = vec![0.0; count];
+        for (process, share) in self.processes.iter().zip(&self.shares).filter(|(_, share)| **share > 0.0) {
+            let values = process.leave_parts_out(&folds);
+            means.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
+        }
+        kendall_tau(&means, &labels[..count])
+    }
+
     /// Share of the processes that read known columns.
     fn column_share(&self) -> f64 {
         self.readings.iter().zip(&self.shares).filter(|(reading, _)| reading.columns).map(|(_, share)| share).sum()
@@ -328,6 +347,14 @@ impl Average {
     }
 }
 
+/// Parts of `count` labels, in the order of training rows, of which each is left out once; all are of one size.
+pub fn folds(count: usize) -> Vec<Range<usize>> {
+    let size = count / FOLDS;
+    (0..FOLDS).map(|fold| fold * size..(fold + 1) * size).collect()
+}
+
+/// Number of parts.
+pub const FOLDS: usize = 4;
 /// Number of further labels whose use is estimated.
 const FURTHER: usize = 20;
 

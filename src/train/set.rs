@@ -59,11 +59,6 @@ impl LabelScale {
     pub fn standardise(&self, label: f64) -> f64 {
         (label - self.mean) / self.std
     }
-
-    /// A standardised label in the unit of the table.
-    pub fn restore(&self, standardised: f64) -> f64 {
-        self.mean + self.std * standardised
-    }
 }
 
 /// Graphs and members; every member has the same number of rows.

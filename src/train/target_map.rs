@@ -41,7 +41,7 @@ impl TargetMap {
         let tail = (last.1 - first.1) / (last.0 - first.0).max(1e-9);
         let stride = knots.len().div_ceil(MAX_KNOTS);
         let mut kept: Vec<(f64, f64)> = knots.iter().step_by(stride).copied().collect();
-        if (knots.len() - 1) % stride != 0 {
+        if !(knots.len() - 1).is_multiple_of(stride) {
             kept.push(last);
         }
         TargetMap { offset: 0.0, slope: 1.0, knots: kept, tail, width: quantile(errors), sign }

@@ -9,7 +9,7 @@ use super::loss::TERMS;
 use super::options::PredictorOptions;
 use super::refine::refine;
 use super::set::TrainingSet;
-use crate::device::{Machine, worker};
+use crate::device::{Machine, memory_error, run_workers};
 use crate::error::Result;
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
@@ -17,8 +17,8 @@ use crate::model::calibration::Calibration;
 use crate::model::weights::Weights;
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// The largest number of members in a group on the CPU, whatever the number of threads: kernels round the end of a tensor
@@ -81,7 +81,7 @@ impl<'a> Trainer<'a> {
     /// begun, so that all end at the same epoch.
     ///
     /// # Errors
-    /// A loss that is not finite; the state is then as it was.
+    /// A loss that is not finite, or a device with too little memory; the state is then as it was.
     pub fn run(
         &self,
         state: &mut TrainState,
@@ -102,16 +102,14 @@ impl<'a> Trainer<'a> {
         };
         // A tensor may be sent to a thread, but not be shared between threads.
         let start = Mutex::new(start);
-        let train = || {
+        let train = |_| {
             while let Some(members) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let mut group = Group::new(self, members, &start.lock().expect("nothing panics under the lock"));
+                let mut group = Group::new(self, members, &start.lock().unwrap_or_else(PoisonError::into_inner));
                 let outcome = group.run(&frontier, progress);
                 finished.lock().expect("nothing panics under the lock").push(outcome.map(|()| group));
             }
         };
-        std::thread::scope(|scope| {
-            (0..self.machine.threads.clamp(1, groups.len())).for_each(|_| drop(scope.spawn(|| worker(train))));
-        });
+        run_workers(self.machine.threads.clamp(1, groups.len()), train).map_err(memory_error)?;
         let mut log = Vec::new();
         let finished: Vec<Group> =
             finished.into_inner().expect("workers have ended").into_iter().collect::<Result<_>>()?;

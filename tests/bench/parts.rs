@@ -1,171 +1,99 @@
-//! Times of the parts of the program on the cells of NAS-Bench-201: `cargo bench --bench parts`.
+//! Times of the parts of the program on the cells of NAS-Bench-201: `cargo bench --features internals --bench parts`.
 
-#[path = "../shared/mod.rs"]
-mod shared;
+mod cells;
 
-use carl::model::batch::Padded;
-use carl::config::Config;
-use carl::dataset::{Architectures, Dataset};
-use carl::graph::{Graph, canonicalize, statistics::statistics};
-use carl::progress::NoProgress;
-use carl::device::Machine;
-use carl::model::scorer::{Scorer, Weights};
-use carl::search::surrogate::{Batch, Surrogate};
-use carl::space::Space;
-use carl::split::Split;
-use carl::gp::Scaler;
-use carl::train::{Trainer, TrainingSet};
+use carl::internals::{
+    LabelScale, MemberData, PaddedGraphs, PredictorOptions, Scorer, Trainer, TrainingSet, canonicalize,
+};
+use carl::{DistillationWeight, Engine, Graph, Machine, NoProgress, Reduction};
+use cells::cells;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 use tch::{Device, Kind};
 
+const SPACE: &str = "nasbench201";
 /// Worker threads.
 const THREADS: usize = 2;
+/// Rows that are trained on.
+const ROWS: usize = 64;
 
-struct Bench {
-    config: Config,
-    space: Box<dyn Space>,
-    dataset: Dataset,
+fn machine(engine: Engine) -> Machine {
+    Machine { device: Device::Cpu, threads: THREADS, engine }
 }
 
-impl Bench {
-    /// None, with a line that says so, where there is no table.
-    fn open() -> Option<Self> {
-        let table = shared::data("nasbench201.csv.gz")?;
-        let text = include_str!("../../configs/nasbench201.yaml");
-        let mut config =
-            Config::parse(text, &[format!("data.table={}", table.display())]).expect("a good configuration");
-        let (space, dataset) = Dataset::open(&mut config).expect("a good table");
-        Some(Bench { config, space, dataset })
-    }
-
-    fn functions(&self) -> &[Graph] {
-        &self.dataset.architectures.functions
-    }
-
-    fn output(&self) -> u16 {
-        self.space.vocabulary().output().expect("a space has an output")
-    }
-
-    /// The training set of `rows` rows, without a teacher.
-    fn set(&self, config: &Config, rows: usize) -> TrainingSet {
-        let split = Split::draw(&self.dataset.labelled(), rows, 0, 0).expect("enough rows");
-        TrainingSet::new(&self.dataset, &[split], config, self.space.vocabulary()).expect("labels that differ")
-    }
-
-    /// Members as they start: for times they are as good as trained ones.
-    fn weights(&self) -> Weights {
-        let set = self.set(&self.config, 156);
-        let trainer = Trainer::new(&self.config, &set, self.output(), Device::Cpu, THREADS);
-        trainer.finish(&trainer.start(None))
-    }
-}
-
-fn loader(criterion: &mut Criterion, bench: &Bench) {
-    let (architectures, vocabulary) = (&bench.dataset.architectures, bench.space.vocabulary());
+fn loader(criterion: &mut Criterion) {
+    let space = carl::open_space(SPACE, None).expect("a known space");
+    let texts: Vec<String> = space.enumerate().expect("a list").map(|cell| space.print(&cell)).collect();
+    let raw: Vec<Graph> = texts.iter().map(|text| space.graph(&space.parse(text).expect("a cell"))).collect();
+    let (graphs, weights) = cells(SPACE);
     let mut group = criterion.benchmark_group("loader");
-    group.sample_size(10).throughput(Throughput::Elements(architectures.len() as u64));
-    group.bench_function("canonicalisation, one thread", |bencher| {
-        let raw: Vec<Graph> = (architectures.texts.iter())
-            .map(|text| bench.space.graph(&bench.space.parse(text).expect("a cell")))
-            .collect();
+    group.sample_size(10).throughput(Throughput::Elements(texts.len() as u64));
+    group.bench_function("texts to graphs, one thread", |bencher| {
+        bencher.iter(|| texts.iter().map(|text| space.graph(&space.parse(text).expect("a cell")).len()).sum::<usize>());
+    });
+    group.bench_function("canonical form, one thread", |bencher| {
         bencher.iter(|| {
             for graph in &raw {
-                std::hint::black_box(canonicalize(graph, vocabulary, bench.config.graph).expect("a cell"));
+                std::hint::black_box(canonicalize(graph, space.vocabulary(), Reduction::default()).expect("a cell"));
             }
         });
     });
-    group.bench_function("texts to functions", |bencher| {
-        bencher.iter_batched(
-            || architectures.texts.clone(),
-            |texts| Architectures::new(texts, &[], bench.space.as_ref(), bench.config.graph).expect("cells"),
-            BatchSize::LargeInput,
-        );
-    });
-    group.throughput(Throughput::Elements(bench.functions().len() as u64));
-    group.bench_function("functions to tensors", |bencher| {
-        let nodes = architectures.nodes();
-        bencher.iter(|| Padded::new(bench.functions(), nodes, vocabulary.len()).to_graphs(Kind::Float, Device::Cpu));
+    group.throughput(Throughput::Elements(graphs.len() as u64));
+    group.bench_function("graphs to tensors, one thread", |bencher| {
+        bencher.iter(|| PaddedGraphs::new(&graphs, 8, weights.vocabulary).to_batch(Kind::Float, Device::Cpu));
     });
     group.finish();
 }
 
-fn model(criterion: &mut Criterion, bench: &Bench) {
-    let weights = bench.weights();
-    let graphs: Vec<&Graph> = bench.functions().iter().collect();
-    let mut group = criterion.benchmark_group("model");
+fn scoring(criterion: &mut Criterion) {
+    let (graphs, weights) = cells(SPACE);
+    let graphs: Vec<&Graph> = graphs.iter().collect();
+    let mut group = criterion.benchmark_group("scoring, a graph by a member");
     group.sample_size(10).throughput(Throughput::Elements(graphs.len() as u64 * weights.members() as u64));
-    group.bench_function("forward of tensors", |bencher| {
-        let padded = Padded::new(&graphs, bench.dataset.architectures.nodes(), weights.vocabulary);
-        let (graphs, ensemble) =
-            (padded.to_graphs(Kind::Float, Device::Cpu), weights.ensemble(0, weights.members() as i64, Device::Cpu));
-        tch::set_num_threads(THREADS as i32);
-        bencher.iter(|| tch::no_grad(|| ensemble.member_scores(&graphs).0));
-    });
-    group.bench_function("scoring", |bencher| {
-        let scorer = Scorer::new(&weights, Device::Cpu, THREADS);
-        bencher.iter(|| scorer.scores(&graphs, &NoProgress));
-    });
+    for (name, engine) in [("engine of the CPU", Engine::Cpu), ("autograd", Engine::Autograd)] {
+        let scorer = Scorer::new(&weights, machine(engine));
+        group.bench_function(name, |bencher| bencher.iter(|| scorer.scores(&graphs, &NoProgress)));
+    }
     group.finish();
 }
 
-fn training(criterion: &mut Criterion, bench: &Bench) {
-    let mut config = bench.config.clone();
-    (config.loss.distillation, config.train.batch) = (0.0, 64);
-    let set = bench.set(&config, 64);
-    let mut group = criterion.benchmark_group("training");
-    group.sample_size(20).throughput(Throughput::Elements(config.model.members as u64));
-    group.bench_function("step", |bencher| {
-        let trainer = Trainer::new(&config, &set, bench.output(), Device::Cpu, THREADS);
-        // An epoch of 64 rows is one step; 20 of them, so that the start of a group weighs little.
-        bencher.iter_batched(
-            || trainer.start(None),
-            |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &NoProgress).expect("finite losses"),
-            BatchSize::LargeInput,
-        );
-    });
-    group.finish();
-}
-
-fn search(criterion: &mut Criterion, bench: &Bench) {
-    let vocabulary = bench.space.vocabulary();
-    let rows: Vec<Vec<f64>> = bench.functions().iter().map(|graph| statistics(graph, vocabulary)).collect();
-    let features = Scaler::new(&rows).apply(&rows);
-    let known = 100i64;
-    let labels: Vec<f64> = (0..known as usize)
-        .map(|function| {
-            let row = bench.dataset.architectures.function.iter().position(|&other| other as usize == function);
-            bench.dataset.train_labels[row.expect("a function has a row")]
-        })
-        .collect();
-    let (mean, deviation) = (carl::metrics::mean(&labels), carl::metrics::standard_deviation(&labels));
-    let labels: Vec<f64> = labels.iter().map(|label| (label - mean) / deviation).collect();
-    let count = bench.functions().len() as i64 - known;
-    let part = |start, length| Batch {
-        features: features.narrow(0, start, length),
-        graphs: Cow::Borrowed(&bench.functions()[start as usize..(start + length) as usize]),
+/// Members that are trained on the first graphs, with labels as good as any for times.
+fn training_set(members: usize) -> TrainingSet {
+    let (graphs, weights) = cells(SPACE);
+    let member = |index| MemberData {
+        seed: 0,
+        split: 0,
+        index,
+        graphs: (0..ROWS as u32).collect(),
+        labels: (0..ROWS).map(|row| (row as f64).sin()).collect(),
     };
-    let (first, others) = (part(0, known), part(known, count));
-    let machine = Machine { device: Device::Cpu, threads: THREADS };
-    let mut group = criterion.benchmark_group("search");
-    group.sample_size(10);
-    group.bench_function("round after 100 queries", |bencher| {
-        bencher.iter(|| {
-            let mut surrogate = Surrogate::new(&bench.config, vocabulary, machine, 0).expect("a good vocabulary");
-            surrogate.fit(&first, &labels, &others).expect("finite losses").marginal(&others)
-        });
-    });
+    TrainingSet {
+        graphs: graphs[..ROWS].to_vec(),
+        vocabulary: weights.vocabulary,
+        output: weights.output,
+        members: (0..members).map(member).collect(),
+        scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
+        weights: vec![0.0],
+        targets: Vec::new(),
+        expected: Vec::new(),
+        occlusions: None,
+    }
+}
+
+fn training(criterion: &mut Criterion) {
+    let mut options = PredictorOptions::default();
+    (options.loss.distillation, options.train.batch) = (DistillationWeight::Fixed(0.0), ROWS);
+    let set = training_set(options.model.members);
+    let mut group = criterion.benchmark_group("training, 20 steps of a member");
+    group.sample_size(10).throughput(Throughput::Elements(options.model.members as u64));
+    for (name, engine) in [("engine of the CPU", Engine::Cpu), ("autograd", Engine::Autograd)] {
+        let trainer = Trainer::new(&options, &set, machine(engine));
+        // An epoch of so many rows is one step; 20 of them, so that the start of a group weighs little.
+        let run = |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &NoProgress).expect("finite losses");
+        group.bench_function(name, |bencher| bencher.iter_batched(|| trainer.start(), run, BatchSize::LargeInput));
+    }
     group.finish();
 }
 
-fn all(criterion: &mut Criterion) {
-    let Some(bench) = Bench::open() else { return };
-    loader(criterion, &bench);
-    model(criterion, &bench);
-    training(criterion, &bench);
-    search(criterion, &bench);
-}
-
-criterion_group!(parts, all);
+criterion_group!(parts, loader, scoring, training);
 criterion_main!(parts);

@@ -1,6 +1,6 @@
 use crate::error::{Error, Stage};
 use crate::file::*;
-use std::io::{self, Write};
+use std::io;
 use std::{fs, path::Path};
 
 #[test]

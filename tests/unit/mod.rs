@@ -2,22 +2,22 @@
 
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "torch")]
+mod explain;
 mod file;
+#[cfg(feature = "torch")]
+mod gp;
 mod graph;
 mod layers;
 mod metrics;
-mod source;
-mod space;
-mod split;
+#[cfg(feature = "torch")]
+mod model;
 #[cfg(feature = "cli")]
 mod report;
 #[cfg(feature = "torch")]
-mod explain;
-#[cfg(feature = "torch")]
-mod gp;
-#[cfg(feature = "torch")]
-mod model;
-#[cfg(feature = "torch")]
 mod search;
+mod source;
+mod space;
+mod split;
 #[cfg(feature = "torch")]
 mod train;

@@ -111,7 +111,9 @@ impl Table {
         })?;
         self.records.retain(|record| &record.fields[index] == value);
         if self.records.is_empty() {
-            return Err(Error::new(Stage::Table, format!("no row has `{value}` in its column `{name}`")).file(&self.file));
+            return Err(
+                Error::new(Stage::Table, format!("no row has `{value}` in its column `{name}`")).file(&self.file)
+            );
         }
         Ok(self)
     }

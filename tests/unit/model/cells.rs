@@ -1,12 +1,11 @@
 //! Cells drawn from a space, and members that nobody trained.
 
-use carl::config::ModelOptions;
-use carl::graph::{Graph, Reduction, canonicalize};
-use carl::model::Carl;
-use carl::model::ensemble::Calibration;
-use carl::random::Random;
-use carl::model::scorer::Weights;
-use carl::space;
+use crate::graph::{Graph, Reduction, canonicalize};
+use crate::model::calibration::{Calibration, VarianceCalibration};
+use crate::model::weights::Weights;
+use crate::model::{Carl, ModelOptions};
+use crate::random::Random;
+use crate::space;
 use tch::{Device, Kind};
 
 /// Canonical graphs drawn from a space, and the space's number of operations and output id.
@@ -28,7 +27,7 @@ pub fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights
     // Starting values leave gains at one and shifts at zero: move all.
     let parameters = model.flat() + model.flat().cos() * 0.1;
     let calibration = Calibration {
-        reliance: carl::model::calibration::VarianceCalibration::default(),
+        variance: VarianceCalibration::default(),
         center: (0..members).map(|member| 0.1 * member as f64).collect(),
         scale: (0..members).map(|member| 0.5 + member as f64).collect(),
     };

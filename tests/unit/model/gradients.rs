@@ -1,146 +1,170 @@
-//! Gradients of encoder and extractor that are written out, on the CPU, against autograd.
-#![cfg(feature = "torch")]
+//! The engine of the CPU against autograd: representations, gradients, and a step of the optimiser.
 
-#[path = "shared/cells.rs"]
-mod cells;
-
-use carl::model::batch::Padded;
-use carl::config::{Convolution, Mask, ModelOptions, Readout};
-use carl::graph::Graph;
-use carl::model::Carl;
-use carl::model::fused::trunk::Trunk;
-use carl::model::noise::{Noise, NoiseBank};
-use carl::random::Random;
-use carl::model::scorer::Weights;
-use carl::train::group::gradients;
-use cells::{graphs, weights};
+use super::cells::{graphs, weights};
+use crate::graph::Graph;
+use crate::model::batch::PaddedGraphs;
+use crate::model::cpu::{CpuEngine, Float};
+use crate::model::noise::{Noise, NoiseBank};
+use crate::model::weights::Weights;
+use crate::model::{Carl, Convolution, GraphBatch, Mask, ModelOptions, Readout};
+use crate::random::Random;
+use crate::train::group::{engine_gradients, gradients};
+use crate::train::loss::{Distillation, loss_terms};
+use crate::train::optimizer::AdamW;
+use crate::train::{LossOptions, TrainOptions};
 use tch::{Device, Kind, Tensor};
 
-/// Both parts of every member's graphs and the gradient of sum(critical u) + sum(redundant v), by autograd in double
-/// precision.
-fn by_autograd(weights: &Weights, graphs: &[Graph], u: &Tensor, v: Option<&Tensor>) -> [Tensor; 2] {
+/// Graphs of a batch.
+const COUNT: usize = 20;
+/// Members of a model.
+const MEMBERS: usize = 2;
+
+fn padded(graphs: &[Graph], vocabulary: usize, kind: Kind) -> GraphBatch {
     let nodes = graphs.iter().map(Graph::len).max().unwrap();
-    let model = Carl::over(
-        &weights.options,
-        weights.vocabulary as i64,
-        weights.output.into(),
-        weights.parameters.to_kind(Kind::Double),
-        true,
-    );
-    let parts = model.represent(
-        &Padded::new(graphs, nodes, weights.vocabulary).to_graphs(Kind::Double, Device::Cpu),
-        &mut Noise::Off,
-    );
-    let mut loss = (&parts.critical * u).sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
-    if let Some(v) = v {
-        loss += (&parts.redundant * v).sum_dim_intlist([1i64, 2].as_slice(), false, None::<Kind>);
+    PaddedGraphs::new(graphs, nodes, vocabulary).to_batch(kind, Device::Cpu)
+}
+
+fn model(weights: &Weights, kind: Kind) -> Carl {
+    let flat = weights.parameters.to_kind(kind).copy();
+    Carl::over(&weights.options, weights.vocabulary as i64, weights.output.into(), flat, true)
+}
+
+/// A weight of 1 for every member.
+fn ones(kind: Kind) -> Tensor {
+    Tensor::ones([MEMBERS as i64], (kind, Device::Cpu))
+}
+
+/// The same graphs for every member.
+fn lists(graphs: &[Graph]) -> Vec<Vec<&Graph>> {
+    vec![graphs.iter().collect(); MEMBERS]
+}
+
+/// The largest difference in units of the largest value.
+fn difference(a: &Tensor, b: &Tensor) -> f64 {
+    let (a, b) = (a.detach().to_kind(Kind::Double), b.detach().to_kind(Kind::Double));
+    (a - &b).abs().max().double_value(&[]) / b.abs().max().double_value(&[]).max(f64::MIN_POSITIVE)
+}
+
+/// Representations, gradients of a loss on them, and parameters after a step of the optimiser, in numbers of type `T` by the
+/// engine against autograd in double precision.
+fn compare<T: Float>(space: &str, options: &ModelOptions, distilled: bool, tolerance: f64) {
+    let (cells, vocabulary, output) = graphs(space, 2 * COUNT);
+    let weights = weights(options.clone(), vocabulary, output);
+    let wave = |kind| Tensor::arange((MEMBERS * COUNT) as i64, (kind, Device::Cpu)).sin().view([2, COUNT as i64]);
+    let options = LossOptions { regression: 0.3, ..LossOptions::default() };
+    let (double, single) = (ones(Kind::Double), ones(T::KIND));
+    let distillation =
+        |scores, targets| if distilled { Some(Distillation { scores, targets, weights: &double }) } else { None };
+
+    let (model_by_autograd, kind) = (model(&weights, Kind::Double), Kind::Double);
+    let (labelled, unlabelled) = (padded(&cells[..COUNT], vocabulary, kind), padded(&cells[COUNT..], vocabulary, kind));
+    let expected = model_by_autograd.represent(&labelled, &mut Noise::Off);
+    let (labels, targets) = (wave(kind), wave(kind).cos());
+    let scores = model_by_autograd.score(&unlabelled).0;
+    let terms = loss_terms(&model_by_autograd, &expected, &labels, distillation(scores, &targets).as_ref(), &options);
+    let expected_gradients = gradients(&model_by_autograd, &terms.total);
+
+    let (model, kind) = (model(&weights, T::KIND), T::KIND);
+    let mut engine = CpuEngine::<T>::new(&model, None);
+    let (labelled, unlabelled) = (lists(&cells[..COUNT]), lists(&cells[COUNT..]));
+    // The second step has the memory of a larger first one.
+    engine.represent(0, 0, &lists(&cells));
+    engine.start_step();
+    let parts = engine.represent(0, 1, &labelled);
+    let critical = distilled.then(|| engine.critical(1, 1, &unlabelled));
+    let (labels, targets) = (wave(kind), wave(kind).cos());
+    let scores = critical.as_ref().map(|critical| model.head.forward(critical));
+    let distillation = scores.map(|scores| Distillation { scores, targets: &targets, weights: &single });
+    let terms = loss_terms(&model, &parts, &labels, distillation.as_ref(), &options);
+    let gradients = engine_gradients(&model, &mut engine, &terms, &parts, critical.as_ref());
+
+    let check = |what: &str, found: &Tensor, expected: &Tensor, tolerance: f64| {
+        let difference = difference(found, expected);
+        assert!(difference < tolerance, "{space}, {:?}: {what} differ by {difference}", T::KIND);
+    };
+    check("critical representations", &parts.critical, &expected.critical, tolerance);
+    check("redundant representations", &parts.redundant, &expected.redundant, tolerance);
+    check("gradients", &gradients, &expected_gradients, tolerance);
+    for slot in model.parameter_slots() {
+        check(&slot.name, &slot.view(&gradients), &slot.view(&expected_gradients), 100.0 * tolerance);
     }
-    [parts.critical.detach(), gradients(&model, &loss)]
+    for (model, gradients) in [(&model, &gradients), (&model_by_autograd, &expected_gradients)] {
+        let mut optimizer = AdamW::new(gradients.zeros_like(), gradients.zeros_like(), &TrainOptions::default());
+        tch::no_grad(|| optimizer.step(model.flat(), gradients, 1, 1e-5, 0.9));
+    }
+    check("parameters", model.flat(), model_by_autograd.flat(), tolerance.max(1e-5));
 }
 
 #[test]
-fn written_out_gradients_are_autograd_s() {
-    use Readout::{Mean, Output, Sum};
-    let base = ModelOptions { members: 2, layers: 2, hidden: 16, dropout: 0.0, ..ModelOptions::default() };
+fn gradients_are_those_of_autograd() {
+    use Readout::{Mean, Output};
+    let base = ModelOptions { members: MEMBERS, layers: 2, hidden: 16, dropout: 0.0, ..ModelOptions::default() };
     let shapes = [
         ("nasbench201", ModelOptions { hidden: 64, layers: 3, ..base.clone() }),
         ("darts", base.clone()),
         ("nasbench101", ModelOptions { hidden: 13, ..base.clone() }),
         ("nasbench-macro", ModelOptions { layers: 1, ..base.clone() }),
-        ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Sum], layers: 1, ..base.clone() }),
-        ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output, Sum], ..base.clone() }),
+        ("nasbench101", ModelOptions { mask: Mask::None, readout: vec![Mean], layers: 1, ..base.clone() }),
+        ("darts", ModelOptions { convolution: Convolution::Forward, readout: vec![Mean, Output], ..base }),
     ];
     for (space, options) in shapes {
-        let (graphs, vocabulary, output) = graphs(space, 20);
-        let weights = weights(options, vocabulary, output);
-        let width = weights.options.hidden * weights.options.readout.len() as i64;
-        let wave = |phase: f64| (Tensor::arange(2 * 20 * width, (Kind::Double, Device::Cpu)) + phase).sin();
-        let (u, v) = (wave(0.0).view([2, 20, width]), wave(0.5).view([2, 20, width]));
-        for v in [Some(&v), None] {
-            let [critical, gradient] = by_autograd(&weights, &graphs, &u, v);
-            let model = Carl::over(
-                &weights.options,
-                vocabulary as i64,
-                output.into(),
-                weights.parameters.to_kind(Kind::Float),
-                true,
-            );
-            let mut trunk = Trunk::new(&model, output, None);
-            // The second step has the memory of a larger first one.
-            let many: Vec<&Graph> = graphs.iter().chain(&graphs).collect();
-            trunk.begin();
-            trunk.forward(0, 0, &[many.clone(), many]);
-            trunk.begin();
-            let lists = vec![graphs.iter().collect::<Vec<&Graph>>(); 2];
-            let (u, float) = (u.to_kind(Kind::Float), v.map(|v| v.to_kind(Kind::Float)));
-            let found = match &float {
-                Some(v) => {
-                    let parts = trunk.forward(0, 1, &lists);
-                    trunk.backward(0, &u, Some(v));
-                    parts.critical
-                }
-                None => {
-                    let part = trunk.critical(0, 1, &lists);
-                    trunk.backward(0, &u, None);
-                    part
-                }
-            };
-            let far = |a: &Tensor, b: &Tensor| {
-                let scale = b.abs().max().double_value(&[]);
-                (a.to_kind(Kind::Double) - b).abs().max().double_value(&[]) / scale
-            };
-            let (parts, slopes) = (far(&found.detach(), &critical), far(trunk.gradients(), &gradient));
-            assert!(parts < 1e-5, "{space}: parts differ by {parts}");
-            assert!(slopes < 2e-5, "{space}: gradients differ by {slopes}");
+        for distilled in [true, false] {
+            compare::<f32>(space, &options, distilled, 1e-5);
+            compare::<f64>(space, &options, distilled, 1e-9);
         }
     }
 }
 
-/// With dropout the gradient is that of what the forward pass computes: a small step along it changes the parts by as much.
+/// With dropout the gradient is that of what the forward pass computes: a small step along it changes the representations by as
+/// much.
 #[test]
-fn gradients_know_what_was_dropped() {
-    let (graphs, vocabulary, output) = graphs("nasbench201", 20);
+fn gradients_account_for_dropout() {
+    let (graphs, vocabulary, output) = graphs("nasbench201", COUNT);
     let options = ModelOptions { members: 1, layers: 2, hidden: 16, dropout: 0.3, ..ModelOptions::default() };
     let weights = weights(options, vocabulary, output);
     let lists = vec![graphs.iter().collect::<Vec<&Graph>>()];
-    let trunk = |parameters: Tensor| {
+    let engine = |parameters: Tensor| {
         let model = Carl::over(&weights.options, vocabulary as i64, output.into(), parameters, true);
-        let bank = NoiseBank::new(0.3, 20 * 8 * 16, &mut [Random::new(4, 0)], Kind::Float, Device::Cpu);
+        let bank = NoiseBank::new(0.3, 20 * 8 * 16, &mut [Random::new(4, 0)], Kind::Double, Device::Cpu);
         assert!(bank.is_some());
-        Trunk::new(&model, output, bank)
+        CpuEngine::<f64>::new(&model, bank)
     };
-    let flat = weights.parameters.to_kind(Kind::Float);
-    let mut start = trunk(flat.copy());
-    start.begin();
-    let parts = start.forward(0, 7, &lists);
-    let u = (Tensor::arange(parts.critical.numel() as i64, (Kind::Float, Device::Cpu))).sin().view_as(&parts.critical);
+    let flat = weights.parameters.to_kind(Kind::Double);
+    let mut start = engine(flat.copy());
+    let parts = start.represent(0, 7, &lists);
+    let u = Tensor::arange(parts.critical.numel() as i64, (Kind::Double, Device::Cpu)).sin().view_as(&parts.critical);
     start.backward(0, &u, Some(&u));
     let value = |parameters: Tensor| {
-        let parts = trunk(parameters).forward(0, 7, &lists);
+        let parts = engine(parameters).represent(0, 7, &lists);
         (parts.critical.detach() * &u + parts.redundant.detach() * &u).sum(Kind::Double).double_value(&[])
     };
-    let slope = start.gradients();
-    let length = slope.square().sum(Kind::Double).sqrt().double_value(&[]);
-    let step = slope * (1e-3 / length);
-    let change = (value(&flat + &step) - value(&flat - &step)) / 2e-3;
-    assert!((change / length - 1.0).abs() < 1e-2, "{change} along a gradient of length {length}");
+    let gradient = start.gradients();
+    let length = gradient.square().sum(Kind::Double).sqrt().double_value(&[]);
+    let step = gradient * (1e-5 / length);
+    let change = (value(&flat + &step) - value(&flat - &step)) / 2e-5;
+    assert!((change / length - 1.0).abs() < 1e-5, "{change} along a gradient of length {length}");
 }
 
-/// On a GPU, factors of matrix products are rounded to ten bits. Half precision has as many, and rounds everything.
 #[test]
-fn ten_bits_keep_the_order() {
-    let reference = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/checkpoints/reference"));
-    let weights = carl::checkpoint::Checkpoint::load(reference).unwrap().0.weights;
-    let (graphs, vocabulary, _) = graphs("nasbench201", 3_000);
-    assert_eq!(vocabulary, weights.vocabulary);
-    let mean = |kind: Kind| -> Vec<f64> {
-        let short = Weights { parameters: weights.parameters.to_kind(kind), ..weights.clone() };
-        let nodes = graphs.iter().map(Graph::len).max().unwrap();
-        let padded = Padded::new(&graphs, nodes, vocabulary).to_graphs(kind, Device::Cpu);
-        let ensemble = short.ensemble(0, short.members() as i64, Device::Cpu);
-        let scores = tch::no_grad(|| ensemble.member_scores(&padded).0.to_kind(Kind::Double));
-        Vec::try_from(scores.mean_dim([0i64].as_slice(), false, None::<Kind>)).unwrap()
+fn the_same_bits_twice() {
+    let (graphs, vocabulary, output) = graphs("nasbench101", 50);
+    let weights = weights(ModelOptions { members: 2, ..ModelOptions::default() }, vocabulary, output);
+    let lists = vec![graphs.iter().collect::<Vec<&Graph>>(); 2];
+    let run = || {
+        let mut streams = [Random::new(4, 0), Random::new(4, 1)];
+        let bank = NoiseBank::new(0.1, 50 * 16 * 64, &mut streams, Kind::Float, Device::Cpu);
+        let mut engine = CpuEngine::<f32>::new(&model(&weights, Kind::Float), bank);
+        let parts = engine.represent(0, 3, &lists);
+        engine.backward(0, &parts.critical.detach(), Some(&parts.redundant.detach()));
+        engine.gradients().copy()
     };
-    let tau = carl::metrics::kendall_tau(&mean(Kind::Half), &mean(Kind::Float));
-    assert!(tau > 0.99, "tau of half precision with full floats: {tau}");
+    assert!(run().equal(&run()));
+}
+
+#[test]
+#[should_panic(expected = "one kind of numbers")]
+fn half_precision_is_refused() {
+    let (_, vocabulary, output) = graphs("nasbench201", 1);
+    let weights = weights(ModelOptions { members: 1, ..ModelOptions::default() }, vocabulary, output);
+    CpuEngine::<f32>::new(&model(&weights, Kind::Half), None);
 }

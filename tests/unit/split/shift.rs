@@ -1,7 +1,7 @@
 use crate::dataset::{DataOptions, Dataset, GraphEncoder};
 use crate::error::Result;
 use crate::graph::Reduction;
-use crate::source::table::{TableFormat, Records, Table};
+use crate::source::table::{Records, Table, TableFormat};
 use crate::space;
 use crate::split::shift::{Shift, Sides};
 use std::io::Cursor;
@@ -15,7 +15,8 @@ const TABLE: &str = "arch,val,size
 ";
 
 fn sides(shift: &str) -> Result<Sides> {
-    let table = Records::read(Path::new("table"), TableFormat::Csv, Cursor::new(TABLE)).and_then(Table::collect).unwrap();
+    let table =
+        Records::read(Path::new("table"), TableFormat::Csv, Cursor::new(TABLE)).and_then(Table::collect).unwrap();
     let space = space::open("nasbench201", None).unwrap();
     let data: DataOptions = serde_yaml::from_str("{table: table, train_target: val}").unwrap();
     let encoder = GraphEncoder { space: space.as_ref(), reduction: Reduction::default() };

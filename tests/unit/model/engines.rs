@@ -1,0 +1,74 @@
+//! Both engines train on the CPU, to nearly the same members.
+
+use super::cells::graphs;
+use crate::device::{Engine, Machine};
+use crate::metrics::standardised;
+use crate::model::ModelOptions;
+use crate::model::scorer::{mean_and_std, member_scores};
+use crate::progress::NoProgress;
+use crate::train::set::{LabelScale, MemberData};
+use crate::train::{LossOptions, PredictorOptions, TrainOptions, Trainer, TrainingSet};
+use std::sync::atomic::AtomicBool;
+use tch::{Device, Tensor};
+
+fn training_set(members: usize) -> TrainingSet {
+    let (graphs, vocabulary, output) = graphs("nasbench201", 150);
+    let quality = |graph: &crate::graph::Graph| {
+        graph.operations.iter().map(|&operation| f64::from(operation).sin()).sum::<f64>() + graph.edges.len() as f64
+    };
+    let all: Vec<f64> = standardised(&graphs.iter().map(quality).collect::<Vec<_>>()).unwrap();
+    let member = |index| MemberData { seed: 0, split: 0, index, graphs: (0..60).collect(), labels: all[..60].to_vec() };
+    TrainingSet {
+        vocabulary,
+        output,
+        members: (0..members).map(member).collect(),
+        scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
+        weights: vec![1.0],
+        targets: vec![all],
+        expected: Vec::new(),
+        graphs,
+        occlusions: None,
+    }
+}
+
+/// Members after training on `machine`: parameters [E, P], and the mean score of every graph.
+fn train(set: &TrainingSet, dropout: f64, machine: Machine) -> (Tensor, Vec<f64>) {
+    let members = set.members.len();
+    let options = PredictorOptions {
+        model: ModelOptions { members, hidden: 16, layers: 2, dropout, ..ModelOptions::default() },
+        loss: LossOptions { regression: 0.5, ..LossOptions::default() },
+        train: TrainOptions { epochs: 25, ..TrainOptions::default() },
+        ..PredictorOptions::default()
+    };
+    let trainer = Trainer::new(&options, set, machine);
+    let mut state = trainer.start();
+    trainer.run(&mut state, 25, &AtomicBool::new(false), &NoProgress).unwrap();
+    let weights = trainer.finish(&state);
+    let scores = mean_and_std(&member_scores(&weights, &set.graphs, machine, &NoProgress)).0;
+    (weights.parameters, scores)
+}
+
+#[test]
+fn both_engines_train_to_the_same_members() {
+    let set = training_set(2);
+    let machine = |engine| Machine { device: Device::Cpu, threads: 2, engine };
+    let (_, by_engine) = train(&set, 0.0, machine(Engine::Cpu));
+    let (_, by_autograd) = train(&set, 0.0, machine(Engine::Autograd));
+    for (a, b) in by_engine.iter().zip(&by_autograd) {
+        assert!((a - b).abs() < 1e-2, "{a} by the engine of the CPU, {b} by autograd");
+    }
+    let truth = &set.targets[0];
+    let tau = crate::metrics::kendall_tau(&by_engine, truth);
+    assert!(tau > 0.6, "tau of the trained members: {tau}");
+}
+
+#[test]
+fn training_does_not_depend_on_threads() {
+    let set = training_set(5);
+    for engine in [Engine::Cpu, Engine::Autograd] {
+        let run = |threads| train(&set, 0.1, Machine { device: Device::Cpu, threads, engine });
+        let (one, three, again) = (run(1), run(3), run(3));
+        assert!(one.0.equal(&three.0) && three.0.equal(&again.0), "{engine:?}");
+        assert_eq!((&one.1, &three.1), (&again.1, &again.1));
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the model.
+
+mod cells;
+mod engines;
+mod golden;
+mod gradients;
+mod scoring;
