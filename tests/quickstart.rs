@@ -25,11 +25,13 @@ fn the_quick_start_ranks_as_promised() {
     let report =
         carl(&["train", "configs/quickstart.yaml", "--set", &table, "--output", &path("checkpoint"), "--json"]);
     let tau = report["kendall_tau"].as_f64().unwrap();
-    // Measured: 0.8768. Another processor may round differently, which moves tau by a few thousandths.
+    // Measured: 0.8767. Another processor may round differently, which moves tau by a few thousandths.
     assert!((0.865..0.9).contains(&tau), "{tau}");
     let unseen = report["kendall_tau_unseen"].as_f64().unwrap();
     assert!((tau - unseen).abs() < 0.01, "{tau} {unseen}");
-    let masks =
-        carl(&["explain", &path("checkpoint"), "--arch", report["best"][0]["arch"].as_str().unwrap(), "--output", "-"]);
-    assert!(masks["nodes"].as_array().unwrap().iter().any(|node| node["critical"].as_f64().unwrap() > 0.5));
+    let best = report["best"][0]["arch"].as_str().unwrap();
+    let explanation = carl(&["explain", &path("checkpoint"), "--arch", best, "--output", "-"]);
+    let masses = explanation["nodes"].as_array().unwrap().iter().map(|node| node["critical"].as_f64().unwrap());
+    // Without one of its operations, the best cell loses a quarter of a standard deviation of the labels at least.
+    assert!(masses.fold(0.0, f64::max) > 0.2, "{explanation}");
 }

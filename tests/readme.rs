@@ -54,7 +54,7 @@ fn run(commands: &str, folder: &Path, bin: PathBuf) -> String {
 
 /// `text` with `#` for every cell and every number, and one space between words.
 fn words(text: &str) -> Vec<String> {
-    let plain = |word: &str| match word.trim_start_matches(['-', '+']).starts_with(|letter: char| letter.is_ascii_digit()) {
+    let plain = |word: &str| match word.trim_start_matches(['-', '+', '(']).starts_with(|letter: char| letter.is_ascii_digit()) {
         true => "#".to_string(),
         false => word.to_string(),
     };
