@@ -12,7 +12,6 @@ pub mod kernel;
 
 use crate::error::{Error, Result, Stage};
 use kernel::{Inputs, Kernel, doubles};
-use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 const RATE: f64 = 0.1;
@@ -149,21 +148,6 @@ impl GaussianProcess {
         let log_density = residuals.iter().zip(&variance).map(density).sum();
         let mean = doubles(&self.targets).iter().zip(&residuals).map(|(target, residual)| target - residual).collect();
         LeaveOneOut { mean, variance, log_density }
-    }
-
-    /// Means of the training rows, each from the rows outside its part; `parts` are ranges of rows. With B the inverse of the kernel
-    /// with its noise and p a part, t_p - (B_pp)^-1 (B t)_p.
-    pub fn leave_parts_out(&self, parts: &[Range<usize>]) -> Vec<f64> {
-        let _guard = tch::no_grad_guard();
-        let inverse = self.factor.cholesky_inverse(false);
-        let mean = |part: &Range<usize>| {
-            let (start, length) = (part.start as i64, part.len() as i64);
-            let own = inverse.narrow(0, start, length).narrow(1, start, length);
-            let residual = own.linalg_cholesky(false);
-            let residual = self.solved.narrow(0, start, length).cholesky_solve(&residual, false);
-            doubles(&(self.targets.narrow(0, start, length) - residual))
-        };
-        parts.iter().flat_map(mean).collect()
     }
 
     /// The kernel of the rows of `x` with the fitted rows, in pieces of at most [8192, n].

@@ -66,10 +66,7 @@ impl Choice {
     /// What the posterior of a split says, with the weight of distillation and the names of the known columns.
     pub fn new(posterior: &LabelPosterior, distillation: f64, columns: &[String]) -> Self {
         let columns = columns.iter().map(|name| (name.clone(), posterior.column_share)).collect();
-        let (now, later) = posterior.expected_tau;
-        // Where the network does without the process, its own cross-validation is the estimate.
-        let own = posterior.network_tau.filter(|_| distillation == 0.0);
-        let (expected_kendall_tau, expected_with_20_more) = own.map_or((now, later), |tau| (tau, tau + later - now));
+        let (expected_kendall_tau, expected_with_20_more) = posterior.expected_tau;
         Choice { graph_form: posterior.view, distillation, columns, expected_kendall_tau, expected_with_20_more }
     }
 }

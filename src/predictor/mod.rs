@@ -2,7 +2,6 @@
 
 mod card;
 pub mod checkpoint;
-mod cross_validation;
 mod export;
 mod training;
 

@@ -2,7 +2,6 @@
 //! many splits in one pass.
 
 use super::card::{Card, Choice, FORMAT, hash_text};
-use super::cross_validation::CrossValidation;
 use super::checkpoint::{STATE, load_state, save_state};
 use super::{Predictor, PredictorOptions};
 use crate::dataset::{Dataset, GraphEncoder, Schema};
@@ -59,13 +58,13 @@ impl TrainingTask<'_> {
         for (name, source) in self.sources {
             pool.add(name, source.known_scores(&pool.texts)?)?;
         }
-        let mut posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form)?;
+        let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form)?;
         let mut trainings = Vec::new();
         for form in [GraphForm::Function, GraphForm::Written] {
-            let mut own: Vec<(usize, &mut LabelPosterior)> =
-                posteriors.iter_mut().enumerate().filter(|(_, posterior)| posterior.form == form).collect();
+            let own: Vec<(usize, &LabelPosterior)> =
+                posteriors.iter().enumerate().filter(|(_, posterior)| posterior.form == form).collect();
             if !own.is_empty() {
-                trainings.push(self.of_form(form, splits, &pool, &mut own)?);
+                trainings.push(self.of_form(form, splits, &pool, &own)?);
             }
         }
         Ok(trainings)
@@ -85,18 +84,15 @@ impl TrainingTask<'_> {
         form: GraphForm,
         splits: &[Split],
         pool: &CellPool,
-        posteriors: &mut [(usize, &mut LabelPosterior)],
+        posteriors: &[(usize, &LabelPosterior)],
     ) -> Result<Training> {
         let TrainingTask { space, options, machine, .. } = *self;
         let dataset = Arc::new(self.dataset.encode(GraphEncoder { space, reduction: form.reduction() })?);
         let indices: Vec<usize> = posteriors.iter().map(|(index, _)| *index).collect();
         let splits: Vec<Split> = indices.iter().map(|&index| splits[index].clone()).collect();
-        let mut posteriors: Vec<&mut LabelPosterior> = posteriors.iter_mut().map(|(_, own)| &mut **own).collect();
+        let posteriors: Vec<&LabelPosterior> = posteriors.iter().map(|(_, own)| *own).collect();
         let graphs = pool.graphs(space, form)?;
         let vocabulary = space.vocabulary();
-        let validation = CrossValidation { dataset: &dataset, vocabulary, pool, graphs: &graphs, options, machine };
-        validation.run(&splits, &mut posteriors)?;
-        let posteriors: Vec<&LabelPosterior> = posteriors.into_iter().map(|posterior| &*posterior).collect();
         let set = TrainingSet::new(&dataset, &splits, options, vocabulary, (pool, graphs), &posteriors)?;
         let columns: Vec<String> = pool.columns.iter().map(|column| column.name.clone()).collect();
         let card = |(index, split): (usize, &Split)| Card {
@@ -104,7 +100,7 @@ impl TrainingTask<'_> {
             carl_version: env!("CARGO_PKG_VERSION").to_string(),
             schema: Schema::new(space),
             options: options.clone(),
-            choice: Choice::new(posteriors[index], set.weights[index], &columns),
+            choice: Choice::new(posteriors[index], set.mean_weight(index), &columns),
             seed: split.seed,
             train_rows: split.train.len(),
             epochs: 0,

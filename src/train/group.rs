@@ -89,7 +89,7 @@ impl<'a> Group<'a> {
             }
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &options.train);
-        let weights: Vec<f64> = members.iter().map(|&member| set.weights[set.members[member].split]).collect();
+        let weights: Vec<f64> = members.iter().map(|&member| set.weights[member]).collect();
         let weights = Tensor::from_slice(&weights).to_kind(Kind::Float).to_device(machine.device);
         Group { trainer, members, epoch: state.epoch, model, optimizer, passes, weights, log: Vec::new() }
     }

@@ -61,10 +61,10 @@ pub enum DistillationWeight {
 }
 
 impl DistillationWeight {
-    /// The weight for what a process makes of the labels of a split.
-    pub fn of(self, posterior: &LabelPosterior) -> f64 {
+    /// The weight for the member at `index` of an ensemble, for what a process makes of the labels of its split.
+    pub fn of(self, posterior: &LabelPosterior, index: usize) -> f64 {
         match self {
-            DistillationWeight::Auto => posterior.weight(),
+            DistillationWeight::Auto => posterior.weight(index),
             DistillationWeight::Fixed(weight) => weight,
         }
     }

@@ -21,7 +21,6 @@ use crate::random::{Purpose, Random};
 use crate::split::Split;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 use tch::Tensor;
 
 /// At most this many labels are used: memory grows with their square, time with their cube, and the network sees them all.
@@ -36,8 +35,8 @@ const LOST: f64 = 0.05;
 const LARGEST: f64 = 3.0;
 /// At most this many kernels that were learned from known columns.
 const MAX_LEARNED: usize = 3;
-/// A network is clearly better than a process where its tau is larger by this.
-const CLEARLY: f64 = 0.02;
+/// A process that reaches this tau where each label is left out is sure of its ranking.
+const SURE: f64 = 0.8;
 /// Cells whose pairs stand for all pairs where tau is estimated.
 const SAMPLED: usize = 300;
 
@@ -70,10 +69,6 @@ pub struct LabelPosterior {
     pub column_share: f64,
     /// Kendall's tau between the training labels and what the processes say of each from the others.
     pub left_out_tau: f64,
-    /// The same where a quarter of the labels is left out, see [`folds`].
-    pub folds_tau: f64,
-    /// That of networks without distillation; none where they were not asked.
-    pub network_tau: Option<f64>,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
     pub expected_tau: (f64, f64),
 }
@@ -109,20 +104,16 @@ impl LabelPosterior {
             form,
             column_share: average.column_share(),
             left_out_tau: kendall_tau(&average.left_out, &labels),
-            folds_tau: average.folds_tau(&labels),
-            network_tau: None,
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
             mean: average.mean,
         })
     }
 
-    /// The weight of distillation: none where networks do clearly better without it.
-    pub fn weight(&self) -> f64 {
-        match self.network_tau {
-            Some(tau) if tau > self.folds_tau + CLEARLY => 0.0,
-            _ => 1.0,
-        }
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, all members
+    /// learn from it; else every other one does without, since a process that does not know a space well is a bad teacher.
+    pub fn weight(&self, index: usize) -> f64 {
+        if self.left_out_tau >= SURE || index.is_multiple_of(2) { 1.0 } else { 0.0 }
     }
 }
 
@@ -310,18 +301,6 @@ impl Average {
         &self.readings[self.best_index()]
     }
 
-    /// Kendall's tau between labels and what the processes say of each part of them from the others.
-    fn folds_tau(&self, labels: &[f64]) -> f64 {
-        let folds = folds(labels.len());
-        let count = folds.last().map_or(0, |fold| fold.end);
-        let mut means = vec![0.0; count];
-        for (process, share) in self.processes.iter().zip(&self.shares).filter(|(_, share)| **share > 0.0) {
-            let values = process.leave_parts_out(&folds);
-            means.iter_mut().zip(values).for_each(|(sum, value)| *sum += share * value);
-        }
-        kendall_tau(&means, &labels[..count])
-    }
-
     /// Share of the processes that read known columns.
     fn column_share(&self) -> f64 {
         self.readings.iter().zip(&self.shares).filter(|(reading, _)| reading.columns).map(|(_, share)| share).sum()
@@ -347,14 +326,6 @@ impl Average {
     }
 }
 
-/// Parts of `count` labels, in the order of training rows, of which each is left out once; all are of one size.
-pub fn folds(count: usize) -> Vec<Range<usize>> {
-    let size = count / FOLDS;
-    (0..FOLDS).map(|fold| fold * size..(fold + 1) * size).collect()
-}
-
-/// Number of parts.
-pub const FOLDS: usize = 4;
 /// Number of further labels whose use is estimated.
 const FURTHER: usize = 20;
 

@@ -74,7 +74,7 @@ pub struct TrainingSet {
     pub members: Vec<MemberData>,
     /// Scale of the labels, one per split.
     pub scales: Vec<LabelScale>,
-    /// Weights of distillation, one per split.
+    /// Weights of distillation, one per member.
     pub weights: Vec<f64>,
     /// Distillation targets of all graphs, one list per split; empty where nothing is distilled.
     pub targets: Vec<Vec<f64>>,
@@ -114,7 +114,8 @@ impl TrainingSet {
                 labels: labels.clone(),
             }));
         }
-        let weights: Vec<f64> = posteriors.iter().map(|posterior| options.loss.distillation.of(posterior)).collect();
+        let weight = |member: &MemberData| options.loss.distillation.of(posteriors[member.split], member.index);
+        let weights: Vec<f64> = members.iter().map(weight).collect();
         let mut targets = Vec::new();
         if weights.iter().any(|&weight| weight > 0.0) {
             let of_split =
@@ -132,6 +133,12 @@ impl TrainingSet {
         };
         let (graphs, output) = (graphs.graphs, vocabulary.output()?);
         Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, expected, occlusions })
+    }
+
+    /// Mean weight of distillation over the members of a split.
+    pub fn mean_weight(&self, split: usize) -> f64 {
+        let own = self.members.iter().zip(&self.weights).filter(|(member, _)| member.split == split);
+        mean(&own.map(|(_, weight)| *weight).collect::<Vec<f64>>())
     }
 
     /// Nodes of the largest graph.

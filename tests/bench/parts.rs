@@ -73,7 +73,7 @@ fn training_set(members: usize) -> TrainingSet {
         output: weights.output,
         members: (0..members).map(member).collect(),
         scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
-        weights: vec![0.0],
+        weights: vec![0.0; members],
         targets: Vec::new(),
         expected: Vec::new(),
         occlusions: None,

@@ -23,7 +23,7 @@ fn training_set(members: usize) -> TrainingSet {
         output,
         members: (0..members).map(member).collect(),
         scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
-        weights: vec![1.0],
+        weights: vec![1.0; members],
         targets: vec![all],
         expected: Vec::new(),
         graphs,
