@@ -5,7 +5,7 @@ pub use crate::source::table::{Records, Table, TableFormat};
 pub use crate::source::{BenchmarkTable, FORMATS, pickle, read, tfrecord};
 pub use crate::space::{Dag, USER_SPACE};
 
-pub use crate::graph::{Key, canonicalize};
+pub use crate::graph::{Key, Reduction, canonicalize};
 
 #[cfg(feature = "torch")]
 pub use crate::model::{Carl, batch::PaddedGraphs, calibration::Calibration, scorer::Scorer, weights::Weights};

@@ -87,12 +87,11 @@ mod report;
 
 pub use dataset::KnownColumn;
 pub use error::{Error, Position, Result, Stage};
-pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Reduction, Role, Vocabulary};
+pub use graph::{Edge, Graph, GraphForm, GraphOptions, Operation, Role, Vocabulary};
 pub use metrics::{kendall_tau, pearson, spearman};
 pub use progress::{NoProgress, Progress};
 pub use random::Random;
 pub use source::table::Table;
-pub use source::{BenchmarkRow, BenchmarkTable, read as read_benchmark};
 pub use space::{Architecture, Space, names as space_names, open as open_space};
 
 #[cfg(feature = "torch")]

@@ -1,8 +1,8 @@
 //! The Python programs of scripts/: the loader against the Rust loader, and the rest by tests/python where torch, numpy, ray
 //! and pyarrow can be imported (`scripts/setup.sh --full`).
 
-use carl::internals::canonicalize;
-use carl::{Reduction, Table};
+use carl::Table;
+use carl::internals::{Reduction, canonicalize};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

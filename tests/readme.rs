@@ -34,7 +34,8 @@ fn workshop() -> tempfile::TempDir {
     fs::create_dir(&bin).unwrap();
     symlink(assert_cmd::cargo::cargo_bin("carl"), bin.join("carl")).unwrap();
     let cargo = bin.join("cargo");
-    fs::write(&cargo, format!("#!/bin/sh\n[ \"$*\" = \"{BUILD}\" ] || {{ echo \"cargo $*\" >&2; exit 1; }}\n")).unwrap();
+    fs::write(&cargo, format!("#!/bin/sh\n[ \"$*\" = \"{BUILD}\" ] || {{ echo \"cargo $*\" >&2; exit 1; }}\n"))
+        .unwrap();
     fs::set_permissions(cargo, fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["data", "checkpoints", "configs"] {
         symlink(Path::new(ROOT).join(name), folder.path().join(name)).unwrap();
@@ -54,10 +55,12 @@ fn run(commands: &str, folder: &Path, bin: PathBuf) -> String {
 
 /// `text` with `#` for every cell and every number, and one space between words.
 fn words(text: &str) -> Vec<String> {
-    let plain = |word: &str| match word.trim_start_matches(['-', '+', '(']).starts_with(|letter: char| letter.is_ascii_digit()) {
-        true => "#".to_string(),
-        false => word.to_string(),
-    };
+    let plain =
+        |word: &str| match word.trim_start_matches(['-', '+', '(']).starts_with(|letter: char| letter.is_ascii_digit())
+        {
+            true => "#".to_string(),
+            false => word.to_string(),
+        };
     let field = |word: &str| if word.starts_with('|') { "#".to_string() } else { plain(word) };
     let line = |line: &str| {
         let words = line.split_whitespace().map(|word| word.split(',').map(field).collect::<Vec<_>>().join(","));

@@ -4,8 +4,9 @@
 //! --test-threads 1`
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use carl::NoProgress;
 use carl::internals::tfrecord::mask;
-use carl::{BenchmarkTable, NoProgress, read_benchmark};
+use carl::internals::{BenchmarkTable, read};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -54,7 +55,7 @@ fn report(space: &str, path: &Path) -> BenchmarkTable {
     };
     let bytes: u64 = files.iter().map(|file| fs::metadata(file).unwrap().len()).sum();
     let start = Instant::now();
-    let benchmark = read_benchmark(space, path, &NoProgress).unwrap();
+    let benchmark = read(space, path, &NoProgress).unwrap();
     let seconds = start.elapsed().as_secs_f64();
     let megabytes = bytes as f64 / 1e6;
     println!(

@@ -63,7 +63,7 @@ pub struct Search {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, requires = "oracle")]
     timeout: Option<Duration>,
     /// Keep queries and answers in this file, of one run, and outputs of commands in a folder of the same name
-    /// [default with --oracle: search-<name of the configuration>.jsonl]
+    /// [default with --oracle: search-NAME.jsonl, NAME as in NAME.yaml]
     #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     log: Option<PathBuf>,
     /// Go on with the search of this log

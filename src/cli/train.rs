@@ -39,7 +39,7 @@ const SHOWN: usize = 10;
 pub struct Train {
     #[command(flatten)]
     config: ConfigArguments,
-    /// Checkpoint folder to write [default: checkpoints/<name of the configuration>]
+    /// Checkpoint folder to write [default: checkpoints/NAME, NAME as in NAME.yaml]
     #[arg(long)]
     output: Option<PathBuf>,
     /// Go on from the state in this checkpoint folder

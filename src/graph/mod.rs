@@ -90,7 +90,7 @@ impl Graph {
     ///
     /// # Errors
     /// If the graph has a cycle (the message names a node on the cycle or after it), an edge to a node that does not exist,
-    /// or more than [`MAX_NODES`] nodes.
+    /// or more than 256 nodes.
     pub fn depths(&self) -> Result<Vec<u16>> {
         let nodes = self.len();
         if nodes > MAX_NODES {

@@ -32,7 +32,7 @@ pub struct GraphOptions {
 
 impl GraphForm {
     /// The reduction that leads to this form; that of `Function` where it is not decided yet.
-    pub fn reduction(self) -> Reduction {
+    pub(crate) fn reduction(self) -> Reduction {
         match self {
             GraphForm::Auto | GraphForm::Function => Reduction::FUNCTION,
             GraphForm::Written => Reduction::WRITTEN,

@@ -37,7 +37,7 @@ use crate::random::Random;
 ///
 /// Architectures are made by [`Space::parse`], [`Space::enumerate`], [`Space::sample`] and [`Space::mutate`]; two
 /// architectures of a space are equal exactly when [`Space::print`] gives the same text for both. Different architectures
-/// can still compute the same function, which [`crate::graph::canonicalize`] detects.
+/// can still compute the same function, which the canonical form of their graphs detects.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Architecture {
     /// The vocabulary id of every operation, in the order of the text.
@@ -71,8 +71,8 @@ impl Architecture {
 /// Every implementation keeps these promises, for all architectures `a` of the space and all texts `t`:
 ///
 /// - `parse(print(a)) == a`; and if `parse(t)` succeeds, printing the result gives the canonical form of `t`.
-/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most
-///   [`crate::graph::MAX_NODES`] nodes.
+/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most 256
+///   nodes.
 /// - [`enumerate`](Space::enumerate), [`sample`](Space::sample) and [`mutate`](Space::mutate) return architectures that
 ///   `parse` accepts; their results depend on nothing but the arguments and stay the same across machines and releases.
 pub trait Space: Send + Sync {
@@ -190,13 +190,12 @@ pub fn names() -> Vec<&'static str> {
 
 /// Opens the space called `name`.
 ///
-/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space [`USER_SPACE`] requires
-/// one; [`Dag::collect`] collects it from the texts of architectures.
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one.
 ///
 /// # Errors
 /// - If no space has this name; the message suggests the most similar name.
-/// - If a vocabulary is given for a built-in space, or none for [`USER_SPACE`].
-/// - If [`Dag::new`] refuses the vocabulary.
+/// - If a vocabulary is given for a built-in space, or none for `dag`.
+/// - If a name of the vocabulary occurs twice or cannot be written in a text.
 pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>> {
     if name == USER_SPACE {
         let vocabulary = vocabulary.ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! Unique graphs of a space, and members that nobody trained: for times they are as good as trained ones.
 
-use carl::internals::{Calibration, Carl, Key, Weights, canonicalize};
-use carl::{Graph, ModelOptions, Random, Reduction};
+use carl::internals::{Calibration, Carl, Key, Reduction, Weights, canonicalize};
+use carl::{Graph, ModelOptions, Random};
 use std::collections::HashSet;
 use tch::{Device, Kind};
 

@@ -3,9 +3,9 @@
 mod cells;
 
 use carl::internals::{
-    LabelScale, MemberData, PaddedGraphs, PredictorOptions, Scorer, Trainer, TrainingSet, canonicalize,
+    LabelScale, MemberData, PaddedGraphs, PredictorOptions, Reduction, Scorer, Trainer, TrainingSet, canonicalize,
 };
-use carl::{DistillationWeight, Engine, Graph, Machine, NoProgress, Reduction};
+use carl::{DistillationWeight, Engine, Graph, Machine, NoProgress};
 use cells::cells;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use std::sync::atomic::AtomicBool;

@@ -80,7 +80,7 @@ impl Table {
     /// Reads the table at `path`; `-` is standard input.
     ///
     /// # Errors
-    /// The errors of [`Records`]; a table without rows.
+    /// A file that cannot be read or is damaged; a table without rows.
     pub fn open(path: &Path) -> Result<Self> {
         Records::open(path).and_then(Table::collect)
     }
