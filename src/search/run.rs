@@ -104,7 +104,8 @@ impl Runner<'_> {
                     if !stopped() && state.waiting.is_empty() && self.may_ask(&state) {
                         self.ask(strategy, &mut state, known.len(), log)?;
                     }
-                    while !stopped() && !state.free.is_empty() && !state.waiting.is_empty() {
+                    // What was asked for is measured, also after a stop.
+                    while !state.free.is_empty() && !state.waiting.is_empty() {
                         let slot = state.free.pop().expect("a slot is free");
                         let number = state.waiting.pop_front().expect("a query waits");
                         let (_, proposal) = state.pending.iter().find(|p| p.0 == number).expect("it is pending");
