@@ -10,4 +10,6 @@ pub use crate::graph::{Key, Reduction, canonicalize};
 #[cfg(feature = "torch")]
 pub use crate::model::{Carl, batch::PaddedGraphs, calibration::Calibration, scorer::Scorer, weights::Weights};
 #[cfg(feature = "torch")]
-pub use crate::train::{LabelScale, PredictorOptions, Trainer, TrainingSet, set::MemberData};
+pub use crate::train::set::{LabelScale, MemberData};
+#[cfg(feature = "torch")]
+pub use crate::train::{PredictorOptions, Trainer, TrainingSet};

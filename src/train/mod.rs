@@ -15,5 +15,5 @@ pub use options::{DistillationWeight, LossOptions, Partners, PredictorOptions, T
 pub use pool::CellPool;
 pub use posterior::{CellView, LabelPosterior};
 pub use target_map::TargetMap;
-pub use set::{LabelScale, TrainingSet};
+pub use set::TrainingSet;
 pub use trainer::{EpochLog, TrainState, Trainer};
