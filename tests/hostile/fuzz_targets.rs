@@ -3,10 +3,11 @@
 
 #![allow(dead_code)]
 
+use carl::internals::Reduction;
 use carl::internals::pickle::{self, Limits, Value};
 use carl::internals::tfrecord::{RecordBatch, TfRecords};
 use carl::internals::{Dag, FORMATS, Records, RunSummaries, TOPOLOGY_SPACE, TableFormat, USER_SPACE, canonicalize};
-use carl::{NoProgress, Reduction, Space, Table};
+use carl::{NoProgress, Space, Table};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::sync::OnceLock;
