@@ -120,19 +120,9 @@ impl UniqueGraphs {
         self.texts.len()
     }
 
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.texts.is_empty()
-    }
-
     /// One value per graph as one value per row.
     pub fn broadcast<T: Copy>(&self, values: &[T]) -> Vec<T> {
         self.index.iter().map(|&index| values[index as usize]).collect()
-    }
-
-    /// Nodes of the largest graph, N.
-    pub fn nodes(&self) -> usize {
-        self.graphs.iter().map(Graph::len).max().unwrap_or(0)
     }
 }
 
@@ -230,11 +220,6 @@ impl Dataset {
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.unique.len()
-    }
-
-    /// Whether there is no row.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// Rows that have a training label, ascending.

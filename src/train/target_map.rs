@@ -4,16 +4,16 @@
 //! it says of every training label what the others expect: the score of the network is brought to its scale by a regression over
 //! the pool, where neither has seen a label; from there, interpolation between the training labels leads to the unit of the
 //! target. The width of the interval is a quantile of the errors of leaving one label out (split conformal prediction, Vovk,
-//! Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, with the process in place of a held-out half).
+//! Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, with the process in place of a held-out half), and of
+//! the differences between network and process over the pool.
 
 use super::posterior::label_scores;
 use serde::{Deserialize, Serialize};
 
 /// The share of new labels that an interval is to hold.
 pub const COVERAGE: f64 = 0.9;
-/// Errors of new labels are larger than those of leaving one out by about this factor (seeds 1000 and 1001 of five tables, 100 rows):
-/// the parameters of the process know all labels.
-const WIDENING: f64 = 1.15;
+/// The quantile of the standard normal distribution that belongs to [`COVERAGE`].
+const NORMAL: f64 = 1.645;
 /// At most this many points of the map are kept.
 const MAX_KNOTS: usize = 128;
 
@@ -50,7 +50,7 @@ impl TargetMap {
         if !(knots.len() - 1).is_multiple_of(stride) {
             kept.push(last);
         }
-        TargetMap { offset: 0.0, slope: 1.0, knots: kept, tails, width: WIDENING * quantile(errors), sign }
+        TargetMap { offset: 0.0, slope: 1.0, knots: kept, tails, width: quantile(errors), sign }
     }
 
     /// The same for scores that go with label scores, `expected` for each of `scores`.
@@ -64,7 +64,12 @@ impl TargetMap {
         }
         // A score that says nothing of the expectation still has to be mapped in its own order.
         let slope = (products / squares.max(f64::MIN_POSITIVE)).max(1e-6);
-        TargetMap { offset: mean - slope * mean_score, slope, ..self.clone() }
+        let offset = mean - slope * mean_score;
+        // Where the network ranks differently from the process, that is a further error.
+        let error = |(score, value): (&f64, &f64)| (offset + slope * score - value).powi(2);
+        let variance = scores.iter().zip(expected).map(error).sum::<f64>() / count;
+        let width = self.width.hypot(NORMAL * variance.sqrt());
+        TargetMap { offset, slope, width, ..self.clone() }
     }
 
     /// The score in the unit of the target.
