@@ -110,10 +110,12 @@ impl LabelPosterior {
         })
     }
 
-    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, all members
-    /// learn from it; else every other one does without, since a process that does not know a space well is a bad teacher.
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or knows columns
+    /// that networks do not see, all members learn from it; else every other one does without, since a process that does not know a
+    /// space well is a bad teacher.
     pub fn weight(&self, index: usize) -> f64 {
-        if self.left_out_tau >= SURE || index.is_multiple_of(2) { 1.0 } else { 0.0 }
+        let sure = self.left_out_tau >= SURE || self.column_share >= 0.5;
+        if sure || index.is_multiple_of(2) { 1.0 } else { 0.0 }
     }
 }
 
