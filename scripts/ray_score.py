@@ -133,6 +133,8 @@ def run(job):
         best += [(-score, number, std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
         best = sorted(best)[: job["top"]]
     folder = pathlib.Path(job["folder"])
+    for left in folder.glob(".part-*.partial"):
+        left.unlink()  # of workers that died while they wrote
     lines = [(int(i), carl_ids.decode(int(i), job["space"]), float(-s), float(d)) for s, i, d in best]
     write_csv(folder / "top.csv", ["id", "arch", "score", "std"], lines)
     lower = ["", *EDGES.round(6).tolist()]

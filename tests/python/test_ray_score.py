@@ -62,6 +62,9 @@ class RayScore(unittest.TestCase):
 
     def test_every_id_once_with_the_scores_of_predict_though_a_worker_dies(self):
         folder = self.folder / "killed"
+        folder.mkdir()
+        left = folder / ".part-00000000000000000000-00000000000000000200.parquet.1.partial"
+        left.write_bytes(b"a worker died here")
         process = self.start(folder)
         killed = None
         while killed is None and process.poll() is None:
