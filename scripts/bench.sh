@@ -17,7 +17,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for round in $(seq "$rounds"); do
   target/release/carl train configs/nasbench201.yaml --set data.table="$table" --set loss.distillation=0 \
-    --set model.members="$members" --threads 2 --output "$folder/c" --json > "$folder/carl.json"
+    --set model.members="$members" --threads 2 --output "$folder/c" --force --json > "$folder/carl.json"
   "$python" scripts/reference/carl_reference.py time "$table" --members "$members" > "$folder/reference.json"
   python3 - "$folder" "$round" "$members" <<'P'
 import json, sys

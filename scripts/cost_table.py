@@ -49,7 +49,7 @@ class Bench:
     def train(self, nodes=8, members=5):
         """Seconds of training; the checkpoint stays."""
         write(self.folder / "train.csv", 156, nodes, 1, label=True)
-        found = self.run("train", "config.yaml", "--output", "checkpoint", "--set", f"model.members={members}")
+        found = self.run("train", "config.yaml", "--output", "checkpoint", "--force", "--set", f"model.members={members}")
         return found["train_seconds"]
 
     def score(self, count=10_000, nodes=8):

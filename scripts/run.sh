@@ -9,5 +9,5 @@ table=data/nasbench201_analog.csv.gz
 if [ ! -f "$table" ]; then
   "$carl" prepare nasbench201 data/analog_nasbench-0.1.3-py3-none-any.whl --output "$table"
 fi
-"$carl" train configs/quickstart.yaml --output checkpoints/quickstart "$@"
+"$carl" train configs/quickstart.yaml --output checkpoints/quickstart --force "$@"
 echo "report     checkpoints/quickstart/report.html"

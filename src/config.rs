@@ -16,6 +16,7 @@ use std::path::Path;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Name of the search space.
@@ -105,13 +106,10 @@ impl Config {
         hash_yaml(&self.to_yaml())
     }
 
-    /// Checks every range.
-    ///
-    /// # Errors
-    /// The first value out of range, with its key and range.
-    pub fn check(&self) -> Result<()> {
+    /// The keys whose values are bounded: key, value, least and largest value.
+    pub fn ranges(&self) -> [(&'static str, f64, f64, f64); 21] {
         let (model, loss, train) = (&self.model, &self.loss, &self.train);
-        let ranges = [
+        [
             ("split.train", self.split.train as f64, 2.0, 1e9),
             ("model.hidden", model.hidden as f64, 1.0, 4096.0),
             ("model.layers", model.layers as f64, 0.0, 64.0),
@@ -133,14 +131,21 @@ impl Config {
             ("search.batch", self.search.batch as f64, 1.0, 512.0),
             ("search.exploration", self.search.exploration, 0.0, 1e3),
             ("search.candidates", self.search.candidates as f64, 100.0, 1e8),
-        ];
-        for (key, value, least, most) in ranges {
+        ]
+    }
+
+    /// Checks every range.
+    ///
+    /// # Errors
+    /// The first value out of range, with its key and range.
+    pub fn check(&self) -> Result<()> {
+        for (key, value, least, most) in self.ranges() {
             if !(least..=most).contains(&value) {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");
                 return Err(Error::new(Stage::Config, message));
             }
         }
-        if loss.regression == 0.0 && loss.ranking == 0.0 {
+        if self.loss.regression == 0.0 && self.loss.ranking == 0.0 {
             return Err(Error::new(
                 Stage::Config,
                 "`loss.regression` and `loss.ranking` are both 0: nothing is learned",

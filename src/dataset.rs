@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 /// The table and its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DataOptions {
     /// Path of a table of architectures.

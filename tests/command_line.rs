@@ -182,6 +182,23 @@ fn equal_weights_whatever_the_threads_and_after_a_break() {
         assert_eq!(tensors(&first), tensors(other));
         assert_eq!(bytes(&first, "log.jsonl"), bytes(other, "log.jsonl"));
     }
+    // A finished run is left as it is.
+    let all = |folder: &Path| {
+        let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        files.into_iter().map(|path| fs::read(path).unwrap()).collect::<Vec<_>>()
+    };
+    let before = all(&third);
+    let again = carl(&["train", text(&config), "--resume", text(&third), "--json"]);
+    assert!(again.status.success());
+    assert!(String::from_utf8(again.stderr).unwrap().contains("finished: nothing is left to train"));
+    let figures: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert!(figures["kendall_tau"].is_number());
+    // A checkpoint is not replaced unless that is asked for.
+    refused(&["train", text(&config), "--output", text(&third)], &["a checkpoint is there already", "--force"]);
+    assert!(before == all(&third));
+    assert!(carl(&["train", text(&config), "--output", text(&third), "--force", "--seed", "4"]).status.success());
+    assert_ne!(bytes(&first, "state.safetensors"), bytes(&third, "state.safetensors"));
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn folder() -> TempDir {
 #[test]
 fn help_has_examples() {
     let folder = folder();
-    for command in ["predict", "prepare", "export", "doctor", "spaces", "benchmark"] {
+    for command in ["predict", "prepare", "export", "doctor", "spaces", "benchmark", "config"] {
         let (code, help, _) = carl(folder.path(), &[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains(&format!("Examples:\n  carl {command}")), "{help}");
@@ -150,4 +150,31 @@ fn values_of_the_wrong_kind() {
     fs::write(path.join("config.yaml"), config.replace("six", "6")).unwrap();
     refused(path, &["benchmark", "config.yaml", "--set", "train.learning_rate="], &["--set", "no value", "a number"]);
     refused(path, &["benchmark", "config.yaml", "--set", "train.epochs=-1"], &["--set", "a whole number"]);
+}
+
+#[test]
+fn keys_of_configurations_are_explained() {
+    let folder = folder();
+    let path = folder.path();
+    let (code, schema, _) = carl(path, &["config", "--schema"]);
+    assert_eq!(code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    assert_eq!(schema["required"], serde_json::json!(["space", "data"]));
+    assert_eq!(schema["additionalProperties"], false);
+    let members = &schema["properties"]["model"]["properties"]["members"];
+    assert_eq!((&members["minimum"], &members["maximum"], &members["default"]), (&1.into(), &1000.into(), &5.into()));
+    // Every key of a whole configuration is in the list, with a meaning.
+    let (_, list, _) = carl(path, &["config"]);
+    assert!(list.starts_with("key\tdefault\tmeaning\n") && list.contains("\nsplit.choose\trandom\t"), "{list}");
+    assert!(list.lines().all(|line| line.split('\t').nth(2).is_some_and(|meaning| !meaning.is_empty())), "{list}");
+    let (_, text, _) = carl(path, &["config", "--explain", "split.choose"]);
+    for word in ["values: random (Drawn at random); coverage", "default: random", "split: {choose: random}"] {
+        assert!(text.contains(word), "{text}");
+    }
+    let (_, group, _) = carl(path, &["config", "--explain", "loss"]);
+    assert!(group.contains("loss.distillation: "), "{group}");
+    let (_, json, _) = carl(path, &["config", "--explain", "loss.distillation", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["key"], &json["schema"]["default"]), (&"loss.distillation".into(), &"auto".into()));
+    refused(path, &["config", "--explain", "split.chose"], &["split.chose", "did you mean `split.choose`"]);
 }

@@ -2,7 +2,7 @@
 
 use super::progress::Bar;
 use super::{
-    Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table,
+    Common, ConfigArguments, counted, seeds, print, print_json, stop_on_interrupt, table_arguments, talk, text_table,
 };
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
@@ -98,14 +98,13 @@ impl Benchmark {
             }));
         }
         let shift = self.shift.as_ref().map(|shift| format!(", shift {shift}")).unwrap_or_default();
-        let last = first + u64::from(self.seeds) - 1;
-        let seeds = if last == first { format!("seed {first}") } else { format!("seeds {first} to {last}") };
+        let seeds = seeds(first, self.seeds.into());
         talk(&format!(
             "{} {} -> {}{shift}, {seeds}, {}, mean and standard deviation over seeds",
             config.space,
             config.data.train_target,
             config.data.test_target(),
-            counted(config.model.members as u64, "member"),
+            counted(config.model.members, "member"),
         ));
         let header = ["train", "Kendall tau", "unseen", "expected", "regret@10", "seconds"];
         print(&text_table(&header, &outcomes.iter().map(row).collect::<Vec<_>>()))

@@ -43,7 +43,7 @@ impl Doctor {
         print(&format!(
             "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nthreads    {}\ndata       {}",
             env!("CARGO_PKG_VERSION"),
-            counted(cuda.devices as u64, "device"),
+            counted(cuda.devices as usize, "device"),
             rayon::current_num_threads(),
             list(&data),
         ))

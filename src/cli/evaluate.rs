@@ -1,7 +1,7 @@
 //! `carl evaluate`: a checkpoint's scores against the truth of a table.
 
 use super::progress::Bar;
-use super::{Common, checkpoint_config, count, load_predictor, print, print_json, text_table};
+use super::{Common, checkpoint_config, counted, load_predictor, print, print_json, text_table};
 use crate::config::Config;
 use crate::dataset::{DataOptions, Dataset, GraphEncoder};
 use crate::error::{Error, Result, Stage};
@@ -126,7 +126,7 @@ fn explanations_table(judged: &Faithfulness) -> String {
         true => "The table does not have the variants that an agreement with the truth needs".to_string(),
         false => {
             let header = ["true loss", "critical mass", "occlusion", "attention", "gradient", "random"];
-            let cells = count(judged.cells_with_truth, "cell");
+            let cells = counted(judged.cells_with_truth, "cell");
             format!("Agreement with the truth, {cells} (Spearman)\n{}", text_table(&header, &rows))
         }
     };
@@ -134,7 +134,7 @@ fn explanations_table(judged: &Faithfulness) -> String {
         "{agreement}\n\nOver {}, Spearman's correlation with the scores of the cells: critical half {:.3}, the rest {:.3}; heavier \
          half {:.3}, the rest {:.3}\n\
          deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}",
-        count(judged.cells, "cell"),
+        counted(judged.cells, "cell"),
         judged.fidelity_keep,
         judged.fidelity_remove,
         judged.fidelity_keep_by_mass,
@@ -160,7 +160,7 @@ pub fn figures_table(figures: &Figures) -> String {
         figures.kendall_tau,
         figures.spearman,
         figures.pearson,
-        count(figures.architectures, "architecture"),
+        counted(figures.architectures, "architecture"),
         text_table(&["top k", "precision@k", "best true rank", "regret@k"], &rows)
     )
 }

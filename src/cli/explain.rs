@@ -1,7 +1,7 @@
 //! `carl explain`: which parts of a cell its score rests on, as JSON, drawing or page.
 
 use super::progress::Bar;
-use super::{Common, check_output, count, load_predictor, print_json, talk};
+use super::{Common, counted, load_predictor, print_json, talk};
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::file;
@@ -46,7 +46,7 @@ impl Explain {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
         let format = self.format()?;
-        check_output(&self.output, self.input.as_deref(), common)?;
+        common.check_output(&self.output, self.input.as_deref())?;
         if self.tolerance.is_nan() || self.tolerance < 0.0 {
             let message = format!("--tolerance {}: not a number from 0 upwards", self.tolerance);
             return Err(Error::new(Stage::Usage, message));
@@ -59,7 +59,7 @@ impl Explain {
         drop(bar);
         self.write(format, &explained, predictor.space().name())?;
         if self.output != Path::new("-") {
-            let (cells, seconds) = (count(explained.len(), "cell"), started.elapsed().as_secs_f64());
+            let (cells, seconds) = (counted(explained.len(), "cell"), started.elapsed().as_secs_f64());
             talk(&format!("{cells} explained in {seconds:.1} s, written to {}", self.output.display()));
             if common.json {
                 print_json(&json!({"architectures": explained.len(), "seconds": seconds, "output": self.output}))?;
@@ -115,7 +115,7 @@ impl Explain {
         match format {
             ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].to_svg().as_bytes()),
             ExplanationFormat::Html => {
-                let title = format!("{space}: {} explained", count(explained.len(), "cell"));
+                let title = format!("{space}: {} explained", counted(explained.len(), "cell"));
                 file::write_bytes(&self.output, render(&page(&title, explained)).as_bytes())
             }
             ExplanationFormat::Json => file::write(&self.output, |output| {

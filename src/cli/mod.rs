@@ -1,6 +1,7 @@
 //! The command line: one file per command. Nothing else in the crate prints.
 
 mod benchmark;
+mod config;
 mod doctor;
 mod evaluate;
 mod explain;
@@ -9,6 +10,7 @@ mod predict;
 mod prepare;
 mod progress;
 mod search;
+mod shell;
 mod spaces;
 mod suggest;
 mod train;
@@ -84,10 +86,16 @@ enum Command {
     Suggest(suggest::Suggest),
     /// Write a checkpoint as TorchScript
     Export(export::Export),
+    /// Say what the keys of a configuration mean
+    Config(config::Keys),
     /// List search spaces, vocabularies and sizes
     Spaces(spaces::Spaces),
     /// Say what was found of LibTorch, CUDA and data
     Doctor(doctor::Doctor),
+    /// Print completions for a shell
+    Completions(shell::Completions),
+    /// Print the manual page
+    Man(shell::Man),
 }
 
 /// Runs the program: parses the command line, dispatches, prints an error once, returns the exit code.
@@ -137,8 +145,11 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Search(command) => command.run(&common)?,
         Command::Suggest(command) => command.run(&common)?,
         Command::Export(command) => command.run(&common)?,
+        Command::Config(command) => command.run(&common)?,
         Command::Spaces(command) => command.run(&common)?,
         Command::Doctor(command) => command.run(&common)?,
+        Command::Completions(command) => command.run()?,
+        Command::Man(command) => command.run()?,
     }
     Ok(())
 }
@@ -276,28 +287,6 @@ fn stop_on_interrupt() -> &'static AtomicBool {
     &STOP
 }
 
-/// Refuses to write over the input, and to mix `--json` with data on standard output.
-fn check_output(output: &Path, input: Option<&Path>, common: &Common) -> Result<()> {
-    if output == Path::new("-") {
-        return match common.json {
-            true => Err(Error::new(Stage::Usage, "--json and --output - both write to standard output")
-                .hint("leave out --json, or give --output a file")),
-            false => Ok(()),
-        };
-    }
-    let (output_file, input_file) = (output.canonicalize().ok(), input.and_then(|input| input.canonicalize().ok()));
-    match output_file.is_some_and(|file| file.is_file() && Some(&file) == input_file.as_ref()) {
-        true => Err(Error::new(Stage::Usage, format!("--output {} is the input", output.display()))
-            .hint("give --output another file")),
-        false => Ok(()),
-    }
-}
-
-/// `1 cell` or `2 cells`.
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// Prints data on standard output. A reader that has gone away is not an error.
 fn print(text: &str) -> Result<()> {
     let mut output = std::io::stdout().lock();
@@ -321,8 +310,13 @@ fn talk(text: &str) {
 }
 
 /// A count and its noun, such as "1 seed" or "3 seeds".
-fn counted(count: u64, noun: &str) -> String {
+fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+/// `count` seeds from `first` on: "seed 3" or "seeds 3 to 7".
+fn seeds(first: u64, count: u64) -> String {
+    if count == 1 { format!("seed {first}") } else { format!("seeds {first} to {}", first + count - 1) }
 }
 
 /// Width of tables, in columns.

@@ -90,8 +90,8 @@ impl Predict {
         drop(bar);
         let seconds = started.elapsed().as_secs_f64();
         let StreamCounts { rows, graphs } = counts;
-        let scored = counted(graphs, "unique graph");
-        talk(&format!("{} ({scored} scored) in {seconds:.1} s", counted(rows, "architecture")));
+        let scored = counted(graphs as usize, "unique graph");
+        talk(&format!("{} ({scored} scored) in {seconds:.1} s", counted(rows as usize, "architecture")));
         if common.json {
             print_json(
                 &json!({"architectures": rows, "functions": graphs, "seconds": seconds, "output": self.output}),

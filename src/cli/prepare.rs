@@ -50,7 +50,7 @@ impl Prepare {
             file::write_bytes(Path::new(&name), text.as_bytes())?;
         }
         let seconds = started.elapsed().as_secs_f64();
-        let (architectures, numbers) = (counted(rows as u64, "architecture"), counted(columns.len() as u64, "column"));
+        let (architectures, numbers) = (counted(rows, "architecture"), counted(columns.len(), "column"));
         talk(&format!("{architectures}, {numbers} in {seconds:.1} s"));
         if common.json {
             print_json(&json!({"rows": rows, "columns": columns, "seconds": seconds, "output": self.output}))?;

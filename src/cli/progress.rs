@@ -2,6 +2,7 @@
 
 use crate::progress::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
+use std::time::Duration;
 
 /// A bar for one piece of work.
 pub struct Bar(ProgressBar);
@@ -12,6 +13,14 @@ impl Bar {
         let style = ProgressStyle::with_template("{msg:>10} {wide_bar:.cyan/dim} {percent:>3} % {eta:>4} left")
             .expect("the template is valid");
         Bar(ProgressBar::no_length().with_style(style).with_message(word))
+    }
+
+    /// Work whose length is not known.
+    pub fn waiting(word: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{spinner} {msg}, {elapsed}").expect("the template is valid");
+        let bar = ProgressBar::no_length().with_style(style).with_message(word);
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Bar(bar)
     }
 
     /// A count of rows whose number may not be known.

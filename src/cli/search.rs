@@ -1,7 +1,7 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, find_table, print, print_json, table_arguments, talk, text_table};
+use super::{Common, ConfigArguments, find_table, print, print_json, seeds, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
@@ -398,12 +398,11 @@ impl Search {
         let several = problem.objectives.len() > 1;
         let names: Vec<&str> = problem.objectives.iter().map(|objective| objective.name.as_str()).collect();
         talk(&format!(
-            "{} {}, {} queries per run, seeds {} to {}, mean and standard deviation over runs, {seconds:.1} s",
+            "{} {}, {} queries per run, {}, mean and standard deviation over runs, {seconds:.1} s",
             config.space,
             names.join(" and "),
             self.budget,
-            config.split.seed,
-            config.split.seed + u64::from(self.runs) - 1
+            seeds(config.split.seed, self.runs.into())
         ));
         let (header, rows) = comparison_rows(strategies, several);
         let mut text = text_table(header, &rows);

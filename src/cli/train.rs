@@ -2,13 +2,14 @@
 
 use super::evaluate::figures_table;
 use super::progress::Bar;
-use super::{CONFIG, Common, ConfigArguments, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
+use super::{CONFIG, Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::file;
 use crate::gp::coverage::choose_rows;
+use crate::predictor::checkpoint::MODEL;
 use crate::metrics::{argsort_desc, kendall_tau};
 use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
@@ -45,6 +46,9 @@ pub struct Train {
     /// Go on from the state in this checkpoint folder
     #[arg(long, value_name = "DIR")]
     resume: Option<PathBuf>,
+    /// Replace the checkpoint that is in the output folder
+    #[arg(long)]
+    force: bool,
     /// A further table of numbers that are known of cells, joined by `index` or by architecture; with PREFIX= its columns are
     /// called PREFIX_COLUMN
     #[arg(long, value_name = "[PREFIX=]TABLE")]
@@ -67,6 +71,8 @@ impl Train {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
         let config = common.config(&self.config.config, &self.config.set)?;
+        let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
+        self.check_folder(&folder)?;
         let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
         let further = table_arguments(&self.columns);
@@ -76,6 +82,7 @@ impl Train {
         let SplitOptions { train, choose, validation, seed } = config.split;
         let split = choose_rows(choose, &dataset, space.vocabulary(), &dataset.labelled(), (train, validation), seed)?;
         let (options, hash) = (config.predictor(), config.hash());
+        let reading = Bar::waiting("reading the labels");
         let mut training = TrainingTask {
             dataset: &dataset,
             space: space.as_ref(),
@@ -85,14 +92,18 @@ impl Train {
             config_hash: &hash,
         }
         .of_split(&split)?;
+        drop(reading);
         let dataset = training.dataset.clone();
+        talk(&rows_and_graphs(&dataset, &split));
         talk(&chosen(&training.card().choice));
-        let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         let run = Run { config: &config, dataset: &dataset, split: &split, folder, machine };
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
             training.load_state(from)?;
             log = read_log(&from.join(LOG), training.epoch())?;
+            if training.epoch() >= config.train.epochs && file::is_same(from, &run.folder) {
+                return finished(from, common.json);
+            }
         }
         let started = Instant::now();
         file::create_folder(&run.folder)?;
@@ -113,6 +124,17 @@ impl Train {
 
     fn default_folder(&self) -> PathBuf {
         Path::new("checkpoints").join(self.config.config.file_stem().unwrap_or_default())
+    }
+
+    /// Refuses a folder with a checkpoint, unless it is resumed or `--force` is given.
+    fn check_folder(&self, folder: &Path) -> Result<()> {
+        let resumed = self.resume.as_ref().is_some_and(|from| file::is_same(from, folder));
+        if self.force || resumed || !folder.join(MODEL).exists() {
+            return Ok(());
+        }
+        Err(Error::new(Stage::Usage, "a checkpoint is there already")
+            .file(folder)
+            .hint("give --output another folder, or --force to replace it"))
     }
 }
 
@@ -243,6 +265,34 @@ impl Run<'_> {
             crate::device::name(self.machine.device),
             self.folder.display(),
         ))
+    }
+}
+
+/// Says that nothing is left to train; with `--json`, prints the figures of the finished run.
+fn finished(folder: &Path, as_json: bool) -> Result<()> {
+    talk(&format!("{} is finished: nothing is left to train", folder.display()));
+    if !as_json {
+        return Ok(());
+    }
+    let path = folder.join(METRICS);
+    let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, "read", &error))?;
+    let metrics: Value = serde_json::from_str(&text)
+        .map_err(|error| Error::new(Stage::Checkpoint, error.to_string()).file(&path))?;
+    print_json(&metrics)
+}
+
+/// How many training rows there are, and of how many unique graphs.
+fn rows_and_graphs(dataset: &Dataset, split: &Split) -> String {
+    let mut graphs: Vec<u32> = split.train.iter().map(|&row| dataset.unique.index[row]).collect();
+    graphs.sort_unstable();
+    graphs.dedup();
+    let rows = counted(split.train.len(), "training row");
+    match graphs.len() == split.train.len() {
+        true => format!("{rows}, as many unique graphs"),
+        false => {
+            let graphs = counted(graphs.len(), "unique graph");
+            format!("{rows}, {graphs}: rows of one graph have one score, which follows the mean of their labels")
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 /// What a predictor reads of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum GraphForm {
     /// Whichever of the two the training labels speak for.
@@ -24,6 +25,7 @@ pub enum GraphForm {
 
 /// How cells become graphs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct GraphOptions {
     /// What is read of a cell.

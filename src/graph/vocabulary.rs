@@ -6,6 +6,7 @@ use std::ops::Range;
 
 /// How an operation affects the function that a cell computes; canonicalisation depends on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// An input of the cell: paths start here.

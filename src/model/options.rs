@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 /// Form of a graph convolution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Convolution {
     /// Self term and both directions, with LayerNorm.
@@ -23,6 +24,7 @@ impl Convolution {
 
 /// A vector read from the nodes of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Readout {
     /// The output node (the sum over them where there are several).
@@ -33,6 +35,7 @@ pub enum Readout {
 
 /// How the critical part is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Mask {
     /// Learned attention masks.
@@ -43,6 +46,7 @@ pub enum Mask {
 
 /// Shape of the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelOptions {
     /// Width H.

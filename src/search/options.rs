@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 /// Search under a query budget.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SearchOptions {
     /// Cells drawn at random before the first proposal.

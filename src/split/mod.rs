@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 /// How training rows are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ChooseRows {
     /// Drawn at random.
@@ -21,6 +22,7 @@ pub enum ChooseRows {
 
 /// Sizes of the split.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SplitOptions {
     /// Number of training rows.

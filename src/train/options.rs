@@ -93,8 +93,19 @@ impl<'de> Deserialize<'de> for DistillationWeight {
     }
 }
 
+#[cfg(feature = "cli")]
+fn count_or_all(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"const": "all"}, {"type": "integer", "minimum": 1}]})
+}
+
+#[cfg(feature = "cli")]
+fn weight_or_auto(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({"anyOf": [{"const": "auto"}, {"type": "number", "minimum": 0}]})
+}
+
 /// Weights of the loss terms; 0 switches a term off.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct LossOptions {
     /// Squared error on standardised labels.
@@ -106,8 +117,10 @@ pub struct LossOptions {
     /// Squared score of the redundant part alone.
     pub redundant: f64,
     /// The number of redundant parts that each critical part is paired with.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "count_or_all"))]
     pub partners: Partners,
     /// Pairwise logistic ranking loss on unlabelled cells in the order of a Gaussian process that was fitted to the labels.
+    #[cfg_attr(feature = "cli", schemars(schema_with = "weight_or_auto"))]
     pub distillation: DistillationWeight,
     /// Unlabelled cells per step.
     pub unlabelled: usize,
@@ -132,6 +145,7 @@ impl Default for LossOptions {
 
 /// Optimisation by AdamW under a one-cycle schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainOptions {
     /// Passes over the training rows.
