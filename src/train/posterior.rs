@@ -37,6 +37,8 @@ const LARGEST: f64 = 3.0;
 const MAX_LEARNED: usize = 3;
 /// A process that reaches this tau where each label is left out is sure of its ranking.
 const SURE: f64 = 0.8;
+/// With fewer labels than this, a process that knows further columns says more than the labels do.
+const ENOUGH: f64 = 80.0;
 /// Cells whose pairs stand for all pairs where tau is estimated.
 const SAMPLED: usize = 300;
 
@@ -65,6 +67,8 @@ pub struct LabelPosterior {
     pub mean: Vec<f64>,
     /// From label scores to the unit of the target.
     pub target_map: TargetMap,
+    /// Number of labels that the process has read.
+    pub labels: usize,
     /// Share of the evidence of the processes that read the known columns.
     pub column_share: f64,
     /// Kendall's tau between the training labels and what the processes say of each from the others.
@@ -102,6 +106,7 @@ impl LabelPosterior {
             target_map: TargetMap::new(&raw, dataset.sign(), &errors),
             view,
             form,
+            labels: labels.len(),
             column_share: average.column_share(),
             left_out_tau: kendall_tau(&average.left_out, &labels),
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
@@ -110,12 +115,14 @@ impl LabelPosterior {
         })
     }
 
-    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or knows columns
-    /// that networks do not see, all members learn from it; else every other one does without, since a process that does not know a
-    /// space well is a bad teacher.
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, all members
+    /// learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
+    /// knows columns that networks do not see, all of them learn from it, and the more, the fewer labels they have of their own.
     pub fn weight(&self, index: usize) -> f64 {
-        let sure = self.left_out_tau >= SURE || self.column_share >= 0.5;
-        if sure || index.is_multiple_of(2) { 1.0 } else { 0.0 }
+        if self.column_share >= 0.5 {
+            return (ENOUGH / self.labels as f64).max(1.0);
+        }
+        if self.left_out_tau >= SURE || index.is_multiple_of(2) { 1.0 } else { 0.0 }
     }
 }
 
