@@ -19,8 +19,7 @@ pub struct Doctor;
 
 impl Doctor {
     pub fn run(&self, common: &Common) -> Result<()> {
-        let folder = device::libtorch_folder();
-        let version = folder.as_deref().and_then(libtorch_version).unwrap_or_else(|| "unknown".to_string());
+        let (folder, version) = (device::libtorch_folder(), libtorch());
         let cuda = device::probe();
         let reason = cuda.library.clone().err();
         let data = tables();
@@ -48,6 +47,11 @@ impl Doctor {
             list(&data),
         ))
     }
+}
+
+/// The version of LibTorch that is loaded.
+pub(super) fn libtorch() -> String {
+    device::libtorch_folder().as_deref().and_then(libtorch_version).unwrap_or_else(|| "unknown".to_string())
 }
 
 /// The version of the torch package that the library lies in.

@@ -1,7 +1,7 @@
 //! `carl explain`: which parts of a cell its score rests on, as JSON, drawing or page.
 
 use super::progress::Bar;
-use super::{Common, counted, load_predictor, print_json, talk};
+use super::{Common, counted, load_predictor, origin, print_json, talk};
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::file;
@@ -26,7 +26,7 @@ pub struct Explain {
     /// Table of architectures; - is standard input
     #[arg(long, group = "cells")]
     input: Option<PathBuf>,
-    /// File to write: .svg (one cell), .html or .json; - is standard output as JSON
+    /// File to write: .svg or .dot (one cell), .html or .json; - is standard output as JSON
     #[arg(long)]
     output: PathBuf,
     /// Largest change of the score by the critical substructure, in standard deviations of the training labels
@@ -38,6 +38,7 @@ pub struct Explain {
 #[derive(Clone, Copy, PartialEq)]
 enum ExplanationFormat {
     Svg,
+    Dot,
     Html,
     Json,
 }
@@ -57,7 +58,13 @@ impl Explain {
         let explained = predictor.explainer().explain(&texts, self.tolerance, &bar);
         let explained = explained.map_err(|(row, error)| locate(row, error))?;
         drop(bar);
-        self.write(format, &explained, predictor.space().name())?;
+        let card = predictor.card();
+        let own = [
+            ("checkpoint", format!("{} (weights {})", self.checkpoint.display(), card.weights_hash)),
+            ("seed", card.seed.to_string()),
+            ("configuration", card.config_hash.clone()),
+        ];
+        self.write(format, &explained, predictor.space().name(), &origin(&own, predictor.machine()))?;
         if self.output != Path::new("-") {
             let (cells, seconds) = (counted(explained.len(), "cell"), started.elapsed().as_secs_f64());
             talk(&format!("{cells} explained in {seconds:.1} s, written to {}", self.output.display()));
@@ -73,13 +80,14 @@ impl Explain {
             return Ok(ExplanationFormat::Json);
         }
         match self.output.extension().and_then(|ending| ending.to_str()).unwrap_or_default() {
-            "svg" if self.input.is_some() => Err(Error::new(Stage::Usage, "a drawing shows one cell")
+            "svg" | "dot" if self.input.is_some() => Err(Error::new(Stage::Usage, "a drawing shows one cell")
                 .hint("give --arch, or write a table of cells to .html or .json")),
             "svg" => Ok(ExplanationFormat::Svg),
+            "dot" => Ok(ExplanationFormat::Dot),
             "html" => Ok(ExplanationFormat::Html),
             "json" => Ok(ExplanationFormat::Json),
             _ => Err(Error::new(Stage::Usage, format!("--output {}: unknown ending", self.output.display()))
-                .hint("use .svg, .html or .json")),
+                .hint("use .svg, .dot, .html or .json")),
         }
     }
 
@@ -111,12 +119,13 @@ impl Explain {
     }
 
     /// One cell is one object, a table is a list of them.
-    fn write(&self, format: ExplanationFormat, explained: &[Explanation], space: &str) -> Result<()> {
+    fn write(&self, format: ExplanationFormat, explained: &[Explanation], space: &str, origin: &[(String, String)]) -> Result<()> {
         match format {
             ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].to_svg().as_bytes()),
+            ExplanationFormat::Dot => file::write_bytes(&self.output, explained[0].to_dot().as_bytes()),
             ExplanationFormat::Html => {
                 let title = format!("{space}: {} explained", counted(explained.len(), "cell"));
-                file::write_bytes(&self.output, render(&page(&title, explained)).as_bytes())
+                file::write_bytes(&self.output, render(&page(&title, explained), origin).as_bytes())
             }
             ExplanationFormat::Json => file::write(&self.output, |output| {
                 match self.arch {

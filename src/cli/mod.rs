@@ -314,6 +314,30 @@ fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Where a page comes from: the day, the command and the machine, and what else there is to say, a name and a value each.
+fn origin(further: &[(&str, String)], machine: Machine) -> Vec<(String, String)> {
+    let quoted = |word: String| match word.contains([' ', '|', '*', '[', '\'']) {
+        true => format!("'{}'", word.replace('\'', "'\\''")),
+        false => word,
+    };
+    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
+    let command = words.collect::<Vec<String>>().join(" ");
+    let base = [
+        ("made on", today()),
+        ("command", command),
+        ("computed on", format!("{}, {}", device::name(machine.device), counted(machine.threads, "thread"))),
+        ("LibTorch", doctor::libtorch()),
+    ];
+    base.iter().chain(further).map(|(name, value)| ((*name).to_string(), value.clone())).collect()
+}
+
+/// The day in UTC, such as 2026-11-26.
+fn today() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let date = time::OffsetDateTime::UNIX_EPOCH + now;
+    format!("{:04}-{:02}-{:02}", date.year(), u8::from(date.month()), date.day())
+}
+
 /// `count` seeds from `first` on: "seed 3" or "seeds 3 to 7".
 fn seeds(first: u64, count: u64) -> String {
     if count == 1 { format!("seed {first}") } else { format!("seeds {first} to {}", first + count - 1) }

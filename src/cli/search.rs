@@ -1,7 +1,7 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, find_table, print, print_json, seeds, table_arguments, talk, text_table};
+use super::{Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
@@ -235,7 +235,11 @@ impl Search {
                 optimum: problem.optimum(),
                 explained: &explained(&problem, &pool, &results[0].runs[0], ensemble)?,
             };
-            file::write_bytes(path, render(&page.page()).as_bytes())?;
+            let own = [
+                ("seeds", seeds.iter().map(u64::to_string).collect::<Vec<String>>().join(" ")),
+                ("configuration", config.hash()),
+            ];
+            file::write_bytes(path, render(&page.page(), &origin(&own, machine)).as_bytes())?;
         }
         let seconds = started.elapsed().as_secs_f64();
         let finding = Finding { config: &config, problem: &problem, strategies: &strategies, seconds };
@@ -402,7 +406,7 @@ impl Search {
             config.space,
             names.join(" and "),
             self.budget,
-            seeds(config.split.seed, self.runs.into())
+            seed_range(config.split.seed, self.runs.into())
         ));
         let (header, rows) = comparison_rows(strategies, several);
         let mut text = text_table(header, &rows);

@@ -2,7 +2,7 @@
 
 use super::evaluate::figures_table;
 use super::progress::Bar;
-use super::{CONFIG, Common, ConfigArguments, counted, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
+use super::{CONFIG, Common, ConfigArguments, counted, origin, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device::Machine;
@@ -10,18 +10,20 @@ use crate::error::{Error, Position, Result, Stage};
 use crate::file;
 use crate::gp::coverage::choose_rows;
 use crate::predictor::checkpoint::MODEL;
-use crate::metrics::{argsort_desc, kendall_tau};
+use crate::graph::{Graph, Role, Vocabulary};
+use crate::metrics::{argsort_desc, kendall_tau, mean_ranks};
 use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
 use crate::report::render;
-use crate::report::training::{BestArchitecture, TrainingPage, best_rows};
+use crate::report::training::{BestArchitecture, JudgedRow, TrainingPage, best_rows};
 use crate::source::columns::JoinedColumns;
 use crate::split::{Split, SplitOptions};
 use crate::train::loss::TERMS;
 use crate::train::{CellView, EpochLog};
 use clap::Args;
 use serde_json::{Value, json};
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -218,10 +220,10 @@ impl Run<'_> {
             rows: dataset.len(),
             figures: &figures,
             best: &best,
-            points: test.rows.iter().map(|&row| (scores[row], dataset.test_labels[row])).collect(),
+            judged: self.judged(predictor.space().vocabulary(), &test, &scores),
             curves: curves(log),
         };
-        file::write_bytes(&self.folder.join(REPORT), render(&page.page()).as_bytes())?;
+        file::write_bytes(&self.folder.join(REPORT), render(&page.page(), &self.origin(&predictor)).as_bytes())?;
         if as_json {
             metrics["checkpoint"] = self.folder.display().to_string().into();
             metrics["best"] = serde_json::to_value(&best).expect("plain data");
@@ -244,6 +246,40 @@ impl Run<'_> {
             true_rank: rank(row),
         };
         argsort_desc(scores).into_iter().take(SHOWN).map(best).collect()
+    }
+
+    /// The rows that scores are judged on, with their ranks.
+    fn judged<'b>(&'b self, vocabulary: &'b Vocabulary, test: &TestRows, scores: &[f64]) -> Vec<JudgedRow<'b>> {
+        let rows = test.rows.len() as f64;
+        let own: Vec<f64> = test.rows.iter().map(|&row| scores[row]).collect();
+        let (by_score, by_truth) = (mean_ranks(&own), mean_ranks(&test.values));
+        let trained: HashSet<usize> = self.split.train.iter().copied().collect();
+        let unique = &self.dataset.unique;
+        let names = |graph: &Graph| {
+            let ids: BTreeSet<u16> = graph.operations.iter().copied().collect();
+            let computes = ids.into_iter().filter(|&id| !matches!(vocabulary.role(id), Role::Input | Role::Output));
+            computes.map(|id| vocabulary.name(id)).collect()
+        };
+        let row = |(index, &row): (usize, &usize)| JudgedRow {
+            arch: &unique.texts[row],
+            score_rank: rows - by_score[index],
+            true_rank: rows - by_truth[index],
+            trained: trained.contains(&row),
+            operations: names(&unique.graphs[unique.index[row] as usize]),
+        };
+        test.rows.iter().enumerate().map(row).collect()
+    }
+
+    /// Where the page comes from.
+    fn origin(&self, predictor: &Predictor) -> Vec<(String, String)> {
+        let card = predictor.card();
+        let own = [
+            ("seed", card.seed.to_string()),
+            ("configuration", card.config_hash.clone()),
+            ("split", card.split_hash.clone()),
+            ("table", format!("{} ({})", self.config.data.table.display(), card.data_hash)),
+        ];
+        origin(&own, self.machine)
     }
 
     fn print(

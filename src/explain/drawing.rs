@@ -38,8 +38,7 @@ struct DrawnNode {
 /// `explanation` as an SVG element that needs no other file.
 pub(super) fn svg(explanation: &Explanation) -> String {
     let mut shapes = shapes(explanation);
-    let masses = explanation.nodes.iter().map(|node| node.critical);
-    let scale = masses.chain(explanation.edges.iter().map(|edge| edge.critical)).fold(MIN_SCALE, f64::max);
+    let scale = largest_mass(explanation);
     let DrawingSize { routes, width, height } = arrange(&mut shapes, explanation);
     let height = height + LEGEND;
     let mut svg = format!(
@@ -60,6 +59,12 @@ pub(super) fn svg(explanation: &Explanation) -> String {
     draw_legend(&mut svg, explanation, height, scale);
     svg.push_str("</svg>");
     svg
+}
+
+/// The upper end of the scale of critical masses.
+pub(super) fn largest_mass(explanation: &Explanation) -> f64 {
+    let masses = explanation.nodes.iter().map(|node| node.critical);
+    masses.chain(explanation.edges.iter().map(|edge| edge.critical)).fold(MIN_SCALE, f64::max)
 }
 
 /// `text` as it may stand in an element or in an attribute.
@@ -226,7 +231,7 @@ fn stack(column: &[usize], targets: &[f64], height: &dyn Fn(usize) -> f64, middl
 }
 
 /// From light to dark blue as `share` goes from 0 to 1; lightness falls evenly.
-fn colour(share: f64) -> String {
+pub(super) fn colour(share: f64) -> String {
     let mix = |light: f64, dark: f64| (light + (dark - light) * share.clamp(0.0, 1.0)).round() as u8;
     format!("#{:02x}{:02x}{:02x}", mix(232.0, 8.0), mix(240.0, 48.0), mix(250.0, 107.0))
 }

@@ -4,7 +4,7 @@ use super::cell::ExplainedCell;
 use super::counterfactual::Counterfactual;
 use super::mass::{critical_mass, member_masses};
 use super::substructure::CriticalSubstructure;
-use super::{Explainer, drawing, losses};
+use super::{Explainer, dot, drawing, losses};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::metrics::standard_deviation;
@@ -77,6 +77,11 @@ impl Explanation {
     /// A drawing of the cell: an SVG element that needs no other file.
     pub fn to_svg(&self) -> String {
         drawing::svg(self)
+    }
+
+    /// The cell as a graph in the language of Graphviz.
+    pub fn to_dot(&self) -> String {
+        dot::dot(self)
     }
 }
 

@@ -13,6 +13,7 @@
 mod attribution;
 pub mod cell;
 pub mod counterfactual;
+mod dot;
 mod drawing;
 pub mod explanation;
 pub mod faithfulness;

@@ -64,6 +64,8 @@ pub struct Scatter {
     pub points: Vec<(f64, f64)>,
     /// Points that stand out, with the text that appears over each.
     pub highlighted: Vec<(f64, f64, String)>,
+    /// Points that are marked by a ring, with the text that appears over each.
+    pub ringed: Vec<(f64, f64, String)>,
 }
 
 /// Curves over one horizontal axis.
@@ -108,16 +110,17 @@ pub struct TableColumn {
     pub numeric: bool,
 }
 
-/// The page as an HTML document; the same page gives the same text.
+/// The page as an HTML document; the same page gives the same text. `origin` says where it comes from, a name and a value each.
 ///
 /// # Panics
 /// Never for any page: only a fault in the built-in template, which the tests render, would.
-pub fn render(page: &Page) -> String {
+pub fn render(page: &Page, origin: &[(String, String)]) -> String {
     let sections: Vec<Value> =
         page.sections.iter().enumerate().map(|(id, section)| section_value(section, id)).collect();
-    let summary: Vec<Value> = page.summary.iter().map(|(name, value)| context! { name, value }).collect();
+    let entries = |list: &[(String, String)]| list.iter().map(|(name, value)| context! { name, value }).collect::<Vec<Value>>();
+    let (summary, origin) = (entries(&page.summary), entries(origin));
     let version = env!("CARGO_PKG_VERSION");
-    let page = context! { title => &page.title, summary, sections, version };
+    let page = context! { title => &page.title, summary, sections, origin, version };
     let environment = environment();
     let template = environment.template_from_named_str("page.html", TEMPLATE).expect("the template is well formed");
     template.render(page).expect("the template names what it is given")

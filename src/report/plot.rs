@@ -37,27 +37,33 @@ pub(super) struct Plot {
 
 /// Draws points; `name` is the title of the drawing and `id` unique in the page.
 pub(super) fn scatter(data: &Scatter, name: &str, id: usize) -> Plot {
-    let marks = data.highlighted.iter().map(|(x, y, _)| (*x, *y));
-    let all: Vec<(f64, f64)> = data.points.iter().copied().chain(marks).filter(finite).collect();
+    let marks = || data.ringed.iter().chain(&data.highlighted);
+    let all: Vec<(f64, f64)> =
+        data.points.iter().copied().chain(marks().map(|(x, y, _)| (*x, *y))).filter(finite).collect();
     let frame = PlotFrame::new(&all, false);
     let description = describe("Scatter plot", &data.x_label, &data.y_label, &all);
     let mut svg = frame.open(name, &description, id, &data.x_label, &data.y_label);
     frame.dots(&mut svg, &data.points);
-    for (x, y, tooltip) in &data.highlighted {
-        let Some((x, y)) = frame.at(*x, *y) else { continue };
-        let tooltip = HtmlEscape(tooltip);
-        let _ = write!(
-            svg,
-            "<circle class=\"mark\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{tooltip}</title></circle>"
-        );
+    for (class, radius, list) in [("ring", 3.5, &data.ringed), ("mark", 4.5, &data.highlighted)] {
+        for (x, y, tooltip) in list {
+            let Some((x, y)) = frame.at(*x, *y) else { continue };
+            let tooltip = HtmlEscape(tooltip);
+            let _ = write!(
+                svg,
+                "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"><title>{tooltip}</title></circle>"
+            );
+        }
     }
     svg.push_str("</svg>");
     let drawn = data.points.iter().filter(|&&(x, y)| frame.at(x, y).is_some()).count();
-    let marked = data.highlighted.iter().filter(|(x, y, _)| frame.at(*x, *y).is_some()).count();
-    let skipped = data.points.len() + data.highlighted.len() - drawn - marked;
+    let shown = |list: &[(f64, f64, String)]| list.iter().filter(|(x, y, _)| frame.at(*x, *y).is_some()).count();
+    let (marked, ringed) = (shown(&data.highlighted), shown(&data.ringed));
+    let skipped = data.points.len() + marks().count() - drawn - marked - ringed;
     let mut caption = format!("{} points", grouped(drawn));
-    if marked > 0 {
-        let _ = write!(caption, ", {} highlighted", grouped(marked));
+    for (count, what) in [(marked, "highlighted"), (ringed, "ringed")] {
+        if count > 0 {
+            let _ = write!(caption, ", {} {what}", grouped(count));
+        }
     }
     Plot { svg, caption: caption + &not_drawn(skipped) }
 }

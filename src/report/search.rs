@@ -114,6 +114,7 @@ impl SearchPage<'_> {
                 y_label: self.objectives[0].name.clone(),
                 points: queried.map(|values| (values[1], values[0])).collect(),
                 highlighted: run.front.iter().map(|c| (c.values[1], c.values[0], c.arch.clone())).collect(),
+                ringed: Vec::new(),
             }),
         }
     }

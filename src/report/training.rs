@@ -1,8 +1,10 @@
 //! The page of a training run: scores against the truth, best architectures, loss terms.
 
 use super::{Content, Lines, Page, PageTable, Scatter, Section, Series, TableColumn};
+use crate::metrics::mean;
 use crate::protocol::evaluation::Figures;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An architecture with a high score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -17,6 +19,20 @@ pub struct BestArchitecture {
     pub truth: Option<f64>,
     /// Rank of the test label in the table, from 1.
     pub true_rank: Option<usize>,
+}
+
+/// An architecture with a test label.
+pub struct JudgedRow<'a> {
+    /// Its text.
+    pub arch: &'a str,
+    /// Its rank by score, from 1.
+    pub score_rank: f64,
+    /// Its rank by test label, from 1; equal labels share their mean rank.
+    pub true_rank: f64,
+    /// Whether it was trained on.
+    pub trained: bool,
+    /// The different operations of its graph.
+    pub operations: Vec<&'a str>,
 }
 
 /// Everything that the page shows.
@@ -37,8 +53,8 @@ pub struct TrainingPage<'a> {
     pub figures: &'a Figures,
     /// The architectures with the highest scores, best first.
     pub best: &'a [BestArchitecture],
-    /// Score and test label of every row that has a label.
-    pub points: Vec<(f64, f64)>,
+    /// Every row that has a test label.
+    pub judged: Vec<JudgedRow<'a>>,
     /// Name of each loss term, with its values as (epoch, mean over members).
     pub curves: Vec<(String, Vec<(f64, f64)>)>,
 }
@@ -59,23 +75,75 @@ impl TrainingPage<'_> {
                 fact("precision@10", format!("{:.2}", figures.precision_at_k[&10])),
                 fact("regret@10", format!("{:.4}", figures.regret_at_k[&10])),
             ],
-            sections: vec![self.scatter(), self.best(), self.loss()],
+            sections: vec![
+                self.ranks(
+                    "Ranks",
+                    "Every architecture with a truth: its rank by score against its true one. Rings are training cells; the \
+                     best scores are highlighted.",
+                    1.0,
+                ),
+                self.ranks("The best tenth", "Those that are among the best tenth by score or by truth.", 0.1),
+                self.best(),
+                self.errors(),
+                self.loss(),
+            ],
         }
     }
 
-    fn scatter(&self) -> Section {
-        let best = self.best.iter().filter_map(|best| Some((best.score, best.truth?, best.arch.clone())));
+    /// Ranks by score against ranks by truth, of all rows or of those that are among the best `share` by either.
+    fn ranks(&self, heading: &str, text: &str, share: f64) -> Section {
+        let last = (share * self.judged.len() as f64).ceil();
+        let seen = || self.judged.iter().filter(|row| row.score_rank.min(row.true_rank) <= last);
+        let best = |row: &&JudgedRow| self.best.iter().any(|best| best.arch == row.arch);
+        let point = |row: &JudgedRow| {
+            let tooltip = format!("{}: rank {} by score, {} by truth", row.arch, row.score_rank, row.true_rank);
+            (row.score_rank, row.true_rank, tooltip)
+        };
+        let (trained, others): (Vec<&JudgedRow>, Vec<&JudgedRow>) = seen().partition(|row| row.trained);
         Section {
-            heading: "Score against truth".to_string(),
+            heading: heading.to_string(),
+            text: Some(text.to_string()),
+            content: Content::Scatter(Scatter {
+                x_label: "rank by score (1 is best)".to_string(),
+                y_label: format!("rank by {} (1 is best)", self.test_target),
+                points: others.iter().map(|row| (row.score_rank, row.true_rank)).collect(),
+                highlighted: seen().filter(best).map(point).collect(),
+                ringed: trained.into_iter().map(point).collect(),
+            }),
+        }
+    }
+
+    /// By how much cells with an operation are ranked too high or too low.
+    fn errors(&self) -> Section {
+        let mut groups: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let percent = 100.0 / self.judged.len().max(1) as f64;
+        for row in self.judged.iter().filter(|row| !row.trained) {
+            for &operation in &row.operations {
+                groups.entry(operation).or_default().push((row.true_rank - row.score_rank) * percent);
+            }
+        }
+        let row = |(operation, errors): (&&str, &Vec<f64>)| {
+            let sizes: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
+            let figures = [mean(errors), mean(&sizes)].map(|value| format!("{value:+.2}"));
+            let size = figures[1].trim_start_matches('+').to_string();
+            vec![(*operation).to_string(), errors.len().to_string(), figures[0].clone(), size]
+        };
+        let column = |name: &str, numeric| TableColumn { name: name.to_string(), numeric };
+        Section {
+            heading: "Error by operation".to_string(),
             text: Some(
-                "Every architecture with a truth, including training cells; the best scores are highlighted."
+                "Over unseen cells that have the operation, in percent of the ranks: positive where they are ranked \
+                 too high on average, and the mean size of the error."
                     .to_string(),
             ),
-            content: Content::Scatter(Scatter {
-                x_label: "score (standardised, higher is better)".to_string(),
-                y_label: self.test_target.to_string(),
-                points: self.points.clone(),
-                highlighted: best.collect(),
+            content: Content::Table(PageTable {
+                columns: vec![
+                    column("operation", false),
+                    column("cells", true),
+                    column("mean error", true),
+                    column("mean size", true),
+                ],
+                rows: groups.iter().map(row).collect(),
             }),
         }
     }

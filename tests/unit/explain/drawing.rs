@@ -42,3 +42,12 @@ fn one_frame_is_bold_and_dead_parts_are_dashed() {
     // The dead operation and its edge.
     assert_eq!(svg.matches("stroke-dasharray").count(), 2);
 }
+
+#[test]
+fn graphs_for_papers_escape_names_and_say_the_same() {
+    let dot = chain("a \"quoted\" \\ name").to_dot();
+    assert!(dot.contains(r#"label="a \"quoted\" \\ name\n0.25""#), "{dot}");
+    let lines = |word: &str| dot.lines().filter(|line| line.contains(word)).count();
+    // Five nodes and five edges; the critical substructure is bold, the dead operation and its edge are dashed.
+    assert_eq!((lines("label=") - 1, lines("->"), lines("penwidth=3]"), lines("dashed")), (5, 5, 1, 2), "{dot}");
+}

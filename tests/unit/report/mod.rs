@@ -13,6 +13,7 @@ fn page_of(text: &str) -> Page {
     let text = || text.to_string();
     let points = vec![(0.0, 1.0), (2.0, 3.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)];
     let scatter = Scatter {
+        ringed: vec![(3.0, 3.0, text())],
         x_label: text(),
         y_label: text(),
         points: points.clone(),
@@ -33,10 +34,15 @@ fn page_with(content: Content) -> Page {
     Page { title: "Title".to_string(), summary: Vec::new(), sections: vec![section] }
 }
 
+/// The page with an origin.
+fn html(page: &Page) -> String {
+    render(page, &[("command".to_string(), page.title.clone())])
+}
+
 #[test]
 fn every_field_is_escaped() {
     let harmless = ATTACK.replace(['<', '>', '"', '\'', '/', '&'], "-");
-    let (attacked, harmless) = (render(&page_of(ATTACK)), render(&page_of(&harmless)));
+    let (attacked, harmless) = (html(&page_of(ATTACK)), html(&page_of(&harmless)));
     let count = |text: &str, part: &str| text.matches(part).count();
     for part in ["<", ">", "\"", "'", "<script", "<img", "</title>", "alert(1)", "{{ title }}"] {
         assert_eq!(count(&attacked, part), count(&harmless, part), "{part}");
@@ -48,7 +54,7 @@ fn every_field_is_escaped() {
 
 #[test]
 fn nothing_is_loaded() {
-    let text = render(&page_of("text"));
+    let text = html(&page_of("text"));
     for outside in ["http:", "https:", "//", "url(", "src=", "@import", "<link", "<iframe"] {
         assert!(!text.contains(outside), "{outside}");
     }
@@ -58,7 +64,7 @@ fn nothing_is_loaded() {
 /// The policy allows the one script of a page and no other.
 #[test]
 fn the_policy_names_the_script() {
-    let page = render(&Page::default());
+    let page = html(&Page::default());
     let (_, rest) = page.split_once("<script>").unwrap();
     let (script, _) = rest.split_once("</script>").unwrap();
     let hash = base64(&Sha256::digest(script));
@@ -81,7 +87,7 @@ fn base64(bytes: &[u8]) -> String {
 #[test]
 fn the_same_page_gives_the_same_text() {
     let page = page_of("text");
-    assert_eq!(render(&page), render(&page.clone()));
+    assert_eq!(html(&page), html(&page.clone()));
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn a_whole_space_is_a_small_file() {
     // Irrational steps, so that no two points coincide.
     let position = |i: u32, step: f64| (f64::from(i) * step.sqrt()).fract();
     let points = (0..15_625).map(|i| (position(i, 2.0), position(i, 3.0))).collect();
-    let text = render(&page_with(Content::Scatter(Scatter { points, ..Scatter::default() })));
+    let text = html(&page_with(Content::Scatter(Scatter { points, ..Scatter::default() })));
     assert!((100_000..300_000).contains(&text.len()), "{} bytes", text.len());
     assert!(text.contains("15,625 points"));
 }
@@ -97,26 +103,26 @@ fn a_whole_space_is_a_small_file() {
 #[test]
 fn without_data_there_is_a_note() {
     let nothing = Scatter { points: vec![(f64::NAN, 0.0)], ..Scatter::default() };
-    let text = render(&page_with(Content::Scatter(nothing)));
+    let text = html(&page_with(Content::Scatter(nothing)));
     assert!(text.contains("No data to draw") && text.contains("0 points; 1 without"));
     let below = Series { points: vec![(0.0, -1.0)], ..Series::default() };
     let lines = Lines { log_y: true, series: vec![below], ..Lines::default() };
-    assert!(render(&page_with(Content::Lines(lines))).contains("No data to draw"));
-    assert!(render(&page_with(Content::Table(PageTable::default()))).contains("0 rows"));
-    assert!(render(&Page::default()).contains("</html>"));
+    assert!(html(&page_with(Content::Lines(lines))).contains("No data to draw"));
+    assert!(html(&page_with(Content::Table(PageTable::default()))).contains("0 rows"));
+    assert!(html(&Page::default()).contains("</html>"));
 }
 
 #[test]
 fn drawings_are_kept() {
     let svg = "<svg viewBox=\"0 0 1 1\"><path d=\"M0 0H1\"/></svg>";
-    assert!(render(&page_with(Content::Svg(svg.to_string()))).contains(svg));
+    assert!(html(&page_with(Content::Svg(svg.to_string()))).contains(svg));
 }
 
 #[test]
 fn paragraphs_and_thousands() {
     let mut page = page_with(Content::Table(PageTable::default()));
     page.sections[0].text = Some("One.\n\nTwo.\r\n\r\n\r\nThree.".to_string());
-    let text = render(&page);
+    let text = html(&page);
     assert!(["<p>One.</p>", "<p>Two.</p>", "<p>Three.</p>"].iter().all(|paragraph| text.contains(paragraph)));
     assert_eq!([0, 999, 1000, 1_234_567].map(grouped), ["0", "999", "1,000", "1,234,567"]);
 }
@@ -138,7 +144,7 @@ proptest! {
         for content in [Content::Scatter(scatter), Content::Lines(lines), Content::Table(table)] {
             page.sections.push(Section { heading: text.clone(), text: None, content });
         }
-        let html = render(&page);
+        let html = html(&page);
         prop_assert!(html.ends_with("</html>"));
         let plots = html.split("<svg").skip(1).map(|rest| rest.split("</svg>").next().unwrap_or_default());
         for plot in plots.flat_map(|plot| plot.split(" d=\"").skip(1)) {
