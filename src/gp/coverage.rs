@@ -19,8 +19,8 @@ use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
 use tch::{Kind, Tensor};
 
-/// Cells that stand for the space; more of them do not change what is chosen, but cost their square.
-const MEASURED: usize = 2000;
+/// Cells that stand for the space: fewer of them choose worse cells, more of them cost their square and choose no better ones.
+const MEASURED: usize = 6000;
 /// Weight of every standardised statistic.
 const WEIGHT: f64 = 0.5;
 /// Variance of a label, relative to that of the function.
@@ -78,10 +78,15 @@ pub fn cover(
     rows
 }
 
-/// Posterior covariance of the cells that stand for the space, and what each label takes away of it.
+/// What labels take away of the variance of the cells that stand for the space. The posterior covariance is never written out: it
+/// is the prior one, C, less l l' for every label, and one product with C for a label updates all that the gains need.
 struct Greedy {
-    covariance: Tensor, // [P, P]
-    mass: Tensor,       // [P, 1], sums to 1
+    prior: Tensor,       // [P, P]
+    mass: Tensor,        // [P], sums to 1
+    labels: Vec<Tensor>, // [P] each: l
+    diagonal: Tensor,    // [P]
+    mean: Tensor,        // [P]: posterior covariance times mass
+    square: Tensor,      // [P]: its elementwise square times mass
 }
 
 impl Greedy {
@@ -105,8 +110,10 @@ impl Greedy {
             covariance -= half.transpose(0, 1).matmul(&half);
         }
         let total: f64 = mass.iter().sum();
-        let mass = Tensor::from_slice(&mass.iter().map(|mass| mass / total).collect::<Vec<f64>>()).unsqueeze(1);
-        Greedy { covariance, mass }
+        let mass = Tensor::from_slice(&mass.iter().map(|mass| mass / total).collect::<Vec<f64>>());
+        let square = covariance.square().mv(&mass);
+        let (diagonal, mean) = (covariance.diagonal(0, 0, 1).copy(), covariance.mv(&mass));
+        Greedy { prior: covariance, mass, labels: Vec::new(), diagonal, mean, square }
     }
 
     /// At most `count` of the `free` graphs, best first, with their gains.
@@ -126,18 +133,22 @@ impl Greedy {
 
     /// By how much the label of each cell lowers the average variance of the function less its mean, relative to what is left.
     fn gains(&self) -> Vec<f64> {
-        let spread = self.covariance.square().matmul(&self.mass) - self.covariance.matmul(&self.mass).square();
-        let diagonal = self.covariance.diagonal(0, 0, 1).unsqueeze(1);
-        let mean = self.mass.transpose(0, 1).matmul(&self.covariance).matmul(&self.mass);
-        let left = (&diagonal * &self.mass).sum(Kind::Double) - mean.squeeze();
-        doubles(&(spread / (diagonal + NOISE) / left.clamp_min(1e-12)))
+        let left = (&self.diagonal - &self.mean).dot(&self.mass);
+        doubles(&((&self.square - self.mean.square()) / (&self.diagonal + NOISE) / left.clamp_min(1e-12)))
     }
 
     /// Conditions on a label of the cell at `place`.
     fn observe(&mut self, place: i64) {
-        let row = self.covariance.get(place).copy();
-        let variance = row.double_value(&[place]) + NOISE;
-        self.covariance -= row.outer(&(&row / variance));
+        let fold = |start: Tensor, by: &dyn Fn(&Tensor) -> Tensor| self.labels.iter().fold(start, |sum, l| sum - l * by(l));
+        let row = fold(self.prior.get(place).copy(), &|l| l.get(place));
+        let label = &row / (row.get(place) + NOISE).sqrt();
+        let weighted = &label * &self.mass;
+        let spread = fold(self.prior.mv(&weighted), &|l| l.dot(&weighted));
+        let squared = label.square();
+        self.square += &squared * squared.dot(&self.mass) - &label * spread * 2.0;
+        self.mean -= &label * label.dot(&self.mass);
+        self.diagonal -= squared;
+        self.labels.push(label);
     }
 }
 

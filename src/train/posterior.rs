@@ -29,6 +29,8 @@ const MAX_LABELS: usize = 4096;
 const MAX_VALUES: usize = 500;
 /// Processes with a smaller share of the evidence are left out.
 const LEAST_SHARE: f64 = 1e-3;
+/// Log odds against readings with known columns before a label is seen: with ten labels, noise fits by chance.
+const COLUMN_PENALTY: f64 = 2.0;
 /// The network reads what a cell computes unless more than this share of the variance of the targets would be lost.
 const LOST: f64 = 0.05;
 /// Standardised labels are cut at this value before they are added to ranks.
@@ -276,8 +278,10 @@ impl Average {
             Ok((process, others))
         };
         let fitted: Vec<(GaussianProcess, LeaveOneOut)> = readings.iter().map(fit).collect::<Result<_>>()?;
-        let evidence = |(process, others): &(GaussianProcess, LeaveOneOut)| (others.log_density - process.loss) / 2.0;
-        let evidence: Vec<f64> = fitted.iter().map(evidence).collect();
+        let evidence = |((process, others), reading): (&(GaussianProcess, LeaveOneOut), &Reading)| {
+            (others.log_density - process.loss) / 2.0 - if reading.columns { COLUMN_PENALTY } else { 0.0 }
+        };
+        let evidence: Vec<f64> = fitted.iter().zip(readings).map(evidence).collect();
         let most = evidence.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = evidence.iter().map(|evidence| (evidence - most).exp()).collect();
         let total: f64 = weights.iter().filter(|&&weight| weight >= LEAST_SHARE).sum();
