@@ -24,7 +24,6 @@ use crate::space::{self, Dag, Space};
 use crate::split::Split;
 use checkpoint::{MODEL, load_weights, save_weights};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use tch::Device;
 
 /// How a predictor is fitted.
@@ -102,6 +101,20 @@ impl Predictor {
         labels: &[f64],
         options: &FitOptions,
     ) -> Result<Predictor> {
+        Predictor::fit_with(space, architectures, labels, options, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::fit`].
+    pub(crate) fn fit_with<S: AsRef<str>>(
+        space: &str,
+        architectures: &[S],
+        labels: &[f64],
+        options: &FitOptions,
+        progress: &dyn Progress,
+    ) -> Result<Predictor> {
         let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
         let lengths = options.columns.iter().map(|column| column.values.len()).chain([labels.len()]);
         if let Some(length) = lengths.into_iter().find(|&length| length != texts.len()) {
@@ -120,25 +133,15 @@ impl Predictor {
         let train = dataset.labelled();
         let split = Split::draw(&train, train.len(), 0, options.seed)?;
         let sources = load_sources(&options.sources, options.machine)?;
-        Predictor::fit_split(&dataset, space.as_ref(), &split, &options.predictor, &sources, options.machine)
-    }
-
-    /// Fits a predictor to the training rows of `split`.
-    ///
-    /// # Errors
-    /// As [`TrainingTask::prepare`] and [`Training::run`].
-    pub(crate) fn fit_split(
-        dataset: &Dataset,
-        space: &dyn Space,
-        split: &Split,
-        options: &PredictorOptions,
-        sources: &[(String, Predictor)],
-        machine: Machine,
-    ) -> Result<Predictor> {
-        let hash = training::options_hash(options);
-        let mut training = TrainingTask { dataset, space, sources, options, machine, config_hash: &hash }.of_split(split)?;
-        training.run(options.train.epochs, &AtomicBool::new(false), &NoProgress)?;
-        Ok(training.predictors()?.pop().expect("a predictor per split"))
+        let training = TrainingTask {
+            dataset: &dataset,
+            space: space.as_ref(),
+            sources: &sources,
+            options: &options.predictor,
+            machine: options.machine,
+            config_hash: &training::options_hash(&options.predictor),
+        };
+        training.fit(&split, progress)
     }
 
     /// Predictions for `architectures`, in their order.
@@ -146,9 +149,21 @@ impl Predictor {
     /// # Errors
     /// The first text that is not an architecture of the space, with its index.
     pub fn predict<S: AsRef<str>>(&self, architectures: &[S]) -> Result<Vec<Prediction>> {
+        self.predict_with(architectures, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub(crate) fn predict_with<S: AsRef<str>>(
+        &self,
+        architectures: &[S],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Prediction>> {
         let texts = architectures.iter().map(|text| text.as_ref().to_string()).collect();
         let unique = UniqueGraphs::new(texts, self.encoder()).map_err(at_record)?;
-        let (scores, stds) = self.score_graphs(&unique.graphs, &NoProgress);
+        let (scores, stds) = self.score_graphs(&unique.graphs, progress);
         let predictions: Vec<Prediction> =
             scores.into_iter().zip(stds).map(|(score, std)| self.prediction(score, std)).collect();
         Ok(unique.broadcast(&predictions))
@@ -170,8 +185,21 @@ impl Predictor {
     /// # Errors
     /// The first text that is not an architecture of the space, with its index.
     pub fn explain<S: AsRef<str>>(&self, architectures: &[S], tolerance: f64) -> Result<Vec<Explanation>> {
+        self.explain_with(architectures, tolerance, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::explain`].
+    pub(crate) fn explain_with<S: AsRef<str>>(
+        &self,
+        architectures: &[S],
+        tolerance: f64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Explanation>> {
         let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
-        self.explainer().explain(&texts, tolerance, &NoProgress).map_err(at_record)
+        self.explainer().explain(&texts, tolerance, progress).map_err(at_record)
     }
 
     /// Saves the predictor into `folder`, which is made where it is missing.

@@ -78,6 +78,16 @@ impl TrainingTask<'_> {
         Ok(self.prepare(std::slice::from_ref(split))?.pop().expect("one split has a form"))
     }
 
+    /// Fits the predictor of one split.
+    ///
+    /// # Errors
+    /// As [`TrainingTask::prepare`] and [`Training::run`].
+    pub fn fit(&self, split: &Split, progress: &dyn Progress) -> Result<Predictor> {
+        let mut training = self.of_split(split)?;
+        training.run(self.options.train.epochs, &AtomicBool::new(false), progress)?;
+        Ok(training.predictors()?.pop().expect("a predictor per split"))
+    }
+
     /// The training of those `splits` whose index and posterior are given: they read cells in `form`.
     fn of_form(
         &self,
