@@ -59,8 +59,8 @@
 //! Letters of shapes are the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
 //! width, E ensemble members, K partners of an intervention, D width of a representation, F graphs, P parameters of a member.
 
-// The program uses what is unused without it.
-#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+// The program and the Python module use what is unused without them.
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
 
 macro_rules! torch_modules {
     ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };

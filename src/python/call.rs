@@ -9,7 +9,7 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Time between two looks at Python's signals.
@@ -39,6 +39,11 @@ impl Progress for StopRequest {
 /// # Errors
 /// What `work` fails or panics with, or what a signal handler raises.
 pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&StopRequest) -> Result<T> + Send) -> PyResult<T> {
+    let own = std::process::id();
+    if *PROCESS.get_or_init(|| own) != own {
+        let error = Error::new(Stage::Training, "this process was forked from one that had used carl_nas before");
+        return Err(exception(py, &error.hint("threads do not survive that: start processes by `spawn`")));
+    }
     let _threads = TorchThreads::keep();
     let request = &StopRequest::default();
     let mut signal = None;
@@ -70,6 +75,9 @@ pub fn run<T: Send>(py: Python<'_>, work: impl FnOnce(&StopRequest) -> Result<T>
         (None, Err(panic)) => Err(exception(py, &panic_error(panic.as_ref()))),
     }
 }
+
+/// The process that made the worker threads.
+static PROCESS: OnceLock<u32> = OnceLock::new();
 
 /// The number of LibTorch's threads, which belongs to the program that calls and is put back once no call is under way.
 struct TorchThreads;

