@@ -109,7 +109,8 @@ def train(config):
 class Tuning(unittest.TestCase):
     def test_trials_are_cells_and_a_restored_experiment_repeats_none(self):
         with tempfile.TemporaryDirectory() as folder:
-            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+            path = {"env_vars": {"PYTHONPATH": str(pathlib.Path(__file__).parent)}}
+            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=path)
             try:
                 searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=3))
                 settings = tune.TuneConfig(search_alg=searcher, num_samples=30, max_concurrent_trials=4)
