@@ -1,7 +1,7 @@
 //! Predictors for Python: what stands behind `carl_nas.Predictor`, and explanations.
 
 use super::call::{StopRequest, run};
-use super::values::{GivenCells, numbers, vector};
+use super::values::{GivenCells, json, numbers, vector};
 use crate::config::Config;
 use crate::dataset::KnownColumn;
 use crate::device::{self, Machine};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::predictor::{FitOptions, Prediction, Predictor, checkpoint::MODEL};
 use crate::report::{explanations::page, render};
-use crate::space::Space;
+use crate::space::{self, Space, USER_SPACE};
 use pyo3::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -18,12 +18,6 @@ use std::sync::{Mutex, PoisonError};
 /// A fitted predictor. A thread at a time uses it, since tensors are not shared.
 #[pyclass(name = "Model", module = "carl_nas._carl", frozen)]
 pub struct FittedModel(Mutex<Predictor>);
-
-/// The options that `settings`, each `key.key=value` as of a configuration, replace.
-fn fit_options(space: &str, settings: &[String]) -> Result<FitOptions> {
-    let text = format!("space: {space}\ndata: {{table: '-', train_target: y}}\n");
-    Ok(FitOptions { predictor: Config::parse(&text, settings)?.predictor(), ..FitOptions::default() })
-}
 
 fn machine(device: &str, threads: Option<usize>) -> Result<Machine> {
     Ok(Machine::new(device::select(device)?, threads.unwrap_or_else(rayon::current_num_threads)))
@@ -67,7 +61,8 @@ fn known_columns(
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 struct FitSettings {
-    space: String,
+    /// The lines of a configuration that name the space.
+    declaration: String,
     settings: Vec<String>,
     seed: u64,
     higher_is_better: bool,
@@ -113,10 +108,12 @@ impl FittedModel {
             columns.into_iter().map(|(name, values)| Ok((name, numbers(&values)?))).collect::<PyResult<_>>()?;
         columns.sort_by(|a, b| a.0.cmp(&b.0));
         let predictor = run(py, |request| {
-            // The vocabulary of `dag` is collected from its cells, which are not spelled in several ways.
-            let space = match how.space == crate::space::USER_SPACE {
-                true => None,
-                false => Some(crate::space::open(&how.space, None)?),
+            let text = format!("{}data: {{table: '-', train_target: y}}\n", how.declaration);
+            let config = Config::parse(&text, &how.settings)?;
+            // The vocabulary of `dag` may be collected from its cells, which are not spelled in several ways.
+            let space = match (config.space.as_str(), config.vocabulary()) {
+                (USER_SPACE, None) => None,
+                (name, vocabulary) => Some(space::open(name, vocabulary)?),
             };
             let texts = |cells: GivenCells| match (&space, cells) {
                 (Some(space), cells) => cells.texts(space.as_ref()),
@@ -128,11 +125,12 @@ impl FittedModel {
                 higher_is_better: how.higher_is_better,
                 seed: how.seed,
                 columns: known_columns(columns, &cells, others, space.as_deref())?,
+                vocabulary: config.vocabulary(),
                 sources: how.sources,
                 machine: machine(&how.device, how.threads)?,
-                ..fit_options(&how.space, &how.settings)?
+                predictor: config.predictor(),
             };
-            Predictor::fit_with(&how.space, &cells, &labels, &options, request)
+            Predictor::fit_with(&config.space, &cells, &labels, &options, request)
         })?;
         Ok(FittedModel::of(predictor))
     }
@@ -172,7 +170,7 @@ impl FittedModel {
 
     /// What the weights are for and how they came about, as JSON.
     fn card(&self, py: Python<'_>) -> PyResult<String> {
-        self.with(py, |predictor, _| Ok(serde_json::to_string(predictor.card()).expect("a card is plain data")))
+        self.with(py, |predictor, _| Ok(json(predictor.card())))
     }
 
     /// Scores and their standard deviations, [n] each.
@@ -254,7 +252,7 @@ impl CellExplanation {
     }
 
     fn json(&self) -> String {
-        serde_json::to_string(&self.0).expect("an explanation is plain data")
+        json(&self.0)
     }
 
     fn dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -2,7 +2,7 @@
 
 use super::call::{exception, panic_error, raise, run};
 use super::space::SearchSpace;
-use super::values::{GivenCells, numbers, text};
+use super::values::{GivenCells, json, numbers, text};
 use crate::config::Config;
 use crate::device::{Machine, worker};
 use crate::error::{Error, Result, Stage, suggest};
@@ -280,16 +280,15 @@ impl SearchArguments<'_> {
         }
         let first = &self.objectives[0];
         let (target, more) = first.strip_prefix('-').map_or((first.as_str(), true), |name| (name, false));
-        let quoted = |text: &str| serde_json::to_string(text).expect("text is plain data");
-        let names: Vec<String> = columns.iter().map(|column| quoted(&column.0)).collect();
+        let names: Vec<&String> = columns.iter().map(|column| &column.0).collect();
         let text = format!(
-            "space: {}\ndata: {{table: '-', train_target: {}, higher_is_better: {more}, columns: [{}]}}\nsplit: {{seed: {}}}\n",
-            quoted(self.space.space.name()),
-            quoted(target),
-            names.join(", "),
+            "{}data: {{table: '-', train_target: {}, higher_is_better: {more}, columns: {}}}\nsplit: {{seed: {}}}\n",
+            self.space.declaration,
+            json(&target),
+            json(&names),
             self.seed
         );
-        Ok(Config { vocabulary: self.space.roles(), ..Config::parse(&text, &self.settings)? })
+        Config::parse(&text, &self.settings)
     }
 }
 
@@ -406,6 +405,6 @@ impl SearchHandle {
     #[staticmethod]
     fn header(py: Python<'_>, text: &str) -> PyResult<String> {
         let header = LogHeader::read(text).map_err(|error| exception(py, &error))?;
-        Ok(serde_json::to_string(&header).expect("a header is plain data"))
+        Ok(json(&header))
     }
 }

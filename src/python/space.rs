@@ -1,7 +1,7 @@
 //! Search spaces for Python: cells as texts, and as the arrays that an exported program takes.
 
 use super::call::{exception, run};
-use super::values::{GivenCells, array, decode, text};
+use super::values::{GivenCells, array, decode, json, text};
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::{Graph, Reduction, Role, Vocabulary, canonicalize};
 use crate::model::batch::PaddedGraphs;
@@ -21,6 +21,8 @@ const CHUNK: usize = 4096;
 pub struct SearchSpace {
     /// The space.
     pub space: Arc<dyn Space>,
+    /// The lines of a configuration that name it.
+    pub declaration: String,
     operations: Option<Vec<String>>,
 }
 
@@ -28,13 +30,6 @@ pub struct SearchSpace {
 type BatchArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 impl SearchSpace {
-    /// The operations of the space `dag` with their roles, as configurations have them.
-    pub fn roles(&self) -> Option<BTreeMap<String, Role>> {
-        let operations = self.space.vocabulary().operations().iter();
-        let roles = || operations.map(|operation| (operation.name.clone(), operation.role)).collect();
-        self.operations.as_ref().map(|_| roles())
-    }
-
     /// The canonical graphs of cells.
     fn graphs(&self, cells: GivenCells, reduction: Reduction) -> Result<Vec<Graph>> {
         let space = self.space.as_ref();
@@ -54,9 +49,14 @@ impl SearchSpace {
     #[new]
     #[pyo3(signature = (name, operations = None))]
     fn new(py: Python<'_>, name: &str, operations: Option<Vec<String>>) -> PyResult<Self> {
+        let mut declaration = format!("space: {}\n", json(&name));
+        if let Some(names) = &operations {
+            let roles: BTreeMap<&String, Role> = names.iter().map(|name| (name, Role::by_convention(name))).collect();
+            declaration += &format!("vocabulary: {}\n", json(&roles));
+        }
         let names = operations.as_ref().map(|names| names.iter().map(String::as_str));
         let space = space::open(name, names.map(Vocabulary::by_convention)).map_err(|error| exception(py, &error))?;
-        Ok(SearchSpace { space: space.into(), operations })
+        Ok(SearchSpace { space: space.into(), declaration, operations })
     }
 
     fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (String, Option<Vec<String>>))> {
@@ -71,6 +71,11 @@ impl SearchSpace {
     #[getter]
     fn name(&self) -> &str {
         self.space.name()
+    }
+
+    #[getter]
+    fn declaration(&self) -> &str {
+        &self.declaration
     }
 
     #[getter]

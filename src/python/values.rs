@@ -5,6 +5,7 @@ use crate::space::Space;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyString};
+use serde::Serialize;
 
 /// Cells as Python gives them.
 pub enum GivenCells {
@@ -85,6 +86,11 @@ pub fn text(cell: &Bound<'_, PyAny>) -> PyResult<String> {
         edges.push(format!("{}>{}", index.as_any().get_item(from)?, index.as_any().get_item(to)?));
     }
     Ok(format!("{};{}", operations.join(" "), edges.join(" ")))
+}
+
+/// A value in JSON, which is YAML too.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("plain data")
 }
 
 /// One-dimensional numbers [n].

@@ -18,6 +18,9 @@ class Space:
     @property
     def name(self) -> str: ...
     @property
+    def declaration(self) -> str:
+        """The lines of a configuration that name it."""
+    @property
     def size(self) -> int | None:
         """Number of cells; None if it is infinite or unknown."""
     @property

@@ -63,10 +63,10 @@ class Predictor:
         Raises InputError (a ValueError) for a text that is not a cell, with its index, for labels that do not differ, and for
         lengths that do not match.
         """
-        name = self.space if isinstance(self.space, str) else self.space.name
+        declaration = f"space: {json.dumps(self.space)}\n" if isinstance(self.space, str) else self.space.declaration
         settings = [f"{key}={json.dumps(value)}" for key, value in (self.options or {}).items()]
         how = {
-            "space": name,
+            "declaration": declaration,
             "settings": settings,
             "seed": self.seed,
             "higher_is_better": self.higher_is_better,
