@@ -22,6 +22,7 @@ import numpy as np
 import xgboost
 from scipy.stats import kendalltau, rankdata
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
@@ -60,12 +61,7 @@ def features(rows):
         tokens = [list(enumerate(text)) for text in texts]
     else:
         tokens = [list(enumerate(re.findall(r"\w+", text))) for text in texts]
-    places = {token: k for k, token in enumerate(sorted({token for row in tokens for token in row}))}
-    x = np.zeros((len(rows), len(places)), np.float32)
-    for k, row in enumerate(tokens):
-        for token in row:
-            x[k, places[token]] += 1
-    return x
+    return CountVectorizer(analyzer=lambda row: row).fit_transform(tokens).toarray().astype(np.float32)
 
 
 def text(row, space):
@@ -95,16 +91,9 @@ def neighbourhoods(operations, adjacency, mask, rounds=2):
 
 def wl_features(rows, space):
     arrays = carl_nas.Space(space).encode([text(row, space) for row in rows])
-    counts = [neighbourhoods(*cell) for cell in zip(*arrays)]
     # A label of a single row says nothing of others.
-    seen = collections.Counter(label for row in counts for label in row)
-    places = {label: k for k, label in enumerate(sorted(label for label, n in seen.items() if n > 1))}
-    x = np.zeros((len(rows), len(places)), np.float32)
-    for k, row in enumerate(counts):
-        for label, n in row.items():
-            if label in places:
-                x[k, places[label]] = n
-    return x
+    labels = CountVectorizer(analyzer=lambda cell: neighbourhoods(*cell).elements(), min_df=2)
+    return labels.fit_transform(list(zip(*arrays))).toarray().astype(np.float32)
 
 
 def gaussian_process():

@@ -1,4 +1,5 @@
 """Predictors, explanations and spaces of the Python package."""
+import csv
 import pathlib
 import pickle
 import subprocess
@@ -89,11 +90,8 @@ class Predictors(unittest.TestCase):
             np.testing.assert_array_equal(predictor.predict(range(15625)), predictor.predict(texts))
 
     def compare(self, predictor, checkpoint, texts, folder):
-        names = ["arch"]
-        lines = [f'"{text}"' if "," in text and '"' not in text else text for text in texts]
-        if '"' in texts[0]:
-            lines = ['"' + text.replace('"', '""') + '"' for text in texts]
-        (folder / "cells.csv").write_text("\n".join([*names, *lines]) + "\n")
+        with open(folder / "cells.csv", "w", newline="") as file:
+            csv.writer(file).writerows([["arch"], *([text] for text in texts)])
         carl("predict", checkpoint, "--input", folder / "cells.csv", "--output", folder / "scores.csv")
         known = rows(folder / "scores.csv")
         expected = np.array([[float(row[column]) for row in known] for column in ("score", "std")])

@@ -7,9 +7,12 @@ import tempfile
 import unittest
 
 import numpy as np
+import optuna
 from common import carl, measure
+from optuna.distributions import IntDistribution
 
 import carl_nas
+from carl_nas.optuna import CarlSampler
 
 CELLS = carl_nas.Space("nasbench201").sample(400, seed=7)
 
@@ -130,6 +133,31 @@ class Asking(unittest.TestCase):
         for wrong in ({"space": "nasbench202"}, {"options": {"search.initial": 0}}, {"columns": {"a": [1.0]}}):
             with self.assertRaises(carl_nas.InputError):
                 carl_nas.Search(**{"space": "nasbench201", "maximize": "a", **wrong})
+
+
+class Sampling(unittest.TestCase):
+    def test_optuna_gets_new_networks_that_become_better(self):
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        width = IntDistribution(16, 64, step=16)
+        sampler = CarlSampler({"depth": [1, 2, 3, 4], "width": width, "act": ["relu", "silu"], "kernel": [3, 5, 7]}, seed=1)
+
+        def loss(trial):
+            depth = trial.suggest_categorical("depth", [1, 2, 3, 4])
+            width, act = trial.suggest_int("width", 16, 64, step=16), trial.suggest_categorical("act", ["relu", "silu"])
+            kernel, rate = trial.suggest_categorical("kernel", [3, 5, 7]), trial.suggest_float("rate", 0.1, 0.2)
+            if trial.number == 3:
+                raise optuna.TrialPruned
+            return abs(depth - 3) + abs(width - 48) / 16 + (act == "relu") + (kernel == 7) + rate / 100
+
+        study = optuna.create_study(direction="minimize", sampler=sampler)
+        study.optimize(loss, n_trials=40, n_jobs=2)
+        networks = [tuple(value for name, value in trial.params.items() if name != "rate") for trial in study.trials]
+        self.assertEqual(len(set(networks)), 40)
+        self.assertLess(study.best_value, 0.01)
+        values = [trial.value for trial in study.trials if trial.value is not None]
+        self.assertLess(np.mean(values[-20:-10]), np.mean(values[:10]))
+        with self.assertRaisesRegex(carl_nas.InputError, "list of choices"):
+            CarlSampler({"rate": optuna.distributions.FloatDistribution(0, 1)})
 
 
 if __name__ == "__main__":

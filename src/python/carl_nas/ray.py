@@ -13,6 +13,7 @@ and FOLDER are on a file system that all machines share, and all have this packa
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import hashlib
 import json
@@ -20,7 +21,7 @@ import math
 import os
 import pathlib
 import pickle
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,12 @@ def spread(numbers: range, total: int) -> list[int]:
     return [number * stride % total for number in numbers]
 
 
-def part_path(folder: str, start: int, stop: int) -> pathlib.Path:
-    """Where the scores of a range are."""
-    return pathlib.Path(folder) / f"part-{start:020}-{stop:020}.parquet"
+@contextlib.contextmanager
+def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A name for what takes the place of `path` once it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    yield partial
+    os.replace(partial, path)
 
 
 def summary(table: Any, top: int) -> dict[str, Any]:
@@ -114,17 +118,15 @@ class Scorer:
 
     def part(self, start: int, stop: int) -> dict[str, Any]:
         """The summary of a range, which is scored unless its file is there."""
-        path = part_path(self.job["folder"], start, stop)
+        path = pathlib.Path(self.job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
         if not path.exists():
-            numbers = range(start, stop)
+            numbers, batch = range(start, stop), self.job["batch"]
             ids = spread(numbers, self.job["size"]) if self.job["spread"] else list(numbers)
-            batch = self.job["batch"]
             found = [self.predictor.predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)]
             score, std = np.concatenate(found, 1)
-            partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-            table = pyarrow.table({"id": np.array(ids, np.int64), "score": score, "std": std})
-            pyarrow.parquet.write_table(table, partial)
-            os.replace(partial, path)
+            with whole(path) as partial:
+                columns = {"id": np.array(ids, np.int64), "score": score, "std": std}
+                pyarrow.parquet.write_table(pyarrow.table(columns), partial)
         return summary(pyarrow.parquet.read_table(path), self.job["top"])
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -132,32 +134,20 @@ class Scorer:
         return {name: [part[name] for part in parts] for name in parts[0]}
 
 
-def claim(job: dict[str, Any]) -> None:
+def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
     """Makes the folder, or checks that it belongs to the same job."""
-    folder = pathlib.Path(job["folder"])
     folder.mkdir(parents=True, exist_ok=True)
+    weights = (pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()
     identity = {key: job[key] for key in ("start", "stop", "part", "spread")}
-    weights = pathlib.Path(job["checkpoint"]) / "model.safetensors"
-    identity["weights"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    identity["weights"] = hashlib.sha256(weights).hexdigest()
     path = folder / "job.json"
     if path.exists() and json.loads(path.read_text()) != identity:
         raise SystemExit(f"carl_nas.ray: {folder} holds another job: {path.read_text()}; take another folder")
-    partial = folder / f".job.{os.getpid()}.partial"
-    partial.write_text(json.dumps(identity))
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(json.dumps(identity))
 
 
-def write_csv(path: pathlib.Path, header: list[str], rows: Iterable[Any]) -> None:
-    """Writes a table under a temporary name first."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with open(partial, "w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-    os.replace(partial, path)
-
-
-def run(job: dict[str, Any], space: Space) -> int:
+def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     """Scores all ranges that are not there; returns the number of rows."""
     import ray
 
@@ -180,14 +170,14 @@ def run(job: dict[str, Any], space: Space) -> int:
         # By falling score, then by id: the order does not depend on which part came first.
         best += [(-score, int(number), std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
         best = sorted(best)[: job["top"]]
-    folder = pathlib.Path(job["folder"])
     for left in folder.glob(".part-*.partial"):
         left.unlink()  # of workers that died while they wrote
-    cells = space.decode([number for _, number, _ in best])
-    lines = [(number, cell, float(-score), float(std)) for cell, (score, number, std) in zip(cells, best)]
-    write_csv(folder / "top.csv", ["id", "arch", "score", "std"], lines)
-    edges = EDGES.round(6).tolist()
-    write_csv(folder / "histogram.csv", ["from", "to", "scores"], zip(["", *edges], [*edges, ""], bins.tolist()))
+    cells, edges = space.decode([number for _, number, _ in best]), EDGES.round(6).tolist()
+    top = [(number, cell, float(-score), float(std)) for cell, (score, number, std) in zip(cells, best)]
+    histogram = zip(["", *edges], [*edges, ""], bins.tolist())
+    for name, header, lines in [("top", "id arch score std", top), ("histogram", "from to scores", histogram)]:
+        with whole(folder / f"{name}.csv") as partial, open(partial, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([header.split(), *lines])
     return rows
 
 
@@ -207,22 +197,19 @@ def main() -> None:
     parser.add_argument("--address", default="local", help="auto: the cluster of this machine")
     job = vars(parser.parse_args())
     space = Space(Predictor.load(job["checkpoint"], device="cpu").card["schema"]["space"])
-    total = space.size
-    if total is None:
+    if space.size is None:
         parser.error("the cells of this space have no ids")
-    job["size"], job["stop"] = total, total if job["stop"] is None else job["stop"]
-    if not 0 <= job["start"] < job["stop"] <= total or min(job["part"], job["batch"], job["workers"]) < 1:
-        parser.error(f"ids go from 0 to {total}, part, batch and workers from 1")
-    job.update({key: str(job[key].absolute()) for key in ("folder", "checkpoint")})
-    address = job.pop("address")
-    claim(job)
+    job["size"], job["stop"] = space.size, space.size if job["stop"] is None else job["stop"]
+    if not 0 <= job["start"] < job["stop"] <= space.size or min(job["part"], job["batch"], job["workers"]) < 1:
+        parser.error(f"ids go from 0 to {space.size}, part, batch and workers from 1")
+    folder, address = job["folder"].absolute(), job.pop("address")
+    job.update(folder=str(folder), checkpoint=str(job["checkpoint"].absolute()))
+    claim(folder, job)
     import ray
 
-    if address == "local":
-        ray.init(address="local", num_cpus=job["workers"], include_dashboard=False, log_to_driver=False)
-    else:
-        ray.init(address=address, log_to_driver=False)
-    print(f"{run(job, space)} architectures, {job['folder']}/top.csv")
+    local = {"num_cpus": job["workers"], "include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, log_to_driver=False, **local)
+    print(f"{run(folder, job, space)} architectures, {folder}/top.csv")
 
 
 if __name__ == "__main__":
