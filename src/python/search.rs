@@ -14,7 +14,7 @@ use crate::search::outcome::front;
 use crate::search::problem::{Problem, SearchRequest, describe};
 use crate::search::ranking::suggest_for_ranking;
 use crate::search::session::Session;
-use crate::search::{Answer, CandidatePool, History, Log, Objective, Proposal, Reason, measured};
+use crate::search::{Answer, CandidatePool, History, Log, Objective, Proposal, Query, Reason, measured};
 use pyo3::prelude::*;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,6 +35,9 @@ type AskedCell = (String, Option<String>);
 
 /// A cell and its values.
 type MeasuredCell = (String, Vec<f64>);
+
+/// A cell, its fidelity, and its values; none of one that failed.
+type AnsweredCell = (String, Option<String>, Option<Vec<f64>>);
 
 /// A search whose cells are measured by the caller.
 #[pyclass(name = "SearchCore", module = "carl_nas._carl", frozen)]
@@ -180,9 +183,9 @@ impl<'a> AskTell<'a> {
         self.session.past[query].answer.clone().unwrap_or_default()
     }
 
-    /// All answered queries: cell, fidelity and values, none of a failed one.
-    fn history(&self) -> Vec<(String, Option<String>, Option<Vec<f64>>)> {
-        let row = |query: &crate::search::Query| {
+    /// All answered queries.
+    fn history(&self) -> Vec<AnsweredCell> {
+        let row = |query: &Query| {
             (query.cell().text.clone(), self.fidelity_name(&query.proposal), query.answer.clone().ok())
         };
         self.session.past.iter().map(row).collect()
@@ -377,8 +380,7 @@ impl SearchHandle {
         self.with(py, |state| Ok(state.best()))
     }
 
-    #[allow(clippy::type_complexity)]
-    fn history(&self, py: Python<'_>) -> PyResult<Vec<(String, Option<String>, Option<Vec<f64>>)>> {
+    fn history(&self, py: Python<'_>) -> PyResult<Vec<AnsweredCell>> {
         self.with(py, |state| Ok(state.history()))
     }
 

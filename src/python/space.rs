@@ -26,6 +26,9 @@ pub struct SearchSpace {
     operations: Option<Vec<String>>,
 }
 
+/// What a space is made from.
+type ConstructorArguments = (String, Option<Vec<String>>);
+
 /// Operations, adjacency and mask of a batch.
 type BatchArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
@@ -59,9 +62,9 @@ impl SearchSpace {
         Ok(SearchSpace { space: space.into(), declaration, operations })
     }
 
-    fn __reduce__(&self, py: Python<'_>) -> PyResult<(Py<PyAny>, (String, Option<Vec<String>>))> {
+    fn __reduce__(&self, py: Python<'_>) -> (Py<PyAny>, ConstructorArguments) {
         let class = py.get_type::<SearchSpace>().into_any().unbind();
-        Ok((class, (self.space.name().to_string(), self.operations.clone())))
+        (class, (self.space.name().to_string(), self.operations.clone()))
     }
 
     fn __repr__(&self) -> String {
