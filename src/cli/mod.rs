@@ -330,7 +330,7 @@ fn origin(further: &[(&str, String)], machine: Machine) -> Vec<(String, String)>
         true => format!("'{}'", word.replace('\'', "'\\''")),
         false => word,
     };
-    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
+    let words = ARGUMENTS.get().into_iter().flatten().map(|word| quoted(word.to_string_lossy().into_owned()));
     let command = words.collect::<Vec<String>>().join(" ");
     let base = [
         ("made on", today()),

@@ -1,7 +1,10 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{ARGUMENTS, Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments, talk, text_table};
+use super::{
+    ARGUMENTS, Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments,
+    talk, text_table,
+};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
 use crate::explain::explanation::Explanation;

@@ -5,9 +5,9 @@ use super::search::CellArguments;
 use super::{Common, ConfigArguments, print_json, talk};
 use crate::error::Result;
 use crate::file;
+use crate::search::History;
 use crate::search::guided::{GuidedSearch, Suggestion};
 use crate::search::problem::Problem;
-use crate::search::History;
 use crate::search::ranking::suggest_for_ranking;
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -48,7 +48,9 @@ impl Suggest {
         let history = History { past: &problem.known, pending: &problem.pending };
         let (count, seed) = (self.count.into(), config.split.seed);
         let suggestions = match self.goal {
-            Goal::Best => GuidedSearch::new(&pool, &config.search, &problem.objectives, seed).suggest(history, count)?,
+            Goal::Best => {
+                GuidedSearch::new(&pool, &config.search, &problem.objectives, seed).suggest(history, count)?
+            }
             Goal::Ranking => suggest_for_ranking(&pool, history, count, seed)?,
         };
         self.write(&suggestions)?;

@@ -128,8 +128,8 @@ pub fn exception(py: Python<'_>, error: &Error) -> PyErr {
 
 /// The same as an exception of another class of `carl_nas`.
 pub fn raise(py: Python<'_>, class: &str, error: &Error) -> PyErr {
-    let made = py.import("carl_nas._errors").and_then(|module| {
-        module.getattr(class)?.call1((error.to_string(), error.code(), error.advice()))
-    });
+    let made = py
+        .import("carl_nas._errors")
+        .and_then(|module| module.getattr(class)?.call1((error.to_string(), error.code(), error.advice())));
     made.map_or_else(|failed| failed, PyErr::from_value)
 }

@@ -248,7 +248,7 @@ impl CellExplanation {
     }
 
     fn html(&self) -> String {
-        render(&page(&self.0.arch, std::slice::from_ref(&self.0)))
+        render(&page(&self.0.arch, std::slice::from_ref(&self.0)), &[])
     }
 
     fn json(&self) -> String {

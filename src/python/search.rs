@@ -185,9 +185,8 @@ impl<'a> AskTell<'a> {
 
     /// All answered queries.
     fn history(&self) -> Vec<AnsweredCell> {
-        let row = |query: &Query| {
-            (query.cell().text.clone(), self.fidelity_name(&query.proposal), query.answer.clone().ok())
-        };
+        let row =
+            |query: &Query| (query.cell().text.clone(), self.fidelity_name(&query.proposal), query.answer.clone().ok());
         self.session.past.iter().map(row).collect()
     }
 

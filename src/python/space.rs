@@ -151,12 +151,7 @@ impl SearchSpace {
     }
 
     #[pyo3(signature = (cells, *, form = "function"))]
-    fn encode<'py>(
-        &self,
-        py: Python<'py>,
-        cells: &Bound<'py, PyAny>,
-        form: &str,
-    ) -> PyResult<BatchArrays<'py>> {
+    fn encode<'py>(&self, py: Python<'py>, cells: &Bound<'py, PyAny>, form: &str) -> PyResult<BatchArrays<'py>> {
         let cells = GivenCells::read(cells)?;
         let PaddedGraphs { count, nodes, vocabulary, operations, adjacency, mask } = run(py, |_| {
             let reduction = match form {
