@@ -182,12 +182,9 @@ class Predictor:
         return f"Predictor({', '.join(given)})"
 
     def _repr_html_(self) -> str:
-        rows = {"": repr(self)}
+        facts = [repr(self), "not fitted"]
         if hasattr(self, "model_"):
-            card = self.card
-            choice = card["choice"]
-            rows["trained cells"] = str(card["train_rows"])
-            rows["cells are read"] = choice["graph_form"]
-            rows["expected Kendall tau"] = f"{choice['expected_kendall_tau']:.3f}"
-        cells = "".join(f"<tr><td>{html.escape(k)}</td><td>{html.escape(v)}</td></tr>" for k, v in rows.items())
-        return f"<table>{cells}</table>"
+            card, choice = self.card, self.card["choice"]
+            tau = f"expected Kendall tau {choice['expected_kendall_tau']:.3f}"
+            facts[1:] = [f"{card['train_rows']} trained cells", f"cells are read as {choice['graph_form']}", tau]
+        return f"<ul>{''.join(f'<li>{html.escape(fact)}</li>' for fact in facts)}</ul>"
