@@ -1,6 +1,6 @@
 """Kendall's tau of carl, a plain GCN, a Gaussian process and XGBoost on every search space, as a Markdown table.
 
-  python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs scikit-learn, scipy, xgboost)
+  python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs carl_nas, scikit-learn, scipy, xgboost)
 
 carl: the configuration as it is. GCN: the same program without what the method adds (raw graph, squared error, no mask, no
 intervention, no distillation, one member). GP-WL: Gaussian process with an RBF kernel on Weisfeiler-Lehman features (two rounds) of
@@ -17,11 +17,12 @@ import re
 import subprocess
 import warnings
 
-import carl_loader
+import carl_nas
 import numpy as np
 import xgboost
 from scipy.stats import kendalltau, rankdata
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
@@ -60,16 +61,11 @@ def features(rows):
         tokens = [list(enumerate(text)) for text in texts]
     else:
         tokens = [list(enumerate(re.findall(r"\w+", text))) for text in texts]
-    places = {token: k for k, token in enumerate(sorted({token for row in tokens for token in row}))}
-    x = np.zeros((len(rows), len(places)), np.float32)
-    for k, row in enumerate(tokens):
-        for token in row:
-            x[k, places[token]] += 1
-    return x
+    return CountVectorizer(analyzer=lambda row: row).fit_transform(tokens).toarray().astype(np.float32)
 
 
 def text(row, space):
-    """The architecture of a row as carl_loader reads it."""
+    """The architecture of a row as its space writes it."""
     if space == "nasbench101" and "adj_upper" in row:
         return f"{row['ops']}:{row['adj_upper']}"
     if space == "darts":
@@ -79,32 +75,25 @@ def text(row, space):
     return row["recipe"] if "recipe" in row else row["arch"]
 
 
-def neighbourhoods(graph, rounds=2):
+def neighbourhoods(operations, adjacency, mask, rounds=2):
     """Weisfeiler-Lehman labels of the nodes of a graph, after 0 to `rounds` rounds, with their numbers."""
-    operations, edges = graph
-    labels = [str(operation) for operation in operations]
+    labels = [str(operation) for operation in operations.argmax(1)[mask > 0]]
     counts = collections.Counter(labels)
     for _ in range(rounds):
         around = [([], []) for _ in labels]
-        for a, b, n in edges:
-            around[b][0].append(f"{labels[a]}*{n}")
-            around[a][1].append(f"{labels[b]}*{n}")
+        for a, b in zip(*adjacency.nonzero()):
+            around[b][0].append(f"{labels[a]}*{int(adjacency[a, b])}")
+            around[a][1].append(f"{labels[b]}*{int(adjacency[a, b])}")
         labels = [f"({own}<{sorted(before)}>{sorted(after)})" for own, (before, after) in zip(labels, around)]
         counts.update(labels)
     return counts
 
 
 def wl_features(rows, space):
-    counts = [neighbourhoods(carl_loader.graph(text(row, space), space)) for row in rows]
+    arrays = carl_nas.Space(space).encode([text(row, space) for row in rows])
     # A label of a single row says nothing of others.
-    seen = collections.Counter(label for row in counts for label in row)
-    places = {label: k for k, label in enumerate(sorted(label for label, n in seen.items() if n > 1))}
-    x = np.zeros((len(rows), len(places)), np.float32)
-    for k, row in enumerate(counts):
-        for label, n in row.items():
-            if label in places:
-                x[k, places[label]] = n
-    return x
+    labels = CountVectorizer(analyzer=lambda cell: neighbourhoods(*cell).elements(), min_df=2)
+    return labels.fit_transform(list(zip(*arrays))).toarray().astype(np.float32)
 
 
 def gaussian_process():

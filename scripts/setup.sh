@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv with LibTorch (the torch package of PyPI) and fetches the default data. Safe to run again: what is there stays.
 #   scripts/setup.sh           CPU set where there is no NVIDIA driver (1.3 GB), else the full set (5.2 GB)
-#   scripts/setup.sh --full    the full set: CUDA, and what the Python programs of scripts/ need (torch, numpy, ray)
+#   scripts/setup.sh --full    the full set: CUDA, and what the Python package is built and tested with
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch=2.11.0
-ray=2.60.0
+python_set=(numpy "ray[data,tune]==2.60.0" maturin==1.16.0 scikit-learn==1.9.1 networkx==3.6.1 optuna==5.0.0 mypy==2.4.1)
 cpu_set=("torch==$torch" "nvidia-cuda-runtime==13.0.96" "nvidia-cuda-cupti==13.0.85")
 wheels=(
   "analog-nasbench==0.1.3 analog_nasbench-0.1.3-py3-none-any.whl f7d4e56e416d249d25555b867a6d7c72886fa9d85a49bd1870708acbf5ee6fe2"
@@ -31,7 +31,7 @@ command -v c++ >/dev/null || die "a C++ compiler is missing: install g++ or clan
 
 have=none
 [ -f .venv/set ] && have=$(cat .venv/set)
-if [ "$have" = "$torch full $ray" ] || { [ "${have%% *}" = "$torch" ] && [ "$full" = no ]; }; then
+if [ "$have" = "$torch full ${python_set[*]}" ] || { [ "${have%% *}" = "$torch" ] && [ "$full" = no ]; }; then
   say "LibTorch $torch is there (.venv)"
 else
   need=$([ "$full" = yes ] && echo 12 || echo 4)
@@ -40,8 +40,8 @@ else
   python3 -m venv .venv
   if [ "$full" = yes ]; then
     say "installing torch $torch with CUDA from PyPI, 5.2 GB on disk"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check "torch==$torch" numpy "ray[data]==$ray"
-    kind="full $ray"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "torch==$torch" "${python_set[@]}"
+    kind="full ${python_set[*]}"
   else
     say "installing torch $torch for CPU from PyPI, 1.3 GB on disk"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps "${cpu_set[@]}"

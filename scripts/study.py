@@ -6,10 +6,13 @@
   python scripts/study.py choices --train-sizes 20,39,78,156 --seeds 10
   python scripts/study.py columns --train-sizes 20,78 --seeds 10
   python scripts/study.py sources --train-sizes 20,78 --seeds 10
+  python scripts/study.py explanations --seeds 4 [--config configs/nasbench101.yaml]
 """
 import argparse
+import functools
 import json
 import pathlib
+import statistics
 import subprocess
 import tempfile
 
@@ -52,16 +55,35 @@ COLUMNS = {
     "accuracy after 12 epochs": "[c10_val_e12]",
 }
 
+# What `carl evaluate --explanations` says: the path of each figure.
+EXPLANATIONS = {
+    "Kendall's tau": "kendall_tau",
+    "agreement with the truth: critical mass": "explanations.truth_agreement.critical",
+    "occlusion of the predictor": "explanations.truth_agreement.occlusion",
+    "attention of the masks": "explanations.truth_agreement.attention",
+    "gradient x input": "explanations.truth_agreement.gradient",
+    "random": "explanations.truth_agreement.random",
+    "critical half kept": "explanations.fidelity_keep",
+    "the rest kept": "explanations.fidelity_remove",
+    "heavier half by mass kept": "explanations.fidelity_keep_by_mass",
+    "lighter half by mass kept": "explanations.fidelity_remove_by_mass",
+    "members agree": "explanations.stability",
+}
+
 # Its split is none of those that are reported.
 SOURCE = ["data.train_target=c10_val", "data.test_target=c10_test", "split.train=156", "split.seed=900"]
 
 
+def run(arguments, command, settings, *more):
+    words = [arguments.carl, command, *map(str, more), "--json"]
+    for item in settings:
+        words += ["--set", item]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
 def benchmark(arguments, settings, *more):
-    command = [arguments.carl, "benchmark", str(arguments.config), "--json", "--seeds", str(arguments.seeds)]
-    command += ["--train-sizes", arguments.train_sizes, "--seed", str(arguments.seed), *more]
-    for item in [*arguments.set, *settings]:
-        command += ["--set", item]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    sizes = ["--train-sizes", arguments.train_sizes, "--seeds", arguments.seeds, "--seed", arguments.seed]
+    return run(arguments, "benchmark", [*arguments.set, *settings], arguments.config, *sizes, *more)
 
 
 def cells(report):
@@ -110,20 +132,34 @@ def columns(arguments):
 def sources(arguments):
     header(arguments, "target", "source")
     with tempfile.TemporaryDirectory() as folder:
-        command = [arguments.carl, "train", str(arguments.config), "--output", folder]
-        for item in [*arguments.set, *SOURCE]:
-            command += ["--set", item]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        source = pathlib.Path(folder) / "source"
+        run(arguments, "train", [*arguments.set, *SOURCE], arguments.config, "--output", source)
         for name in ("CIFAR-100", "ImageNet16-120"):
             settings = [f"data.train_target={TARGETS[name]}_val", f"data.test_target={TARGETS[name]}_test"]
             print(f"| {name} | none | {cells(benchmark(arguments, settings))} |", flush=True)
-            with_source = cells(benchmark(arguments, [*settings, f"data.sources=[{folder}]"]))
+            with_source = cells(benchmark(arguments, [*settings, f"data.sources=[{source}]"]))
             print(f"| {name} | CIFAR-10 | {with_source} |", flush=True)
+
+
+def explanations(arguments):
+    reports = []
+    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            checkpoint = pathlib.Path(folder) / "checkpoint"
+            settings = [f"split.seed={seed}", *arguments.set]
+            run(arguments, "train", settings, arguments.config, "--output", checkpoint)
+            reports.append(run(arguments, "evaluate", [], checkpoint, "--explanations"))
+    print("| figure | mean and standard deviation |\n|---|---|")
+    for name, path in EXPLANATIONS.items():
+        values = [functools.reduce(lambda part, key: (part or {}).get(key), path.split("."), report) for report in reports]
+        if None not in values:
+            deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+            print(f"| {name} | {statistics.mean(values):.4f}{deviation} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["ablation", "shifts", "targets", "choices", "columns", "sources"])
+    parser.add_argument("study", choices=["ablation", "shifts", "targets", "choices", "columns", "sources", "explanations"])
     parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
     parser.add_argument("--train-sizes", default="78,156")
     parser.add_argument("--seeds", type=int, default=10)

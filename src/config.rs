@@ -2,11 +2,13 @@
 //! are refused with their line and the nearest known name.
 
 use crate::dataset::DataOptions;
+use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
 use crate::search::SearchOptions;
+use crate::search::problem::SearchSetup;
 use crate::split::SplitOptions;
 use crate::train::{LossOptions, TrainOptions};
 use serde::{Deserialize, Serialize};
@@ -99,6 +101,18 @@ impl Config {
     pub fn predictor(&self) -> PredictorOptions {
         let Config { graph, model, loss, train, .. } = self.clone();
         PredictorOptions { graph, model, loss, train }
+    }
+
+    /// What a search is set up with.
+    pub fn search_setup(&self, machine: Machine) -> SearchSetup<'_> {
+        SearchSetup {
+            machine,
+            space: &self.space,
+            vocabulary: self.vocabulary(),
+            data: &self.data,
+            reduction: self.graph.form.reduction(),
+            options: &self.search,
+        }
     }
 
     /// First 16 hex digits of SHA-256 over the configuration, see [`hash_yaml`].

@@ -35,7 +35,7 @@
 //!
 //! # Features
 //! `torch`: everything that needs LibTorch; without it, only spaces, graphs and tables are there. `cli`: the program.
-//! `parquet`: Parquet tables. A library user needs `default-features = false, features = ["torch"]`.
+//! `parquet`: Parquet tables. `python`: the extension module of the Python package. A library user needs `default-features = false, features = ["torch"]`.
 //!
 //! # Inside
 //! The modules are private; each may use those above it:
@@ -53,14 +53,14 @@
 //! explain      critical masses, substructures, counterfactuals
 //! predictor    the facade
 //! protocol     metrics over splits and sizes
-//! search  stream  report  config  cli
+//! search  stream  report  config  cli  python
 //! ```
 //!
 //! Letters of shapes are the same everywhere: B batch, N nodes of a cell (padded), V operations of the vocabulary, H hidden
 //! width, E ensemble members, K partners of an intervention, D width of a representation, F graphs, P parameters of a member.
 
-// The program uses what is unused without it.
-#![cfg_attr(not(feature = "cli"), allow(dead_code))]
+// The program and the Python module use what is unused without them.
+#![cfg_attr(not(feature = "python"), allow(dead_code))]
 
 macro_rules! torch_modules {
     ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };
@@ -82,6 +82,8 @@ torch_modules! { config device explain gp model predictor protocol search stream
 #[cfg(feature = "cli")]
 #[doc(hidden)]
 pub mod cli;
+#[cfg(feature = "python")]
+mod python;
 #[cfg(feature = "cli")]
 mod report;
 

@@ -2,7 +2,7 @@
 
 use super::progress::Bar;
 use super::{
-    Common, ConfigArguments, counted, seeds, print, print_json, stop_on_interrupt, table_arguments, talk, text_table,
+    Common, ConfigArguments, counted, print, print_json, seeds, stop_on_interrupt, table_arguments, talk, text_table,
 };
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;

@@ -42,8 +42,7 @@ impl Keys {
             return print_json(&json!({"keys": keys.iter().map(Key::to_json).collect::<Vec<_>>()}));
         }
         let leaves = keys.iter().filter(|key| !key.is_group());
-        let rows: Vec<Vec<String>> =
-            leaves.map(|key| vec![key.name.clone(), key.default(), key.meaning()]).collect();
+        let rows: Vec<Vec<String>> = leaves.map(|key| vec![key.name.clone(), key.default(), key.meaning()]).collect();
         print(&text_table(&["key", "default", "meaning"], &rows))
     }
 }
@@ -52,14 +51,16 @@ impl Keys {
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<Config>().to_value();
-    let example = Config::parse("space: dag\ndata: {table: t.csv, train_target: y}", &[]).expect("a whole configuration");
+    let example =
+        Config::parse("space: dag\ndata: {table: t.csv, train_target: y}", &[]).expect("a whole configuration");
     for (key, _, least, most) in example.ranges() {
         let (group, name) = key.split_once('.').expect("bounded keys are in a group");
         let bounds = match schema["properties"][group]["properties"][name].as_object_mut() {
             Some(value) => value,
             None => continue,
         };
-        let kind = if bounds.get("type") == Some(&json!("array")) { ["minItems", "maxItems"] } else { ["minimum", "maximum"] };
+        let kind =
+            if bounds.get("type") == Some(&json!("array")) { ["minItems", "maxItems"] } else { ["minimum", "maximum"] };
         let number = |value: f64| if value.fract() == 0.0 { json!(value as u64) } else { json!(value) };
         bounds.insert(kind[0].to_string(), number(least));
         bounds.insert(kind[1].to_string(), number(most));
@@ -112,7 +113,8 @@ impl Key<'_> {
     fn in_full(&self, keys: &[Key]) -> String {
         let mut lines = vec![self.name.clone(), format!("  {}", self.meaning())];
         if self.is_group() {
-            let below = keys.iter().filter(|key| key.name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('.')));
+            let below =
+                keys.iter().filter(|key| key.name.strip_prefix(&self.name).is_some_and(|rest| rest.starts_with('.')));
             lines.extend(below.map(|key| format!("  {}: {}", key.name, key.meaning())));
             return lines.join("\n");
         }
@@ -150,7 +152,7 @@ fn values(part: &Map<String, Value>) -> Vec<String> {
     if let Some(list) = part.get("enum").and_then(Value::as_array) {
         return list.iter().filter_map(Value::as_str).map(str::to_string).collect();
     }
-    let kind = part.get("type").map(|kind| kind.as_str().map_or_else(|| kind[0].as_str().unwrap_or(""), |text| text));
+    let kind = part.get("type").map(|kind| kind.as_str().unwrap_or_else(|| kind[0].as_str().unwrap_or("")));
     if let Some(items) = part.get("items").and_then(Value::as_object) {
         return vec![format!("a list of {}", values(items).join(", "))];
     }

@@ -119,7 +119,13 @@ impl Explain {
     }
 
     /// One cell is one object, a table is a list of them.
-    fn write(&self, format: ExplanationFormat, explained: &[Explanation], space: &str, origin: &[(String, String)]) -> Result<()> {
+    fn write(
+        &self,
+        format: ExplanationFormat,
+        explained: &[Explanation],
+        space: &str,
+        origin: &[(String, String)],
+    ) -> Result<()> {
         match format {
             ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].to_svg().as_bytes()),
             ExplanationFormat::Dot => file::write_bytes(&self.output, explained[0].to_dot().as_bytes()),

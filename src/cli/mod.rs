@@ -22,10 +22,12 @@ use crate::file;
 use crate::predictor::Predictor;
 use crate::source::columns::TableArgument;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Learns to rank neural architectures from a few trained ones.
@@ -98,19 +100,27 @@ enum Command {
     Man(shell::Man),
 }
 
-/// Runs the program: parses the command line, dispatches, prints an error once, returns the exit code.
+/// Runs the program with the command line of the process.
 pub fn main() -> ExitCode {
+    ExitCode::from(run_program(std::env::args_os().collect()))
+}
+
+/// The command line of the program, its name first.
+static ARGUMENTS: OnceLock<Vec<OsString>> = OnceLock::new();
+
+/// Runs the program: parses the command line, dispatches, prints an error once, returns the exit code.
+pub(crate) fn run_program(arguments: Vec<OsString>) -> u8 {
     // A fault of the program is reported like any other error; a backtrace is there for those who ask for one.
     if std::env::var_os("CARL_BACKTRACE").is_none() {
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let cli = Cli::parse();
+    let cli = Cli::parse_from(ARGUMENTS.get_or_init(|| arguments));
     match catch_unwind(AssertUnwindSafe(|| run(cli))) {
-        Ok(Ok(())) => ExitCode::SUCCESS,
+        Ok(Ok(())) => 0,
         Ok(Err(error)) => {
             eprintln!("error: {error}");
             let stage = error.downcast_ref::<Error>().map(Error::stage);
-            ExitCode::from(if stage == Some(Stage::Interrupted) { 130 } else { 2 })
+            if stage == Some(Stage::Interrupted) { 130 } else { 2 }
         }
         Err(fault) => {
             let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());
@@ -118,7 +128,7 @@ pub fn main() -> ExitCode {
             eprintln!(
                 "error: internal fault: {first}\n  hint: run again with CARL_BACKTRACE=1 and report what it prints"
             );
-            ExitCode::from(2)
+            2
         }
     }
 }
@@ -320,7 +330,7 @@ fn origin(further: &[(&str, String)], machine: Machine) -> Vec<(String, String)>
         true => format!("'{}'", word.replace('\'', "'\\''")),
         false => word,
     };
-    let words = std::env::args_os().map(|word| quoted(word.to_string_lossy().into_owned()));
+    let words = ARGUMENTS.get().into_iter().flatten().map(|word| quoted(word.to_string_lossy().into_owned()));
     let command = words.collect::<Vec<String>>().join(" ");
     let base = [
         ("made on", today()),

@@ -1,20 +1,21 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
 use super::progress::Bar;
-use super::{Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments, talk, text_table};
+use super::{
+    ARGUMENTS, Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments,
+    talk, text_table,
+};
 use crate::config::Config;
-use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::file;
-use crate::predictor::hash_text;
 use crate::report::render;
 use crate::report::search::{SearchPage, best_rows, comparison_rows};
 use crate::search::comparison::{Baseline, Comparison, summaries};
 use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
 use crate::search::outcome::{FrontCell, RunOutcome, SearchSummary};
-use crate::search::problem::{Problem, SearchRequest, SearchSetup};
+use crate::search::problem::{Problem, SearchRequest, describe};
 use crate::search::recommend::{ExplainingEnsemble, explain_best};
 use crate::search::run::{QueryReport, StopSignals};
 use crate::search::{CandidatePool, Log, Objective};
@@ -134,30 +135,10 @@ impl CellArguments {
         self.known.as_deref()
     }
 
-    /// A description for a log, which a search that goes on must share.
-    fn describe(&self, problem: &Problem) -> String {
-        let known: Vec<String> =
-            problem.known.iter().map(|query| format!("{} {:?}", query.cell().text, query.answer)).collect();
-        format!(
-            "max {:?} min {:?} columns {:?} candidates {:?} known {}",
-            self.max,
-            self.min,
-            self.columns,
-            self.candidates,
-            hash_text(&known.join("\n"))
-        )
-    }
-}
-
-/// What `config` says of a search.
-pub fn setup(config: &Config, machine: Machine) -> SearchSetup<'_> {
-    SearchSetup {
-        machine,
-        space: &config.space,
-        vocabulary: config.vocabulary(),
-        data: &config.data,
-        reduction: config.graph.form.reduction(),
-        options: &config.search,
+    /// What chooses the cells, as [`describe`] takes it.
+    fn restrictions(&self) -> String {
+        let CellArguments { max, min, columns, candidates, .. } = self;
+        format!("max {max:?} min {min:?} columns {columns:?} candidates {candidates:?}")
     }
 }
 
@@ -197,9 +178,9 @@ impl Search {
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&setup(&config, machine), &request)?
+                Problem::of_space(&config.search_setup(machine), &request)?
             }
-            None => Problem::of_table(&setup(&config, machine), &request)?,
+            None => Problem::of_table(&config.search_setup(machine), &request)?,
         };
         let baselines = self.baselines(&problem)?;
         let pool = problem.pool()?;
@@ -322,7 +303,7 @@ impl Search {
         let name = |o: &Objective| format!("{}{}", if o.higher_is_better { "" } else { "-" }, o.name);
         let objectives = problem.objectives.iter().map(name).collect();
         let command = self.oracle.clone().unwrap_or_default();
-        let (cells, seed) = (self.cells.describe(problem), config.split.seed);
+        let (cells, seed) = (describe(&self.cells.restrictions(), &problem.known), config.split.seed);
         let header = LogHeader::new(&config.space, objectives, seed, config.to_yaml(), cells, command);
         if self.resume.is_some() {
             let mut log = Log::resume(path, &header)?;
@@ -348,9 +329,10 @@ impl Search {
             false => format!("'{}'", text.replace('\'', r"'\''")),
         };
         let mut words: Vec<String> = Vec::new();
-        let mut arguments = std::env::args().skip(1);
+        let arguments = ARGUMENTS.get().into_iter().flatten().skip(1);
+        let mut arguments = arguments.map(|word| word.to_string_lossy());
         while let Some(word) = arguments.next() {
-            match word.as_str() {
+            match word.as_ref() {
                 "--log" | "--resume" => drop(arguments.next()),
                 "--retry-failed" => {}
                 _ if word.starts_with("--log=") || word.starts_with("--resume=") => {}

@@ -39,7 +39,9 @@ impl Man {
         let page = Page::new(program.clone());
         let failed = |error| Error::io("the manual page", "write", &error);
         page.render(&mut text).map_err(failed)?;
-        for command in program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
+        for command in
+            program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
+        {
             let page = Page::new(command.clone());
             page.render_name_section(&mut text).map_err(failed)?;
             page.render_synopsis_section(&mut text).map_err(failed)?;

@@ -2,16 +2,19 @@
 
 use super::evaluate::figures_table;
 use super::progress::Bar;
-use super::{CONFIG, Common, ConfigArguments, counted, origin, print, print_json, stop_on_interrupt, table_arguments, talk, text_table};
+use super::{
+    CONFIG, Common, ConfigArguments, counted, origin, print, print_json, stop_on_interrupt, table_arguments, talk,
+    text_table,
+};
 use crate::config::Config;
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::file;
 use crate::gp::coverage::choose_rows;
-use crate::predictor::checkpoint::MODEL;
 use crate::graph::{Graph, Role, Vocabulary};
 use crate::metrics::{argsort_desc, kendall_tau, mean_ranks};
+use crate::predictor::checkpoint::MODEL;
 use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
@@ -312,8 +315,8 @@ fn finished(folder: &Path, as_json: bool) -> Result<()> {
     }
     let path = folder.join(METRICS);
     let text = std::fs::read_to_string(&path).map_err(|error| Error::io(&path, "read", &error))?;
-    let metrics: Value = serde_json::from_str(&text)
-        .map_err(|error| Error::new(Stage::Checkpoint, error.to_string()).file(&path))?;
+    let metrics: Value =
+        serde_json::from_str(&text).map_err(|error| Error::new(Stage::Checkpoint, error.to_string()).file(&path))?;
     print_json(&metrics)
 }
 

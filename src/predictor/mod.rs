@@ -14,7 +14,7 @@ use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::{Explainer, explanation::Explanation};
 use crate::file;
-use crate::graph::Graph;
+use crate::graph::{Graph, Vocabulary};
 use crate::metrics::kendall_tau;
 use crate::model::calibration::VarianceCalibration;
 use crate::model::scorer::{mean_and_std, member_scores};
@@ -24,7 +24,6 @@ use crate::space::{self, Dag, Space};
 use crate::split::Split;
 use checkpoint::{MODEL, load_weights, save_weights};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use tch::Device;
 
 /// How a predictor is fitted.
@@ -38,6 +37,8 @@ pub struct FitOptions {
     pub seed: u64,
     /// Numbers that are known of some or all cells, such as zero-cost proxies. They are used in training only.
     pub columns: Vec<KnownColumn>,
+    /// The operations of the space `dag`, collected from the architectures where there are none.
+    pub vocabulary: Option<Vocabulary>,
     /// Folders of checkpoints of other targets or spaces, whose scores are used as known columns.
     pub sources: Vec<PathBuf>,
     /// Where the work is done.
@@ -52,6 +53,7 @@ impl Default for FitOptions {
             higher_is_better: true,
             seed: 0,
             columns: Vec::new(),
+            vocabulary: None,
             sources: Vec::new(),
             machine: Machine::new(Device::Cpu, rayon::current_num_threads()),
         }
@@ -102,15 +104,29 @@ impl Predictor {
         labels: &[f64],
         options: &FitOptions,
     ) -> Result<Predictor> {
+        Predictor::fit_with(space, architectures, labels, options, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::fit`].
+    pub(crate) fn fit_with<S: AsRef<str>>(
+        space: &str,
+        architectures: &[S],
+        labels: &[f64],
+        options: &FitOptions,
+        progress: &dyn Progress,
+    ) -> Result<Predictor> {
         let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
         let lengths = options.columns.iter().map(|column| column.values.len()).chain([labels.len()]);
         if let Some(length) = lengths.into_iter().find(|&length| length != texts.len()) {
             let message = format!("{} architectures, but {length} labels or values of a column", texts.len());
             return Err(Error::new(Stage::Dataset, message));
         }
-        let vocabulary = match space == space::USER_SPACE {
-            true => Some(Dag::collect(texts.iter().map(String::as_str))?),
-            false => None,
+        let vocabulary = match &options.vocabulary {
+            None if space == space::USER_SPACE => Some(Dag::collect(texts.iter().map(String::as_str))?),
+            given => given.clone(),
         };
         let space = space::open(space, vocabulary)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: options.predictor.graph.form.reduction() };
@@ -120,25 +136,15 @@ impl Predictor {
         let train = dataset.labelled();
         let split = Split::draw(&train, train.len(), 0, options.seed)?;
         let sources = load_sources(&options.sources, options.machine)?;
-        Predictor::fit_split(&dataset, space.as_ref(), &split, &options.predictor, &sources, options.machine)
-    }
-
-    /// Fits a predictor to the training rows of `split`.
-    ///
-    /// # Errors
-    /// As [`TrainingTask::prepare`] and [`Training::run`].
-    pub(crate) fn fit_split(
-        dataset: &Dataset,
-        space: &dyn Space,
-        split: &Split,
-        options: &PredictorOptions,
-        sources: &[(String, Predictor)],
-        machine: Machine,
-    ) -> Result<Predictor> {
-        let hash = training::options_hash(options);
-        let mut training = TrainingTask { dataset, space, sources, options, machine, config_hash: &hash }.of_split(split)?;
-        training.run(options.train.epochs, &AtomicBool::new(false), &NoProgress)?;
-        Ok(training.predictors()?.pop().expect("a predictor per split"))
+        let training = TrainingTask {
+            dataset: &dataset,
+            space: space.as_ref(),
+            sources: &sources,
+            options: &options.predictor,
+            machine: options.machine,
+            config_hash: &training::options_hash(&options.predictor),
+        };
+        training.fit(&split, progress)
     }
 
     /// Predictions for `architectures`, in their order.
@@ -146,9 +152,21 @@ impl Predictor {
     /// # Errors
     /// The first text that is not an architecture of the space, with its index.
     pub fn predict<S: AsRef<str>>(&self, architectures: &[S]) -> Result<Vec<Prediction>> {
+        self.predict_with(architectures, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::predict`].
+    pub(crate) fn predict_with<S: AsRef<str>>(
+        &self,
+        architectures: &[S],
+        progress: &dyn Progress,
+    ) -> Result<Vec<Prediction>> {
         let texts = architectures.iter().map(|text| text.as_ref().to_string()).collect();
         let unique = UniqueGraphs::new(texts, self.encoder()).map_err(at_record)?;
-        let (scores, stds) = self.score_graphs(&unique.graphs, &NoProgress);
+        let (scores, stds) = self.score_graphs(&unique.graphs, progress);
         let predictions: Vec<Prediction> =
             scores.into_iter().zip(stds).map(|(score, std)| self.prediction(score, std)).collect();
         Ok(unique.broadcast(&predictions))
@@ -170,8 +188,21 @@ impl Predictor {
     /// # Errors
     /// The first text that is not an architecture of the space, with its index.
     pub fn explain<S: AsRef<str>>(&self, architectures: &[S], tolerance: f64) -> Result<Vec<Explanation>> {
+        self.explain_with(architectures, tolerance, &NoProgress)
+    }
+
+    /// The same with a report of its progress.
+    ///
+    /// # Errors
+    /// As [`Predictor::explain`].
+    pub(crate) fn explain_with<S: AsRef<str>>(
+        &self,
+        architectures: &[S],
+        tolerance: f64,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Explanation>> {
         let texts: Vec<String> = architectures.iter().map(|text| text.as_ref().to_string()).collect();
-        self.explainer().explain(&texts, tolerance, &NoProgress).map_err(at_record)
+        self.explainer().explain(&texts, tolerance, progress).map_err(at_record)
     }
 
     /// Saves the predictor into `folder`, which is made where it is missing.

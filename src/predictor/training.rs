@@ -12,6 +12,7 @@ use crate::model::scorer::{mean_and_std, member_scores};
 use crate::progress::{NoProgress, Progress};
 use crate::space::Space;
 use crate::split::Split;
+use crate::train::set::LabelScale;
 use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -54,6 +55,11 @@ impl TrainingTask<'_> {
     /// # Errors
     /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
     pub fn prepare(&self, splits: &[Split]) -> Result<Vec<Training>> {
+        for split in splits {
+            // Before anything is fitted to labels that do not differ.
+            let labels: Vec<f64> = split.train.iter().map(|&row| self.dataset.train_labels[row]).collect();
+            LabelScale::new(&labels, self.dataset.sign())?;
+        }
         let mut pool = CellPool::new(self.dataset, self.space, splits)?;
         for (name, source) in self.sources {
             pool.add(name, source.known_scores(&pool.texts)?)?;
@@ -76,6 +82,16 @@ impl TrainingTask<'_> {
     /// As [`TrainingTask::prepare`].
     pub fn of_split(&self, split: &Split) -> Result<Training> {
         Ok(self.prepare(std::slice::from_ref(split))?.pop().expect("one split has a form"))
+    }
+
+    /// Fits the predictor of one split.
+    ///
+    /// # Errors
+    /// As [`TrainingTask::prepare`] and [`Training::run`].
+    pub fn fit(&self, split: &Split, progress: &dyn Progress) -> Result<Predictor> {
+        let mut training = self.of_split(split)?;
+        training.run(self.options.train.epochs, &AtomicBool::new(false), progress)?;
+        Ok(training.predictors()?.pop().expect("a predictor per split"))
     }
 
     /// The training of those `splits` whose index and posterior are given: they read cells in `form`.

@@ -117,7 +117,8 @@ pub struct TableColumn {
 pub fn render(page: &Page, origin: &[(String, String)]) -> String {
     let sections: Vec<Value> =
         page.sections.iter().enumerate().map(|(id, section)| section_value(section, id)).collect();
-    let entries = |list: &[(String, String)]| list.iter().map(|(name, value)| context! { name, value }).collect::<Vec<Value>>();
+    let entries =
+        |list: &[(String, String)]| list.iter().map(|(name, value)| context! { name, value }).collect::<Vec<Value>>();
     let (summary, origin) = (entries(&page.summary), entries(origin));
     let version = env!("CARGO_PKG_VERSION");
     let page = context! { title => &page.title, summary, sections, origin, version };

@@ -38,6 +38,16 @@ pub struct LogHeader {
 }
 
 impl LogHeader {
+    /// The header of the log that begins with `text`.
+    ///
+    /// # Errors
+    /// Text that is not a log.
+    pub fn read(text: &str) -> Result<Self> {
+        serde_json::from_str(text.lines().next().unwrap_or_default()).map_err(|_| {
+            Error::new(Stage::Table, "not a log of this release of carl search").at(Position::Line(1))
+        })
+    }
+
     /// Of this release's format.
     pub fn new(space: &str, objectives: Vec<String>, seed: u64, config: String, cells: String, oracle: String) -> Self {
         LogHeader { format: FORMAT.to_string(), space: space.to_string(), objectives, seed, config, cells, oracle }
@@ -66,10 +76,22 @@ pub struct LoggedQuery {
     pub answer: Option<Answer>,
 }
 
-/// What is known of a search so far, and the file that it is kept in.
+/// Where lines go.
+#[derive(Debug, Default)]
+enum LogSink {
+    /// Nowhere.
+    #[default]
+    None,
+    /// A file, where each is on disk before the search goes on.
+    File(File, PathBuf),
+    /// Memory.
+    Memory(Vec<u8>),
+}
+
+/// What is known of a search so far, and where it is kept.
 #[derive(Debug, Default)]
 pub struct Log {
-    file: Option<(File, PathBuf)>,
+    sink: LogSink,
     /// Queries by number.
     pub queries: Vec<LoggedQuery>,
     /// Numbers of the answered queries in the order of their answers.
@@ -80,6 +102,21 @@ impl Log {
     /// One that keeps nothing.
     pub fn none() -> Self {
         Log::default()
+    }
+
+    /// One in memory that goes on from `text`, which may be empty.
+    ///
+    /// # Errors
+    /// A log of another search, naming what differs; a damaged line before the last one.
+    pub fn in_memory(text: &[u8], header: &LogHeader) -> Result<Self> {
+        let mut log = Log { sink: LogSink::Memory(text.to_vec()), ..Log::default() };
+        log.replay(text, header)?;
+        Ok(log)
+    }
+
+    /// The lines of a log in memory.
+    pub fn text(&self) -> &[u8] {
+        if let LogSink::Memory(text) = &self.sink { text } else { &[] }
     }
 
     /// Starts the log `path`, which must not exist.
@@ -96,7 +133,7 @@ impl Log {
                 _ => failed,
             }
         })?;
-        let mut log = Log { file: Some((file, path.to_path_buf())), ..Log::default() };
+        let mut log = Log { sink: LogSink::File(file, path.to_path_buf()), ..Log::default() };
         log.lock()?;
         log.append(header)?;
         Ok(log)
@@ -112,27 +149,28 @@ impl Log {
             OpenOptions::new().read(true).append(true).open(path).map_err(|error| fail("open the log", error))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| fail("read the log", error))?;
-        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let mut log = Log { file: Some((file, path.to_path_buf())), ..Log::default() };
+        let mut log = Log { sink: LogSink::File(file, path.to_path_buf()), ..Log::default() };
         log.lock()?;
+        log.replay(&bytes, header).map_err(|error| error.file(path))?;
+        Ok(log)
+    }
+
+    /// Takes over the whole lines of `bytes`, which the sink holds, and cuts it there; starts it where there are none.
+    fn replay(&mut self, bytes: &[u8], header: &LogHeader) -> Result<()> {
+        let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
         let text = std::str::from_utf8(&bytes[..whole]).map_err(|_| {
-            Error::new(Stage::Table, "the log is not UTF-8 text").file(path).hint("is it a log of carl search?")
+            Error::new(Stage::Table, "the log is not UTF-8 text").hint("is it a log of carl search?")
         })?;
         let mut lines = text.lines().enumerate();
-        match lines.next() {
-            Some((_, first)) => check(first, header).map_err(|error| error.file(path).at(Position::Line(1)))?,
-            // Killed before the first line was whole.
-            None => {
-                log.truncate(0)?;
-                log.append(header)?;
-                return Ok(log);
-            }
+        if let Some((_, first)) = lines.next() {
+            check(first, header).map_err(|error| error.at(Position::Line(1)))?;
         }
         for (number, line) in lines {
-            log.read(line).map_err(|error| error.file(path).at(Position::Line(number as u64 + 1)))?;
+            self.read(line).map_err(|error| error.at(Position::Line(number as u64 + 1)))?;
         }
-        log.truncate(whole as u64)?;
-        Ok(log)
+        self.truncate(whole)?;
+        // Killed before the first line was whole.
+        if whole == 0 { self.append(header) } else { Ok(()) }
     }
 
     /// Writes down what is about to be asked for; it becomes the last query.
@@ -188,7 +226,7 @@ impl Log {
     }
 
     fn lock(&self) -> Result<()> {
-        let Some((file, path)) = &self.file else { return Ok(()) };
+        let LogSink::File(file, path) = &self.sink else { return Ok(()) };
         let started = Instant::now();
         while let Err(error) = file.try_lock() {
             // A search that has just been killed, or a command that it was about to start, holds the lock a moment longer.
@@ -201,19 +239,38 @@ impl Log {
         Ok(())
     }
 
-    fn truncate(&mut self, length: u64) -> Result<()> {
-        let Some((file, path)) = &mut self.file else { return Ok(()) };
-        let done = file.set_len(length).and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
-        done.map_err(|error| Error::io(&path, "cut the log at its last whole line", &error))
+    fn truncate(&mut self, length: usize) -> Result<()> {
+        match &mut self.sink {
+            LogSink::None => Ok(()),
+            LogSink::File(file, path) => {
+                let done = file.set_len(length as u64).and_then(|()| file.seek(SeekFrom::End(0)).map(drop));
+                done.map_err(|error| Error::io(&path, "cut the log at its last whole line", &error))
+            }
+            LogSink::Memory(text) => {
+                text.truncate(length);
+                Ok(())
+            }
+        }
     }
 
     /// Writes a line and waits for the disk.
     fn append(&mut self, line: &impl Serialize) -> Result<()> {
-        let Some((file, path)) = &mut self.file else { return Ok(()) };
-        let mut text = serde_json::to_vec(line).expect("a line is plain data");
-        text.push(b'\n');
-        let done = file.write_all(&text).and_then(|()| file.sync_data());
-        done.map_err(|error| Error::io(&path, "write to the log", &error))
+        if matches!(self.sink, LogSink::None) {
+            return Ok(());
+        }
+        let mut line = serde_json::to_vec(line).expect("a line is plain data");
+        line.push(b'\n');
+        match &mut self.sink {
+            LogSink::File(file, path) => {
+                let done = file.write_all(&line).and_then(|()| file.sync_data());
+                done.map_err(|error| Error::io(&path, "write to the log", &error))
+            }
+            LogSink::Memory(text) => {
+                text.extend(line);
+                Ok(())
+            }
+            LogSink::None => Ok(()),
+        }
     }
 
     fn read(&mut self, text: &str) -> Result<()> {

@@ -21,7 +21,9 @@ pub(crate) mod pareto;
 pub(crate) mod pool;
 pub(crate) mod problem;
 pub(crate) mod recommend;
+pub(crate) mod ranking;
 pub(crate) mod run;
+pub(crate) mod session;
 pub(crate) mod surrogate;
 mod valuation;
 

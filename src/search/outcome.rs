@@ -157,7 +157,7 @@ pub fn signed(values: &[f64], objectives: &[Objective]) -> Vec<f64> {
 }
 
 /// The front of a run with several objectives, best in the first one first; empty with one.
-fn front(past: &[Query], objectives: &[Objective]) -> Vec<FrontCell> {
+pub fn front(past: &[Query], objectives: &[Objective]) -> Vec<FrontCell> {
     if objectives.len() < 2 {
         return Vec::new();
     }

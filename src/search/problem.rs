@@ -7,7 +7,7 @@ use crate::dataset::{DataOptions, GraphEncoder, open_table};
 use crate::device::Machine;
 use crate::error::{Error, Result, Stage};
 use crate::graph::{Reduction, Vocabulary};
-use crate::predictor::Predictor;
+use crate::predictor::{Predictor, hash_text};
 use crate::random::Random;
 use crate::source::columns::{JoinedColumns, TableArgument, canonical_texts};
 use crate::source::table::Table;
@@ -51,6 +51,13 @@ pub struct SearchRequest {
     pub pending: Option<PathBuf>,
     /// Table of the only cells that may be queried.
     pub candidates: Option<PathBuf>,
+}
+
+/// A description of the cells of a search for its log, which one that goes on must share; `restrictions` is what they were
+/// chosen by.
+pub fn describe(restrictions: &str, known: &[Query]) -> String {
+    let known: Vec<String> = known.iter().map(|query| format!("{} {:?}", query.cell().text, query.answer)).collect();
+    format!("{restrictions} known {}", hash_text(&known.join("\n")))
 }
 
 /// Cells to search.

@@ -16,7 +16,8 @@ use crate::error::{Error, Position, Result};
 use crate::explain::explanation::Explanation;
 use crate::graph::Key;
 use crate::metrics::argsort_desc;
-use crate::predictor::{Predictor, PredictorOptions};
+use crate::predictor::{PredictorOptions, TrainingTask};
+use crate::progress::NoProgress;
 use crate::random::{Purpose, Random};
 use crate::split::Split;
 use std::collections::HashMap;
@@ -117,6 +118,13 @@ pub fn explain_best(
     let dataset = Dataset::new(unique, [labels.clone(), labels], Vec::new(), objective.higher_is_better);
     let train = dataset.labelled();
     let split = Split::draw(&train, train.len(), 0, ensemble.seed)?;
-    let predictor = Predictor::fit_split(&dataset, pool.space(), &split, ensemble.predictor, &[], ensemble.machine)?;
-    predictor.explain(texts, TOLERANCE)
+    let training = TrainingTask {
+        dataset: &dataset,
+        space: pool.space(),
+        sources: &[],
+        options: ensemble.predictor,
+        machine: ensemble.machine,
+        config_hash: "",
+    };
+    training.fit(&split, &NoProgress)?.explain(texts, TOLERANCE)
 }

@@ -1,11 +1,10 @@
 //! A run: every free slot of the oracle gets the next proposal at once, until the budget is spent.
 
-use super::log::LoggedQuery;
 use super::oracle::{Patience, Question};
-use super::{Answer, CandidatePool, History, Log, Oracle, Proposal, Query, Reason, SearchOptions, Strategy, draw_new};
+use super::session::Session;
+use super::{Answer, CandidatePool, Log, Oracle, Proposal, Query, SearchOptions, Strategy};
 use crate::error::{Error, Result, Stage};
-use crate::random::{Purpose, Random};
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::Instant;
@@ -69,10 +68,8 @@ struct SlotAnswer {
 }
 
 /// State of a run.
-struct Progressing {
-    past: Vec<Query>,
-    /// Queries under way or about to be, with their numbers, in the order in which they were asked for.
-    pending: Vec<(usize, Proposal)>,
+struct Progressing<'a> {
+    session: Session<'a>,
     /// Numbers of pending queries that wait for a slot.
     waiting: VecDeque<usize>,
     free: Vec<usize>,
@@ -102,13 +99,14 @@ impl Runner<'_> {
             let mut work = || -> Result<()> {
                 loop {
                     if !stopped() && state.waiting.is_empty() && self.may_ask(&state) {
-                        self.ask(strategy, &mut state, known.len(), log)?;
+                        self.ask(strategy, &mut state)?;
                     }
                     // What was asked for is measured, also after a stop.
                     while !state.free.is_empty() && !state.waiting.is_empty() {
                         let slot = state.free.pop().expect("a slot is free");
                         let number = state.waiting.pop_front().expect("a query waits");
-                        let (_, proposal) = state.pending.iter().find(|p| p.0 == number).expect("it is pending");
+                        let pending = &state.session.pending;
+                        let (_, proposal) = pending.iter().find(|p| p.0 == number).expect("it is pending");
                         let fidelity = proposal.fidelity.and_then(|index| self.options.fidelities.keys().nth(index));
                         let (text, fidelity, sender) = (proposal.cell.text.clone(), fidelity.cloned(), sender.clone());
                         let (oracle, patience) = (self.oracle, &patience);
@@ -127,7 +125,7 @@ impl Runner<'_> {
                     }
                     let first = receiver.recv().expect("a query is under way");
                     for answer in [first].into_iter().chain(receiver.try_iter()).collect::<Vec<_>>() {
-                        self.take(answer, &mut state, log)?;
+                        self.take(answer, &mut state)?;
                     }
                 }
             };
@@ -141,32 +139,21 @@ impl Runner<'_> {
                 "stopped; what was measured is kept in the log, if there is one",
             ));
         }
-        Ok(state.past)
+        Ok(state.session.past)
     }
 
     /// The state that a log has reached.
-    fn begin(&self, known: &[Query], log: &Log) -> Result<Progressing> {
-        let proposal = |query: &LoggedQuery| -> Result<Proposal> {
-            let cell = self.pool.cell(&query.arch)?;
-            Ok(Proposal { cell, reason: query.reason, fidelity: query.fidelity })
-        };
-        let mut past = known.to_vec();
-        for &number in &log.order {
-            let query = &log.queries[number];
-            past.push(Query { proposal: proposal(query)?, answer: query.answer.clone().expect("it is answered") });
-        }
-        let open = log.queries.iter().enumerate().filter(|(_, query)| query.answer.is_none());
-        let pending =
-            open.map(|(number, query)| Ok((number, proposal(query)?))).collect::<Result<Vec<(usize, Proposal)>>>()?;
-        let spent = past[known.len()..].iter().map(|query| &query.proposal).chain(pending.iter().map(|p| &p.1));
+    fn begin<'b>(&'b self, known: &[Query], log: &'b mut Log) -> Result<Progressing<'b>> {
+        let session = Session::open(self.pool, known, log)?;
+        let own = &session.past[known.len()..];
+        let asked = own.iter().map(|query| &query.proposal).chain(session.pending.iter().map(|entry| &entry.1));
         Ok(Progressing {
-            spent: spent.map(|proposal| self.cost(proposal)).sum(),
-            answered: log.order.len(),
-            failed: past[known.len()..].iter().filter(|query| query.answer.is_err()).count(),
-            past,
-            waiting: pending.iter().map(|entry| entry.0).collect(),
-            pending,
+            spent: asked.map(|proposal| self.cost(proposal)).sum(),
+            answered: own.len(),
+            failed: own.iter().filter(|query| query.answer.is_err()).count(),
+            waiting: session.pending.iter().map(|entry| entry.0).collect(),
             free: (0..self.oracle.slots()).rev().collect(),
+            session,
         })
     }
 
@@ -183,54 +170,37 @@ impl Runner<'_> {
     }
 
     /// Asks for the next cells: drawn ones at first, then those of the strategy.
-    fn ask(&self, strategy: &mut dyn Strategy, state: &mut Progressing, known: usize, log: &mut Log) -> Result<()> {
-        let pending: Vec<Proposal> = state.pending.iter().map(|entry| entry.1.clone()).collect();
-        let history = History { past: &state.past, pending: &pending };
-        let asked = history.len() - known;
-        let initial = self.plan.initial.saturating_sub(known);
-        let most = (self.plan.budget - state.spent + 1.0 - 1e-9) as usize;
-        let proposals = if asked < initial {
-            // The same for every strategy, however many slots there are.
-            let mut random = Random::of(self.plan.seed, Purpose::Search, 0, 0);
-            let mut seen: HashSet<_> = state.past[..known].iter().map(|query| query.cell().key.clone()).collect();
-            let drawn = draw_new(self.pool, initial, &mut seen, &mut random)?;
-            let count = if self.oracle.is_instant() { initial } else { state.free.len() };
-            let fidelity = strategy.first_fidelity();
-            let seen = history.keys_at(fidelity);
-            let fresh = drawn.into_iter().filter(|cell| !seen.contains(&cell.key)).take(count.min(initial - asked));
-            fresh.map(|cell| Proposal { cell, reason: Reason::Drawn, fidelity }).collect()
-        } else {
-            strategy.propose(history, state.free.len().min(most.max(1)))?
+    fn ask(&self, strategy: &mut dyn Strategy, state: &mut Progressing) -> Result<()> {
+        let RunPlan { budget, initial, seed } = self.plan;
+        let most = (budget - state.spent + 1.0 - 1e-9) as usize;
+        let count = match state.session.first_cells(initial) {
+            0 => state.free.len().min(most.max(1)),
+            first if self.oracle.is_instant() => first,
+            _ => state.free.len(),
         };
-        for proposal in proposals {
-            if state.spent + self.cost(&proposal) > self.plan.budget + 1e-9 {
+        for proposal in state.session.propose(strategy, (initial, seed), count)? {
+            if state.spent + self.cost(&proposal) > budget + 1e-9 {
                 break;
             }
             state.spent += self.cost(&proposal);
-            let number = log.queries.len();
-            log.ask(&proposal)?;
-            state.pending.push((number, proposal));
-            state.waiting.push_back(number);
+            state.waiting.push_back(state.session.ask(proposal)?);
         }
         Ok(())
     }
 
     /// Takes an answer into the past.
-    fn take(&self, answer: SlotAnswer, state: &mut Progressing, log: &mut Log) -> Result<()> {
+    fn take(&self, answer: SlotAnswer, state: &mut Progressing) -> Result<()> {
         let SlotAnswer { number, slot, answer, seconds } = answer;
         state.free.push(slot);
         state.free.sort_unstable_by(|a, b| b.cmp(a));
         let Some(answer) = answer? else { return Ok(()) };
-        log.answer(number, &answer, seconds)?;
-        let index = state.pending.iter().position(|entry| entry.0 == number).expect("it was pending");
-        let query = Query { proposal: state.pending.remove(index).1, answer };
-        (self.report)(&QueryReport { number, slot, query: &query, seconds, spent: state.spent });
+        let query = state.session.answer(number, answer, seconds)?;
+        (self.report)(&QueryReport { number, slot, query, seconds, spent: state.spent });
         state.answered += 1;
         state.failed += usize::from(query.answer.is_err());
-        state.past.push(query);
         let first = self.plan.initial.min(self.plan.budget as usize).max(1);
         if state.answered == first && state.failed == first {
-            let reason = state.past.last().and_then(|query| query.answer.clone().err()).unwrap_or_default();
+            let reason = query.answer.clone().err().unwrap_or_default();
             let message = format!("all {first} queries of the first round failed, the last one with: {reason}");
             return Err(Error::new(Stage::Dataset, message)
                 .hint("try the command by hand, with an architecture on its standard input"));

@@ -191,6 +191,27 @@ impl Space for Darts {
         Some((7u64.pow(8) * 3 * 6 * 10).pow(2))
     }
 
+    /// Counted with the first decision slowest: for both cells and each node, its pair of inputs and the two operations.
+    fn decode(&self, number: u64) -> Option<Architecture> {
+        let mut rest = number;
+        let mut digit = |base: usize| {
+            let digit = rest % base as u64;
+            rest /= base as u64;
+            digit as usize
+        };
+        let mut tokens = Vec::new();
+        for node in (2..MAPS).rev().chain((2..MAPS).rev()) {
+            let pairs: Vec<[u16; 2]> = (0..node).flat_map(|a| (a + 1..node).map(move |b| [a, b])).collect();
+            let operations = [digit(OPERATIONS.len() - 1), digit(OPERATIONS.len() - 1)];
+            let inputs = pairs[digit(pairs.len())];
+            // The second operation is the faster digit, and all are read from the last.
+            tokens.push((SKIP + operations[0] as u16, (inputs[1], node)));
+            tokens.push((SKIP + operations[1] as u16, (inputs[0], node)));
+        }
+        let (operations, edges) = tokens.into_iter().rev().unzip();
+        (rest == 0).then(|| Architecture::new(operations, edges))
+    }
+
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
         let mut architecture = Architecture::default();
         for _ in CELLS {

@@ -111,6 +111,12 @@ pub trait Space: Send + Sync {
         Some(self.choices()?.enumerate())
     }
 
+    /// Architecture `number` of [`enumerate`](Space::enumerate), or of an order of its own where a space is too large for that;
+    /// `None` if there is no such number, or if the architectures have none.
+    fn decode(&self, number: u64) -> Option<Architecture> {
+        self.choices().filter(|choices| number < choices.size()).map(|choices| choices.decode(number))
+    }
+
     /// A random architecture, drawn uniformly if the space allows it.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use super::{Architecture, Choices, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 use crate::random::Random;
+use std::sync::OnceLock;
 
 /// The input of every operation: 0 is the raw input, j the output of operation number j (counted from 1). In the order of
 /// the official hash.
@@ -33,12 +34,14 @@ const SKIP: u16 = CHOICES.first + CHOICES.options - 1;
 /// The space of 26,206 graph neural networks.
 pub struct NasBenchGraph {
     vocabulary: Vocabulary,
+    /// Numbers of the texts that are representatives, listed once they are needed.
+    representatives: OnceLock<Vec<u16>>,
 }
 
 impl Default for NasBenchGraph {
     fn default() -> Self {
         let names = ["input", "output", "gat", "gcn", "gin", "cheb", "sage", "arma", "graph", "fc", "skip"];
-        NasBenchGraph { vocabulary: Vocabulary::by_convention(names) }
+        NasBenchGraph { vocabulary: Vocabulary::by_convention(names), representatives: OnceLock::new() }
     }
 }
 
@@ -86,6 +89,11 @@ impl Space for NasBenchGraph {
 
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
         Some(Box::new((0..TEXTS).map(decode).filter(is_representative)))
+    }
+
+    fn decode(&self, number: u64) -> Option<Architecture> {
+        let list = || (0..TEXTS).filter(|&text| is_representative(&decode(text))).map(|text| text as u16).collect();
+        self.representatives.get_or_init(list).get(number as usize).map(|&text| decode(text.into()))
     }
 
     fn sample(&self, random: &mut Random) -> Result<Architecture> {

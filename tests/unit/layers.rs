@@ -25,6 +25,7 @@ const LAYERS: &[&[&str]] = &[
     &["report"],
     &["config"],
     &["cli"],
+    &["python"],
     &["internals", "lib", "main"],
 ];
 

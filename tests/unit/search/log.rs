@@ -77,3 +77,22 @@ fn a_failed_query_is_asked_once_more_and_replaced() {
     let log = Log::resume(&path, &header(1, "cmd")).unwrap();
     assert_eq!(log.order, [1, 2]);
 }
+
+#[test]
+fn a_log_in_memory_reads_as_a_file_does_and_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log");
+    let mut kept = Log::create(&path, &header(1, "cmd")).unwrap();
+    let mut log = Log::in_memory(b"", &header(1, "cmd")).unwrap();
+    for log in [&mut kept, &mut log] {
+        log.ask(&proposal("a")).unwrap();
+        log.answer(0, &Ok(vec![0.5]), 1.0).unwrap();
+    }
+    assert_eq!(log.text(), std::fs::read(&path).unwrap());
+    let cut = [log.text(), b"{\"asked\":1,\"ar"].concat();
+    let again = Log::in_memory(&cut, &header(1, "cmd")).unwrap();
+    assert_eq!((again.text(), &again.queries), (log.text(), &log.queries));
+    assert_eq!(LogHeader::read(std::str::from_utf8(log.text()).unwrap()).unwrap(), header(1, "cmd"));
+    let error = Log::in_memory(log.text(), &header(2, "cmd")).unwrap_err();
+    assert_eq!((error.position(), error.message().contains("seed")), (Some(Position::Line(1)), true));
+}

@@ -124,3 +124,32 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn numbers_are_places_in_the_list() {
+    for name in ["nasbench201", "transnas101-micro", "nasbench-macro", "nasbench-graph", "nats-size"] {
+        let space = space(name);
+        let size = space.size().unwrap();
+        assert!(space.enumerate().unwrap().eq((0..size).map(|number| space.decode(number).unwrap())), "{name}");
+        assert_eq!(space.decode(size), None, "{name}");
+    }
+    assert_eq!(space("nasbench-nlp").decode(0), None);
+}
+
+#[test]
+fn every_number_of_darts_is_another_published_cell() {
+    let darts = space("darts");
+    let size = darts.size().unwrap();
+    let mut random = Random::new(3, 0);
+    let drawn = (0..2000).map(|_| random.below(size as usize) as u64);
+    let numbers: HashSet<u64> = (0..500).chain(size - 500..size).chain(drawn).collect();
+    let texts: HashSet<String> = numbers.iter().map(|&number| darts.print(&darts.decode(number).unwrap())).collect();
+    assert_eq!(texts.len(), numbers.len());
+    for text in &texts {
+        darts.parse(text).unwrap();
+        assert!(!text.contains("none"));
+        let inputs: Vec<&str> = text.split(['~', ' ', ';']).filter(|part| part.len() == 1).collect();
+        assert!(inputs.chunks(2).all(|pair| pair[0] < pair[1]), "{text}");
+    }
+    assert_eq!(darts.decode(size), None);
+}

@@ -1,0 +1,216 @@
+"""Searches and scores on Ray.
+
+`CarlSearcher` is a search algorithm of Ray Tune. The program in this file scores a whole space by ranges of ids on Ray Data:
+
+  python -m carl_nas.ray CHECKPOINT FOLDER [--start 0 --stop N --part 1000000 --workers 2 --top 100]
+
+Every worker loads the checkpoint once, and writes the scores of a range as one Parquet file (id, score, std), under a temporary
+name until it is whole. At the end FOLDER/top.csv has the best (id, arch, score, std) and FOLDER/histogram.csv the number of scores
+in each bin. Run again after any break: finished ranges are not scored again. On a cluster (`--address auto` on its head) CHECKPOINT
+and FOLDER are on a file system that all machines share, and all have this package; `--gpus 1` gives every worker a GPU. DARTS has
+1.1 x 10^18 ids: `--spread` takes ids from all over the space instead of the first ones, each once.
+"""
+from __future__ import annotations
+
+import argparse
+import contextlib
+import csv
+import hashlib
+import json
+import math
+import os
+import pathlib
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+from ray.tune.search import Searcher
+
+from . import Predictor, Search, Space
+from ._search import Cell
+
+# Scores are standardised: below the first edge and above the last one there is nearly nothing.
+EDGES = np.linspace(-10, 10, 401)
+
+
+class CarlSearcher(Searcher):  # type: ignore[misc]
+    """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any), and
+    reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
+
+        tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=CarlSearcher(search), num_samples=60))
+    """
+
+    def __init__(self, search: Search) -> None:
+        first = search.objectives[0]
+        super().__init__(metric=first.removeprefix("-"), mode="min" if first.startswith("-") else "max")
+        self.search = search
+        self.trials: dict[str, Cell] = {}
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The configuration of a new trial; None while others have to end first."""
+        cells = self.search.ask(1)
+        if not cells:
+            return None if self.trials else str(Searcher.FINISHED)
+        self.trials[trial_id] = cells[0]
+        fidelity = {} if cells[0].fidelity is None else {"fidelity": cells[0].fidelity}
+        return {"arch": str(cells[0]), **fidelity}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Tells the search what the trial has reported last."""
+        cell = self.trials.pop(trial_id, None)
+        if cell is None:
+            return
+        names = [name.removeprefix("-") for name in self.search.objectives]
+        values = [float((result or {}).get(name, math.nan)) for name in (names[:1] if cell.fidelity else names)]
+        if error or not all(map(math.isfinite, values)):
+            self.search.tell_failed(cell, "the trial failed" if error else f"no finite value of {', '.join(names)}")
+        else:
+            self.search.tell(cell, values)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Keeps the search and its trials under way."""
+        partial = f"{checkpoint_path}.{os.getpid()}.partial"
+        with open(partial, "wb") as file:
+            pickle.dump((self.search, self.trials), file)
+        os.replace(partial, checkpoint_path)
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Goes on from what was saved."""
+        with open(checkpoint_path, "rb") as file:
+            self.search, self.trials = pickle.load(file)
+
+
+def spread(numbers: range, total: int) -> list[int]:
+    """Ids from all over a space of `total` cells, a different one for each number."""
+    stride = round(total * (math.sqrt(5) - 1) / 2)
+    while math.gcd(stride, total) > 1:
+        stride += 1
+    return [number * stride % total for number in numbers]
+
+
+@contextlib.contextmanager
+def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A name for what takes the place of `path` once it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    yield partial
+    os.replace(partial, path)
+
+
+def summary(table: Any, top: int) -> dict[str, Any]:
+    """What is kept of a part in memory: its best rows, and how many scores lie in each bin."""
+    ids, scores, stds = (table[name].to_numpy() for name in ("id", "score", "std"))
+    bins = np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=len(EDGES) + 1)
+    best = np.lexsort((ids, -scores))[:top]
+    return {"rows": len(ids), "bins": bins, "ids": ids[best], "scores": scores[best], "stds": stds[best]}
+
+
+class Scorer:
+    """A worker: the predictor and what it is asked for."""
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        # Workers share the cores out.
+        os.environ["RAYON_NUM_THREADS"] = "1"
+        self.job = job
+        self.predictor = Predictor.load(job["checkpoint"], device="cuda" if job["gpus"] else "cpu", threads=1)
+
+    def part(self, start: int, stop: int) -> dict[str, Any]:
+        """The summary of a range, which is scored unless its file is there."""
+        path = pathlib.Path(self.job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
+        if not path.exists():
+            numbers, batch = range(start, stop), self.job["batch"]
+            ids = spread(numbers, self.job["size"]) if self.job["spread"] else list(numbers)
+            found = [self.predictor.predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)]
+            score, std = np.concatenate(found, 1)
+            with whole(path) as partial:
+                columns = {"id": np.array(ids, np.int64), "score": score, "std": std}
+                pyarrow.parquet.write_table(pyarrow.table(columns), partial)
+        return summary(pyarrow.parquet.read_table(path), self.job["top"])
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        parts = [self.part(int(start), int(stop)) for start, stop in zip(batch["start"], batch["stop"])]
+        return {name: [part[name] for part in parts] for name in parts[0]}
+
+
+def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
+    """Makes the folder, or checks that it belongs to the same job."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = (pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()
+    identity = {key: job[key] for key in ("start", "stop", "part", "spread")}
+    identity["weights"] = hashlib.sha256(weights).hexdigest()
+    path = folder / "job.json"
+    if path.exists() and json.loads(path.read_text()) != identity:
+        raise SystemExit(f"carl_nas.ray: {folder} holds another job: {path.read_text()}; take another folder")
+    with whole(path) as partial:
+        partial.write_text(json.dumps(identity))
+
+
+def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
+    """Scores all ranges that are not there; returns the number of rows."""
+    import ray
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    ranges = range(job["start"], job["stop"], job["part"])
+    items = [{"start": start, "stop": min(start + job["part"], job["stop"])} for start in ranges]
+    dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
+        Scorer,
+        fn_constructor_args=[job],
+        batch_size=1,
+        compute=ray.data.ActorPoolStrategy(size=job["workers"]),
+        num_cpus=1,
+        num_gpus=job["gpus"] or None,
+    )
+    bins, rows = np.zeros(len(EDGES) + 1, np.int64), 0
+    best: list[tuple[float, int, float]] = []
+    for part in dataset.iter_rows():
+        rows += int(part["rows"])
+        bins += part["bins"]
+        # By falling score, then by id: the order does not depend on which part came first.
+        best += [(-score, int(number), std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
+        best = sorted(best)[: job["top"]]
+    for left in folder.glob(".part-*.partial"):
+        left.unlink()  # of workers that died while they wrote
+    cells, edges = space.decode([number for _, number, _ in best]), EDGES.round(6).tolist()
+    top = [(number, cell, float(-score), float(std)) for cell, (score, number, std) in zip(cells, best)]
+    histogram = zip(["", *edges], [*edges, ""], bins.tolist())
+    for name, header, lines in [("top", "id arch score std", top), ("histogram", "from to scores", histogram)]:
+        with whole(folder / f"{name}.csv") as partial, open(partial, "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows([header.split(), *lines])
+    return rows
+
+
+def main() -> None:
+    """The program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=pathlib.Path)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--start", type=int, default=0)
+    parser.add_argument("--stop", type=int, help="default: the end of the space")
+    parser.add_argument("--part", type=int, default=1_000_000, help="ids a file")
+    parser.add_argument("--batch", type=int, default=65_536, help="ids a pass")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--gpus", type=float, default=0, help="GPUs a worker, may be a fraction")
+    parser.add_argument("--top", type=int, default=100)
+    parser.add_argument("--spread", action="store_true", help="ids from all over the space")
+    parser.add_argument("--address", default="local", help="auto: the cluster of this machine")
+    job = vars(parser.parse_args())
+    space = Space(Predictor.load(job["checkpoint"], device="cpu").card["schema"]["space"])
+    if space.size is None:
+        parser.error("the cells of this space have no ids")
+    job["size"], job["stop"] = space.size, space.size if job["stop"] is None else job["stop"]
+    if not 0 <= job["start"] < job["stop"] <= space.size or min(job["part"], job["batch"], job["workers"]) < 1:
+        parser.error(f"ids go from 0 to {space.size}, part, batch and workers from 1")
+    folder, address = job["folder"].absolute(), job.pop("address")
+    job.update(folder=str(folder), checkpoint=str(job["checkpoint"].absolute()))
+    claim(folder, job)
+    import ray
+
+    local = {"num_cpus": job["workers"], "include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, log_to_driver=False, **local)
+    print(f"{run(folder, job, space)} architectures, {folder}/top.csv")
+
+
+if __name__ == "__main__":
+    main()
