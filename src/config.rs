@@ -3,6 +3,7 @@
 
 use crate::dataset::DataOptions;
 use crate::error::{Error, Position, Result, Stage, suggest};
+use crate::graph::choice::{ChoiceDeclaration, NamedValues, OrderedMap};
 use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
@@ -24,6 +25,12 @@ pub struct Config {
     /// Operations and their roles, for the space `dag`; collected from the table where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<BTreeMap<String, Role>>,
+    /// Choices and their values, for the space `choices`.
+    #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    pub choices: NamedValues,
+    /// Choices that exist only where other choices have one of these values.
+    #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    pub when: OrderedMap<NamedValues>,
     /// Where labels come from.
     pub data: DataOptions,
     /// Which rows are trained on.
@@ -89,10 +96,17 @@ impl Config {
         serde_yaml::to_string(self).expect("a configuration is plain data")
     }
 
-    /// The vocabulary of the space `dag`, where the configuration names it.
-    pub fn vocabulary(&self) -> Option<Vocabulary> {
-        let named = self.vocabulary.as_ref()?;
-        Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+    /// The vocabulary of the space `dag` or `choices`, where the configuration names it.
+    ///
+    /// # Errors
+    /// Choices that are no space.
+    pub fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        if !self.choices.is_empty() || !self.when.is_empty() {
+            let declaration = ChoiceDeclaration { choices: self.choices.clone(), when: self.when.clone() };
+            return declaration.vocabulary().map(Some);
+        }
+        let named = self.vocabulary.as_ref();
+        Ok(named.map(|named| Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role)))))
     }
 
     /// The options that a predictor is fitted with.
@@ -137,8 +151,9 @@ impl Config {
     /// Checks every range.
     ///
     /// # Errors
-    /// The first value out of range, with its key and range.
+    /// The first value out of range, with its key and range; choices that are no space.
     pub fn check(&self) -> Result<()> {
+        self.vocabulary()?;
         for (key, value, least, most) in self.ranges() {
             if !(least..=most).contains(&value) {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");

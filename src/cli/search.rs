@@ -150,15 +150,18 @@ impl CellArguments {
 }
 
 /// What `config` says of a search.
-pub fn setup(config: &Config, machine: Machine) -> SearchSetup<'_> {
-    SearchSetup {
+///
+/// # Errors
+/// As [`Config::vocabulary`].
+pub fn setup(config: &Config, machine: Machine) -> Result<SearchSetup<'_>> {
+    Ok(SearchSetup {
         machine,
         space: &config.space,
-        vocabulary: config.vocabulary(),
+        vocabulary: config.vocabulary()?,
         data: &config.data,
         reduction: config.graph.form.reduction(),
         options: &config.search,
-    }
+    })
 }
 
 /// Set by the first and by the second Ctrl-C.
@@ -197,9 +200,9 @@ impl Search {
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&setup(&config, machine), &request)?
+                Problem::of_space(&setup(&config, machine)?, &request)?
             }
-            None => Problem::of_table(&setup(&config, machine), &request)?,
+            None => Problem::of_table(&setup(&config, machine)?, &request)?,
         };
         let baselines = self.baselines(&problem)?;
         let pool = problem.pool()?;

@@ -73,7 +73,7 @@ impl Suggest {
     pub fn run(&self, common: &Common) -> Result<()> {
         common.check_output(&self.output, self.cells.known())?;
         let config = common.config(&self.config.config, &self.config.set)?;
-        let problem = Problem::of_space(&setup(&config, common.machine()?), &self.cells.request())?;
+        let problem = Problem::of_space(&setup(&config, common.machine()?)?, &self.cells.request())?;
         let pool = problem.pool()?;
         let suggestions = match self.goal {
             Goal::Best => {

@@ -75,7 +75,7 @@ impl Train {
         let config = common.config(&self.config.config, &self.config.set)?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         self.check_folder(&folder)?;
-        let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
+        let (space, table) = open_table(&config.space, config.vocabulary()?, &config.data)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
         let further = table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;

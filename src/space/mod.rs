@@ -18,6 +18,7 @@
 mod choices;
 mod dag;
 pub mod darts;
+mod digits;
 pub mod nasbench101;
 mod nasbench201;
 mod nasbench_graph;
@@ -28,6 +29,7 @@ pub mod transnas101_micro;
 
 pub use choices::Choices;
 pub use dag::Dag;
+pub use digits::Digits;
 
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use crate::graph::{Graph, Vocabulary};
@@ -97,18 +99,18 @@ pub trait Space: Send + Sync {
 
     /// The decisions that make up an architecture, if they are independent of each other. The default implementations of
     /// the four methods below follow from them.
-    fn choices(&self) -> Option<Choices> {
+    fn digits(&self) -> Option<Digits> {
         None
     }
 
     /// Number of architectures; `None` if it is infinite or unknown.
     fn size(&self) -> Option<u64> {
-        self.choices().map(Choices::size)
+        self.digits().map(Digits::size)
     }
 
     /// All architectures in a fixed order; `None` if the space cannot be enumerated.
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(self.choices()?.enumerate())
+        Some(self.digits()?.enumerate())
     }
 
     /// A random architecture, drawn uniformly if the space allows it.
@@ -116,7 +118,7 @@ pub trait Space: Send + Sync {
     /// # Errors
     /// If the space has no rule for sampling.
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        self.choices().map(|choices| choices.sample(random)).ok_or_else(|| no_rule(self.name(), "sampling"))
+        self.digits().map(|digits| digits.sample(random)).ok_or_else(|| no_rule(self.name(), "sampling"))
     }
 
     /// A random architecture that differs from `architecture` by one change.
@@ -124,15 +126,15 @@ pub trait Space: Send + Sync {
     /// # Errors
     /// If the space has no rule for mutation, or no valid architecture is one change away.
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        self.choices()
-            .map(|choices| choices.mutate(architecture, random))
+        self.digits()
+            .map(|digits| digits.mutate(architecture, random))
             .ok_or_else(|| no_rule(self.name(), "mutation"))
     }
 
     /// Sets of table columns that together describe an architecture, for tables without a column `arch`. They are tried in
     /// order.
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        Vec::new()
     }
 
     /// The canonical text of the architecture that a table row describes; `fields` are its values in one of the sets of
@@ -183,20 +185,31 @@ pub const SPACES: &[SpaceEntry] = &[
 /// The space of user-defined cells ([`Dag`]), whose vocabulary comes from a configuration or from the data.
 pub const USER_SPACE: &str = "dag";
 
+/// The space of a list of choices ([`Choices`]), which come from a configuration.
+pub const CHOICE_SPACE: &str = "choices";
+
 /// The names of all spaces that [`open`] accepts.
 pub fn names() -> Vec<&'static str> {
-    SPACES.iter().map(|entry| entry.0).chain([USER_SPACE]).collect()
+    SPACES.iter().map(|entry| entry.0).chain([USER_SPACE, CHOICE_SPACE]).collect()
 }
 
 /// Opens the space called `name`.
 ///
-/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one.
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one, and the
+/// space `choices` requires one of [`Vocabulary::of_choices`].
 ///
 /// # Errors
 /// - If no space has this name; the message suggests the most similar name.
-/// - If a vocabulary is given for a built-in space, or none for `dag`.
+/// - If a vocabulary is given for a built-in space, or none for `dag`; if choices are given for another space than `choices`.
 /// - If a name of the vocabulary occurs twice or cannot be written in a text.
 pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>> {
+    if name == CHOICE_SPACE {
+        return Ok(Box::new(Choices::new(vocabulary.unwrap_or_default())?));
+    }
+    if vocabulary.as_ref().is_some_and(|vocabulary| vocabulary.choices().is_some()) {
+        let message = format!("space {name} takes no `choices`");
+        return Err(Error::new(Stage::Config, message).hint(format!("only {CHOICE_SPACE} takes them")));
+    }
     if name == USER_SPACE {
         let vocabulary = vocabulary.ok_or_else(|| {
             Error::new(Stage::Config, format!("space {USER_SPACE} needs a vocabulary"))

@@ -20,6 +20,7 @@ fn training_set(members: usize) -> TrainingSet {
     let member = |index| MemberData { seed: 0, split: 0, index, graphs: (0..60).collect(), labels: all[..60].to_vec() };
     TrainingSet {
         vocabulary,
+        features: None,
         output,
         members: (0..members).map(member).collect(),
         scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
