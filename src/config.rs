@@ -8,6 +8,7 @@ use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
 use crate::search::SearchOptions;
+use crate::space::USER_SPACE;
 use crate::split::SplitOptions;
 use crate::train::{LossOptions, TrainOptions};
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,10 @@ use std::path::Path;
 pub struct Config {
     /// Name of the search space.
     pub space: String,
-    /// Operations and their roles, for the space `dag`; collected from the table where absent.
+    /// Operations and their roles, for the space `dag`; collected from the table where absent. For another space, names of one's own
+    /// and the operations that they stand for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<BTreeMap<String, Role>>,
+    pub vocabulary: Option<BTreeMap<String, String>>,
     /// Choices and their values, for the space `choices`.
     #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
     pub choices: NamedValues,
@@ -96,17 +98,25 @@ impl Config {
         serde_yaml::to_string(self).expect("a configuration is plain data")
     }
 
-    /// The vocabulary of the space `dag` or `choices`, where the configuration names it.
+    /// The vocabulary, where the configuration names one.
     ///
     /// # Errors
-    /// Choices that are no space.
+    /// Choices that are no space; an unknown role.
     pub fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         if !self.choices.is_empty() || !self.when.is_empty() {
+            if self.vocabulary.is_some() {
+                return Err(Error::new(Stage::Config, "a space of `choices` takes no `vocabulary`"));
+            }
             let declaration = ChoiceDeclaration { choices: self.choices.clone(), when: self.when.clone() };
             return declaration.vocabulary().map(Some);
         }
-        let named = self.vocabulary.as_ref();
-        Ok(named.map(|named| Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role)))))
+        let Some(named) = &self.vocabulary else { return Ok(None) };
+        if self.space != USER_SPACE {
+            return Ok(Some(Vocabulary::default().with_names(named.clone())));
+        }
+        let role = |(name, role): (&'_ String, &String)| Ok((name.clone(), read_role(name, role)?));
+        let named: Vec<(String, Role)> = named.iter().map(role).collect::<Result<_>>()?;
+        Ok(Some(Vocabulary::new(named.iter().map(|(name, role)| (name.as_str(), *role)))))
     }
 
     /// The options that a predictor is fitted with.
@@ -168,6 +178,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn read_role(name: &str, role: &str) -> Result<Role> {
+    serde_yaml::from_str(role).map_err(|_| {
+        let roles = ["input", "output", "compute", "identity", "absent"];
+        Error::new(Stage::Config, format!("`vocabulary`: the role of `{name}` is {}", suggest(role, roles)))
+            .hint(format!("the roles are {}", roles.join(", ")))
+    })
 }
 
 /// First 16 hex digits of SHA-256 over a resolved configuration, without what does not touch training: where the table lies and

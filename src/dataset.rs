@@ -272,6 +272,9 @@ pub struct Schema {
     /// The choices, in a space of choices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choices: Option<ChoiceDeclaration>,
+    /// Operations of a built-in space by names of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 impl Schema {
@@ -280,7 +283,8 @@ impl Schema {
         let operations = space.vocabulary().operations().iter();
         let vocabulary = operations.map(|operation| (operation.name.clone(), operation.role)).collect();
         let choices = space.vocabulary().choices().map(|choices| choices.declaration.clone());
-        Schema { space: space.name().to_string(), vocabulary, choices }
+        let names = space.vocabulary().own_names().clone();
+        Schema { space: space.name().to_string(), vocabulary, choices, names }
     }
 
     /// Opens the space.
@@ -291,7 +295,8 @@ impl Schema {
         let own = || Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
         let vocabulary = match &self.choices {
             Some(choices) => Some(choices.vocabulary()?),
-            None => (self.space == space::USER_SPACE).then(own),
+            None if self.names.is_empty() => (self.space == space::USER_SPACE).then(own),
+            None => Some(own().with_names(self.names.clone())),
         };
         let space = space::open(&self.space, vocabulary)?;
         let here = Schema::new(space.as_ref());

@@ -177,6 +177,11 @@ impl DeclaredChoice {
             .hint(format!("`{}` is one of {}", self.name, shorten(&names.join(", ")))))
     }
 
+    /// Whether the operation `id` is one of its values.
+    pub fn holds(&self, id: u16) -> bool {
+        (self.first..self.first + self.values.len() as u16).contains(&id)
+    }
+
     /// The operation of the value at `index`.
     pub fn operation(&self, index: u16) -> u16 {
         self.first + index

@@ -3,6 +3,7 @@
 use super::choice::{ChoiceDeclaration, ChoiceList, OperationFeatures};
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -51,13 +52,24 @@ pub struct Operation {
 pub struct Vocabulary {
     operations: Vec<Operation>,
     choices: Option<Arc<ChoiceList>>,
+    names: BTreeMap<String, String>,
 }
 
 impl Vocabulary {
     /// A vocabulary of operations with the given names and roles, in the order of their ids.
     pub fn new<'a>(operations: impl IntoIterator<Item = (&'a str, Role)>) -> Self {
         let operation = |(name, role): (&str, Role)| Operation { name: name.to_string(), role };
-        Vocabulary { operations: operations.into_iter().map(operation).collect(), choices: None }
+        Vocabulary { operations: operations.into_iter().map(operation).collect(), ..Vocabulary::default() }
+    }
+
+    /// The same operations; `names` says which operation of a built-in space each name of one's own stands for.
+    pub(crate) fn with_names(self, names: BTreeMap<String, String>) -> Self {
+        Vocabulary { names, ..self }
+    }
+
+    /// Which operation of a built-in space each name of one's own stands for.
+    pub(crate) fn own_names(&self) -> &BTreeMap<String, String> {
+        &self.names
     }
 
     /// The same operations, as values of choices.

@@ -14,7 +14,7 @@ use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::{Explainer, explanation::Explanation};
 use crate::file;
-use crate::graph::Graph;
+use crate::graph::{Graph, Vocabulary};
 use crate::metrics::kendall_tau;
 use crate::model::calibration::VarianceCalibration;
 use crate::model::scorer::{mean_and_std, member_scores};
@@ -38,6 +38,9 @@ pub struct FitOptions {
     pub seed: u64,
     /// Numbers that are known of some or all cells, such as zero-cost proxies. They are used in training only.
     pub columns: Vec<KnownColumn>,
+    /// The operations of the space `dag`, collected from the architectures where there are none, or the choices of the space
+    /// `choices`.
+    pub vocabulary: Option<Vocabulary>,
     /// Folders of checkpoints of other targets or spaces, whose scores are used as known columns.
     pub sources: Vec<PathBuf>,
     /// Where the work is done.
@@ -52,6 +55,7 @@ impl Default for FitOptions {
             higher_is_better: true,
             seed: 0,
             columns: Vec::new(),
+            vocabulary: None,
             sources: Vec::new(),
             machine: Machine::new(Device::Cpu, rayon::current_num_threads()),
         }
@@ -108,9 +112,9 @@ impl Predictor {
             let message = format!("{} architectures, but {length} labels or values of a column", texts.len());
             return Err(Error::new(Stage::Dataset, message));
         }
-        let vocabulary = match space == space::USER_SPACE {
-            true => Some(Dag::collect(texts.iter().map(String::as_str))?),
-            false => None,
+        let vocabulary = match &options.vocabulary {
+            None if space == space::USER_SPACE => Some(Dag::collect(texts.iter().map(String::as_str))?),
+            given => given.clone(),
         };
         let space = space::open(space, vocabulary)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: options.predictor.graph.form.reduction() };

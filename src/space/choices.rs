@@ -55,10 +55,7 @@ impl Choices {
     /// The values of `architecture`, one per choice.
     fn chosen(&self, architecture: &Architecture) -> Chosen {
         let mut ids = architecture.operations.iter().peekable();
-        let value = |choice: &DeclaredChoice| {
-            let own = choice.first..choice.first + choice.values.len() as u16;
-            ids.next_if(|id| own.contains(id)).map(|id| id - choice.first)
-        };
+        let value = |choice: &DeclaredChoice| ids.next_if(|id| choice.holds(**id)).map(|id| id - choice.first);
         self.list.choices.iter().map(value).collect()
     }
 
@@ -209,6 +206,24 @@ impl Space for Choices {
             None => self.draw(index, chosen, random),
         });
         Ok(self.architecture(&chosen))
+    }
+
+    /// Choices that exist only then have the value in the middle of their list.
+    fn alternatives(&self, architecture: &Architecture, index: usize) -> Vec<Architecture> {
+        let before = self.chosen(architecture);
+        let operation = architecture.operations[index];
+        let holds = |choice: &DeclaredChoice| choice.holds(operation);
+        let changed = self.list.choices.iter().position(holds).expect("every operation is a value");
+        let values = self.list.choices[changed].values.len() as u16;
+        let with = |value: u16| {
+            self.first(|index, _| match before[index] {
+                _ if index == changed => value,
+                Some(value) => value,
+                None => self.list.choices[index].values.len() as u16 / 2,
+            })
+        };
+        let others = (0..values).filter(|&value| before[changed] != Some(value));
+        others.map(|value| self.architecture(&with(value))).collect()
     }
 
     fn columns(&self) -> Vec<Vec<&str>> {

@@ -25,11 +25,14 @@ mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod renamed;
 pub mod transnas101_micro;
 
 pub use choices::Choices;
 pub use dag::Dag;
 pub use digits::Digits;
+
+use renamed::Renamed;
 
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use crate::graph::{Graph, Vocabulary};
@@ -131,6 +134,19 @@ pub trait Space: Send + Sync {
             .ok_or_else(|| no_rule(self.name(), "mutation"))
     }
 
+    /// The architectures that differ from `architecture` in the operation at `index` and, where others depend on it, in those.
+    fn alternatives(&self, architecture: &Architecture, index: usize) -> Vec<Architecture> {
+        let (vocabulary, operation) = (self.vocabulary(), architecture.operations[index]);
+        let others = (0..vocabulary.len() as u16).filter(|&id| id != operation && !vocabulary.is_end(id));
+        let replaced = others.map(|id| {
+            let mut other = architecture.clone();
+            other.operations[index] = id;
+            other
+        });
+        // Vocabularies also have operations that a text cannot name at this index.
+        replaced.filter(|other| self.parse(&self.print(other)).is_ok_and(|parsed| parsed == *other)).collect()
+    }
+
     /// Sets of table columns that together describe an architecture, for tables without a column `arch`. They are tried in
     /// order.
     fn columns(&self) -> Vec<Vec<&str>> {
@@ -221,9 +237,15 @@ pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>
         let message = format!("unknown search space {}", suggest(name, names()));
         return Err(Error::new(Stage::Config, message).hint(format!("the spaces are {}", names().join(", "))));
     };
-    if vocabulary.is_some() {
-        let message = format!("space {name} has its own operations and takes no vocabulary");
-        return Err(Error::new(Stage::Config, message).hint(format!("only {USER_SPACE} takes one")));
+    match vocabulary {
+        None => Ok(make()),
+        Some(vocabulary) if !vocabulary.own_names().is_empty() => {
+            Ok(Box::new(Renamed::new(make(), vocabulary.own_names().clone())?))
+        }
+        Some(_) => {
+            let message = format!("space {name} has its own operations and takes no vocabulary");
+            let hint = format!("only {USER_SPACE} takes one; here, a vocabulary maps names of your own: skip: skip_connect");
+            Err(Error::new(Stage::Config, message).hint(hint))
+        }
     }
-    Ok(make())
 }

@@ -71,6 +71,8 @@ pub struct LabelPosterior {
     pub labels: usize,
     /// Share of the evidence of the processes that read the known columns.
     pub column_share: f64,
+    /// Whether the processes read all that there is of a cell, as of a list of choices.
+    pub complete: bool,
     /// Kendall's tau between the training labels and what the processes say of each from the others.
     pub left_out_tau: f64,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
@@ -108,6 +110,7 @@ impl LabelPosterior {
             form,
             labels: labels.len(),
             column_share: average.column_share(),
+            complete: pool.choices,
             left_out_tau: kendall_tau(&average.left_out, &labels),
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
@@ -115,14 +118,14 @@ impl LabelPosterior {
         })
     }
 
-    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, all members
-    /// learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or reads all that
+    /// there is of a cell, all members learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
     /// knows columns that networks do not see, all of them learn from it, and the more, the fewer labels they have of their own.
     pub fn weight(&self, index: usize) -> f64 {
         if self.column_share >= 0.5 {
             return (ENOUGH / self.labels as f64).max(1.0);
         }
-        if self.left_out_tau >= SURE || index.is_multiple_of(2) { 1.0 } else { 0.0 }
+        if self.left_out_tau >= SURE || self.complete || index.is_multiple_of(2) { 1.0 } else { 0.0 }
     }
 }
 
