@@ -39,6 +39,8 @@ const MAX_LEARNED: usize = 3;
 const SURE: f64 = 0.8;
 /// With fewer labels than this, a process that knows further columns says more than the labels do.
 const ENOUGH: f64 = 80.0;
+/// Log amplitude of lists of choices, of which many say little: noise is expected to be as large as what they explain, not 3 % of it.
+const CHOICES_AMPLITUDE: f64 = -3.5;
 /// Cells whose pairs stand for all pairs where tau is estimated.
 const SAMPLED: usize = 300;
 
@@ -91,7 +93,7 @@ impl LabelPosterior {
         let labels = label_scores(&raw.iter().map(|label| dataset.sign() * label).collect::<Vec<f64>>());
         let mut inputs = pool.inputs();
         columns.groups.iter().filter(|group| !group.is_empty()).for_each(|group| inputs.features.push(matrix(group)));
-        let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns))?;
+        let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns, prior(pool)))?;
         let targets = scaled(&average.mean);
         let form = match form {
             GraphForm::Auto if lost(&pool.groups, &targets) > LOST => GraphForm::Written,
@@ -176,7 +178,7 @@ fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
         }
         let scores = label_scores(&known.iter().map(|&cell| values[cell as usize]).collect::<Vec<f64>>());
         let none = WholeColumns { groups: [Vec::new(), Vec::new()], learned: Vec::new() };
-        let average = Average::fit(&pool.inputs(), &known, &scores, &readings(GraphForm::Auto, &none))?;
+        let average = Average::fit(&pool.inputs(), &known, &scores, &readings(GraphForm::Auto, &none, prior(pool)))?;
         let best = average.best_index();
         let learned = (average.readings[best].view, average.processes[best].learned());
         Ok((if whole { own() } else { scaled(&average.mean) }, Some(learned)))
@@ -210,16 +212,21 @@ struct Reading {
     kernel: Kernel,
 }
 
-/// All readings that are averaged.
-fn readings(form: GraphForm, columns: &WholeColumns) -> Vec<Reading> {
+/// Prior of the log amplitude of what cells are read by.
+fn prior(pool: &CellPool) -> (f64, f64) {
+    (if pool.choices { CHOICES_AMPLITUDE } else { 0.0 }, 1.0)
+}
+
+/// All readings that are averaged; `amplitude` is the prior of the log amplitude of what they read of a cell.
+fn readings(form: GraphForm, columns: &WholeColumns, amplitude: (f64, f64)) -> Vec<Reading> {
     let views: &[CellView] = match form {
         GraphForm::Auto => &[CellView::Function, CellView::Written, CellView::Both],
         GraphForm::Function => &[CellView::Function],
         GraphForm::Written => &[CellView::Written],
     };
-    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view)).collect();
+    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view, amplitude)).collect();
     let learned = columns.learned.iter().filter(|(view, _)| views.contains(view));
-    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view) }));
+    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view, amplitude) }));
     let groups: Vec<usize> = (0..columns.groups.iter().filter(|group| !group.is_empty()).count()).collect();
     if !groups.is_empty() {
         let with: Vec<Reading> = readings.iter().map(|reading| reading.with_columns(&groups)).collect();
@@ -234,12 +241,12 @@ fn readings(form: GraphForm, columns: &WholeColumns) -> Vec<Reading> {
 }
 
 impl Reading {
-    fn new(view: CellView) -> Self {
-        let matern = Component::matern((0.0, 1.0));
+    fn new(view: CellView, amplitude: (f64, f64)) -> Self {
+        let matern = Component::matern(amplitude);
         let (inputs, components) = match view {
             CellView::Function => (vec![0], vec![matern]),
             CellView::Written => (vec![1], vec![matern]),
-            CellView::Both => (vec![0, 1], vec![matern, Component::matern((-1.0, 2.0))]),
+            CellView::Both => (vec![0, 1], vec![matern, Component::matern((amplitude.0 - 1.0, 2.0))]),
         };
         Reading { view, columns: false, inputs, kernel: Kernel { components } }
     }
