@@ -82,10 +82,12 @@ fn a_table_is_learnt_ranked_explained_and_exported() {
     assert!(quality(&best) > 13.0, "{ranked}");
     let explained: Value =
         serde_json::from_str(&done(&["explain", &at("ckpt"), "--arch", &best, "--output", "-"])).unwrap();
-    let names: Vec<&str> = explained["nodes"].as_array().unwrap().iter().map(|node| node["op"].as_str().unwrap()).collect();
+    let names: Vec<&str> =
+        explained["nodes"].as_array().unwrap().iter().map(|node| node["op"].as_str().unwrap()).collect();
     assert_eq!(names.join(" "), best);
     for other in explained["counterfactuals"].as_array().unwrap() {
-        let (from, to, text) = (other["from"].as_str().unwrap(), other["to"].as_str().unwrap(), other["arch"].as_str().unwrap());
+        let (from, to, text) =
+            (other["from"].as_str().unwrap(), other["to"].as_str().unwrap(), other["arch"].as_str().unwrap());
         assert_eq!(from.split('=').next(), to.split('=').next());
         assert!(best.contains(from) && text.contains(to));
     }
@@ -103,7 +105,8 @@ fn proposals_are_networks_of_the_space() {
     let (config, table) = config(folder.path());
     let space = open_space("choices", Some(Vocabulary::of_choices(CHOICES).unwrap())).unwrap();
     for purpose in ["ranking", "best"] {
-        let proposed = done(&["suggest", &config, "--known", &table, "--for", purpose, "--count", "12", "--output", "-"]);
+        let proposed =
+            done(&["suggest", &config, "--known", &table, "--for", purpose, "--count", "12", "--output", "-"]);
         let texts: Vec<&str> = proposed.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
         assert_eq!(texts.len(), 12, "{proposed}");
         assert!(texts.iter().all(|text| space.parse(text).is_ok()), "{proposed}");
@@ -124,7 +127,10 @@ fn what_is_not_in_the_declaration_is_refused_with_its_line() {
     lines[3] = wrong;
     fs::write(&table, lines.join("\n")).unwrap();
     let message = refused(&["train", &config]);
-    assert!(message.contains("line 4") && message.contains("`kernel` has no value `9` (the nearest is 7)"), "{message}");
+    assert!(
+        message.contains("line 4") && message.contains("`kernel` has no value `9` (the nearest is 7)"),
+        "{message}"
+    );
     lines[0] = "depth,kernel,s1.width,s2.width,activation,top1";
     fs::write(&table, lines.join("\n")).unwrap();
     let message = refused(&["train", &config]);

@@ -173,8 +173,11 @@ impl DeclaredChoice {
             Some((_, value)) => format!("`{}` (the nearest is {})", shorten(text), value.text),
             None => suggest(&shorten(text), names.iter().copied()),
         };
-        Err(Error::new(Stage::Architecture, format!("choice `{}` has no value {found}", self.name))
-            .hint(format!("`{}` is one of {}", self.name, shorten(&names.join(", ")))))
+        Err(Error::new(Stage::Architecture, format!("choice `{}` has no value {found}", self.name)).hint(format!(
+            "`{}` is one of {}",
+            self.name,
+            shorten(&names.join(", "))
+        )))
     }
 
     /// Whether the operation `id` is one of its values.
@@ -261,7 +264,8 @@ fn read_value(choice: &str, value: &Value) -> Result<ChoiceValue> {
 /// `choice`, if it has values, each once.
 fn checked(choice: DeclaredChoice) -> Result<DeclaredChoice> {
     let same = |a: &ChoiceValue, b: &ChoiceValue| a.text == b.text || (a.number.is_some() && a.number == b.number);
-    let twice = (choice.values.iter().enumerate()).find(|(index, a)| choice.values[..*index].iter().any(|b| same(a, b)));
+    let twice =
+        (choice.values.iter().enumerate()).find(|(index, a)| choice.values[..*index].iter().any(|b| same(a, b)));
     match twice {
         Some((_, value)) => Err(wrong(format!("choice `{}` has the value {} twice", choice.name, value.text))),
         None if choice.values.is_empty() => Err(wrong(format!("choice `{}` has no value", choice.name))),
@@ -277,7 +281,12 @@ fn position(choices: &[DeclaredChoice], name: &str) -> Result<usize> {
     })
 }
 
-fn read_condition(choices: &[DeclaredChoice], index: usize, other: &str, values: &[Value]) -> Result<(usize, Vec<bool>)> {
+fn read_condition(
+    choices: &[DeclaredChoice],
+    index: usize,
+    other: &str,
+    values: &[Value],
+) -> Result<(usize, Vec<bool>)> {
     let (name, earlier) = (&choices[index].name, position(choices, other)?);
     if earlier >= index {
         return Err(wrong(format!("`when`: `{name}` depends on `{other}`, which is not before it"))

@@ -43,7 +43,9 @@ impl Choices {
     pub fn new(vocabulary: Vocabulary) -> Result<Self> {
         let wrong = |message: &str| Error::new(Stage::Config, message);
         let Some(list) = vocabulary.choices().cloned() else {
-            return Err(wrong("space choices needs `choices`").hint("declare every choice with its values in the config"));
+            return Err(
+                wrong("space choices needs `choices`").hint("declare every choice with its values in the config")
+            );
         };
         let counts = counts(&list.choices).ok_or_else(|| {
             wrong("`when`: the conditions depend on the values of too many choices at a time")
@@ -243,8 +245,11 @@ impl Space for Choices {
 
 fn missing(choice: &DeclaredChoice) -> Error {
     let values: Vec<&str> = choice.values.iter().map(|value| value.text.as_str()).collect();
-    invalid(format!("choice `{}` has no value", choice.name))
-        .hint(format!("`{}` is one of {}", choice.name, shorten(&values.join(", "))))
+    invalid(format!("choice `{}` has no value", choice.name)).hint(format!(
+        "`{}` is one of {}",
+        choice.name,
+        shorten(&values.join(", "))
+    ))
 }
 
 impl StateCounts {
@@ -267,7 +272,8 @@ fn counts(choices: &[DeclaredChoice]) -> Option<Vec<StateCounts>> {
     };
     let parents: Vec<Vec<usize>> = (0..=choices.len()).map(parents).collect();
     // Every state that can be reached, and with how many values which state follows.
-    let mut levels: Vec<BTreeMap<Chosen, BTreeMap<Chosen, f64>>> = vec![BTreeMap::from([(Vec::new(), BTreeMap::new())])];
+    let mut levels: Vec<BTreeMap<Chosen, BTreeMap<Chosen, f64>>> =
+        vec![BTreeMap::from([(Vec::new(), BTreeMap::new())])];
     for (index, choice) in choices.iter().enumerate() {
         let mut next: BTreeMap<Chosen, BTreeMap<Chosen, f64>> = BTreeMap::new();
         for (state, following) in &mut levels[index] {

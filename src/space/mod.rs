@@ -129,9 +129,7 @@ pub trait Space: Send + Sync {
     /// # Errors
     /// If the space has no rule for mutation, or no valid architecture is one change away.
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        self.digits()
-            .map(|digits| digits.mutate(architecture, random))
-            .ok_or_else(|| no_rule(self.name(), "mutation"))
+        self.digits().map(|digits| digits.mutate(architecture, random)).ok_or_else(|| no_rule(self.name(), "mutation"))
     }
 
     /// The architectures that differ from `architecture` in the operation at `index` and, where others depend on it, in those.
@@ -244,7 +242,8 @@ pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>
         }
         Some(_) => {
             let message = format!("space {name} has its own operations and takes no vocabulary");
-            let hint = format!("only {USER_SPACE} takes one; here, a vocabulary maps names of your own: skip: skip_connect");
+            let hint =
+                format!("only {USER_SPACE} takes one; here, a vocabulary maps names of your own: skip: skip_connect");
             Err(Error::new(Stage::Config, message).hint(hint))
         }
     }

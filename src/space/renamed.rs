@@ -29,7 +29,8 @@ impl Renamed {
                     .hint("use letters, digits and underscores"));
             }
             inner.vocabulary().id(name).map_err(|error| {
-                let wrong = Error::new(Stage::Config, format!("`vocabulary`: `{own}` stands for an {}", error.message()));
+                let wrong =
+                    Error::new(Stage::Config, format!("`vocabulary`: `{own}` stands for an {}", error.message()));
                 error.advice().into_iter().fold(wrong, Error::hint)
             })?;
             own_names.entry(name.clone()).or_insert_with(|| own.clone());

@@ -60,7 +60,8 @@ pub fn spaces() -> &'static [Box<dyn Space>] {
                 carl::open_space(name, Some(vocabulary)).expect("a vocabulary with both ends")
             }
             "choices" => {
-                let text = "choices: {depth: [0, 1, 2], kernel: [3, 5], act: [relu, silu]}\nwhen: {kernel: {depth: [1, 2]}}";
+                let text =
+                    "choices: {depth: [0, 1, 2], kernel: [3, 5], act: [relu, silu]}\nwhen: {kernel: {depth: [1, 2]}}";
                 carl::open_space(name, Some(Vocabulary::of_choices(text).expect("a list of choices"))).expect("choices")
             }
             name => carl::open_space(name, None).expect("a known name"),

@@ -23,7 +23,9 @@ fn training_set() -> (TrainingSet, Vec<f64>) {
     let quality = |graph: &Graph| {
         let has = |name: &str| graph.operations.contains(&vocabulary.id(name).unwrap());
         let index = |names: &[&str]| names.iter().position(|name| has(name)).unwrap() as f64;
-        let width = |stage: &str| index(&[8, 16, 32, 64].map(|width| format!("{stage}.width={width}")).each_ref().map(String::as_str));
+        let width = |stage: &str| {
+            index(&[8, 16, 32, 64].map(|width| format!("{stage}.width={width}")).each_ref().map(String::as_str))
+        };
         let depth = if has("act=relu") { index(&["depth=1", "depth=2", "depth=3"]) } else { 0.0 };
         width("a") + 2.0 * width("b") + depth
     };

@@ -132,7 +132,11 @@ fn alternatives_are_the_other_values_of_one_choice() {
     };
     assert_eq!(
         texts("depth=0", 0),
-        ["depth=1 kernel=5 act=silu dilation=3", "depth=2 kernel=5 act=silu dilation=3", "depth=4 kernel=5 act=silu dilation=3"]
+        [
+            "depth=1 kernel=5 act=silu dilation=3",
+            "depth=2 kernel=5 act=silu dilation=3",
+            "depth=4 kernel=5 act=silu dilation=3"
+        ]
     );
     assert_eq!(texts("depth=1 kernel=5 act=silu dilation=3", 2), ["depth=1 kernel=5 act=relu"]);
 }
@@ -167,7 +171,8 @@ fn declarations_that_are_no_space_are_refused() {
 
 #[test]
 fn features_hold_order_scale_kind_and_group() {
-    let vocabulary = Vocabulary::of_choices("choices: {s1.width: [8, 16, 64], s2.width: [8, 16, 64], s2.depth: [1, 2, 3]}").unwrap();
+    let vocabulary =
+        Vocabulary::of_choices("choices: {s1.width: [8, 16, 64], s2.width: [8, 16, 64], s2.depth: [1, 2, 3]}").unwrap();
     let space = Choices::new(vocabulary.clone()).unwrap();
     let of = |text: &str, scale| {
         let cell = space.parse(text).unwrap();

@@ -8,6 +8,7 @@ mod nasbench_graph;
 mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod renamed;
 mod tables;
 mod transnas101_micro;
 
