@@ -29,9 +29,11 @@ pub struct Config {
     pub vocabulary: Option<BTreeMap<String, String>>,
     /// Choices and their values, for the space `choices`.
     #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    #[cfg_attr(feature = "cli", schemars(with = "BTreeMap<String, Vec<serde_json::Value>>"))]
     pub choices: NamedValues,
     /// Choices that exist only where other choices have one of these values.
     #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    #[cfg_attr(feature = "cli", schemars(with = "BTreeMap<String, BTreeMap<String, Vec<serde_json::Value>>>"))]
     pub when: OrderedMap<NamedValues>,
     /// Where labels come from.
     pub data: DataOptions,
