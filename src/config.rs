@@ -4,11 +4,13 @@
 use crate::dataset::DataOptions;
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage, suggest};
+use crate::graph::choice::{ChoiceDeclaration, NamedValues, OrderedMap};
 use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
 use crate::search::SearchOptions;
 use crate::search::problem::SearchSetup;
+use crate::space::USER_SPACE;
 use crate::split::SplitOptions;
 use crate::train::{LossOptions, TrainOptions};
 use serde::{Deserialize, Serialize};
@@ -23,9 +25,18 @@ use std::path::Path;
 pub struct Config {
     /// Name of the search space.
     pub space: String,
-    /// Operations and their roles, for the space `dag`; collected from the table where absent.
+    /// Operations and their roles, for the space `dag`; collected from the table where absent. For another space, names of one's own
+    /// and the operations that they stand for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vocabulary: Option<BTreeMap<String, Role>>,
+    pub vocabulary: Option<BTreeMap<String, String>>,
+    /// Choices and their values, for the space `choices`.
+    #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    #[cfg_attr(feature = "cli", schemars(with = "BTreeMap<String, Vec<serde_json::Value>>"))]
+    pub choices: NamedValues,
+    /// Choices that exist only where other choices have one of these values.
+    #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
+    #[cfg_attr(feature = "cli", schemars(with = "BTreeMap<String, BTreeMap<String, Vec<serde_json::Value>>>"))]
+    pub when: OrderedMap<NamedValues>,
     /// Where labels come from.
     pub data: DataOptions,
     /// Which rows are trained on.
@@ -91,10 +102,25 @@ impl Config {
         serde_yaml::to_string(self).expect("a configuration is plain data")
     }
 
-    /// The vocabulary of the space `dag`, where the configuration names it.
-    pub fn vocabulary(&self) -> Option<Vocabulary> {
-        let named = self.vocabulary.as_ref()?;
-        Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+    /// The vocabulary, where the configuration names one.
+    ///
+    /// # Errors
+    /// Choices that are no space; an unknown role.
+    pub fn vocabulary(&self) -> Result<Option<Vocabulary>> {
+        if !self.choices.is_empty() || !self.when.is_empty() {
+            if self.vocabulary.is_some() {
+                return Err(Error::new(Stage::Config, "a space of `choices` takes no `vocabulary`"));
+            }
+            let declaration = ChoiceDeclaration { choices: self.choices.clone(), when: self.when.clone() };
+            return declaration.vocabulary().map(Some);
+        }
+        let Some(named) = &self.vocabulary else { return Ok(None) };
+        if self.space != USER_SPACE {
+            return Ok(Some(Vocabulary::default().with_names(named.clone())));
+        }
+        let role = |(name, role): (&'_ String, &String)| Ok((name.clone(), read_role(name, role)?));
+        let named: Vec<(String, Role)> = named.iter().map(role).collect::<Result<_>>()?;
+        Ok(Some(Vocabulary::new(named.iter().map(|(name, role)| (name.as_str(), *role)))))
     }
 
     /// The options that a predictor is fitted with.
@@ -104,15 +130,18 @@ impl Config {
     }
 
     /// What a search is set up with.
-    pub fn search_setup(&self, machine: Machine) -> SearchSetup<'_> {
-        SearchSetup {
+    ///
+    /// # Errors
+    /// As [`Config::vocabulary`].
+    pub fn search_setup(&self, machine: Machine) -> Result<SearchSetup<'_>> {
+        Ok(SearchSetup {
             machine,
             space: &self.space,
-            vocabulary: self.vocabulary(),
+            vocabulary: self.vocabulary()?,
             data: &self.data,
             reduction: self.graph.form.reduction(),
             options: &self.search,
-        }
+        })
     }
 
     /// First 16 hex digits of SHA-256 over the configuration, see [`hash_yaml`].
@@ -151,8 +180,9 @@ impl Config {
     /// Checks every range.
     ///
     /// # Errors
-    /// The first value out of range, with its key and range.
+    /// The first value out of range, with its key and range; choices that are no space.
     pub fn check(&self) -> Result<()> {
+        self.vocabulary()?;
         for (key, value, least, most) in self.ranges() {
             if !(least..=most).contains(&value) {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");
@@ -167,6 +197,14 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn read_role(name: &str, role: &str) -> Result<Role> {
+    serde_yaml::from_str(role).map_err(|_| {
+        let roles = ["input", "output", "compute", "identity", "absent"];
+        Error::new(Stage::Config, format!("`vocabulary`: the role of `{name}` is {}", suggest(role, roles)))
+            .hint(format!("the roles are {}", roles.join(", ")))
+    })
 }
 
 /// First 16 hex digits of SHA-256 over a resolved configuration, without what does not touch training: where the table lies and

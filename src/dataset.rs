@@ -1,6 +1,7 @@
 //! Table + space -> data set: unique graphs, labels, known columns.
 
 use crate::error::{Error, Result, Stage};
+use crate::graph::choice::ChoiceDeclaration;
 use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
 use crate::source::columns::JoinedColumns;
 use crate::source::table::Table;
@@ -268,6 +269,12 @@ pub struct Schema {
     pub space: String,
     /// Name and role of every operation, by id.
     pub vocabulary: Vec<(String, Role)>,
+    /// The choices, in a space of choices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choices: Option<ChoiceDeclaration>,
+    /// Operations of a built-in space by names of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub names: BTreeMap<String, String>,
 }
 
 impl Schema {
@@ -275,7 +282,9 @@ impl Schema {
     pub fn new(space: &dyn Space) -> Self {
         let operations = space.vocabulary().operations().iter();
         let vocabulary = operations.map(|operation| (operation.name.clone(), operation.role)).collect();
-        Schema { space: space.name().to_string(), vocabulary }
+        let choices = space.vocabulary().choices().map(|choices| choices.declaration.clone());
+        let names = space.vocabulary().own_names().clone();
+        Schema { space: space.name().to_string(), vocabulary, choices, names }
     }
 
     /// Opens the space.
@@ -283,8 +292,13 @@ impl Schema {
     /// # Errors
     /// A space that this release does not have, or whose vocabulary is another one here, naming both.
     pub fn open(&self) -> Result<Box<dyn Space>> {
-        let vocabulary = Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
-        let space = space::open(&self.space, (self.space == space::USER_SPACE).then_some(vocabulary))?;
+        let own = || Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
+        let vocabulary = match &self.choices {
+            Some(choices) => Some(choices.vocabulary()?),
+            None if self.names.is_empty() => (self.space == space::USER_SPACE).then(own),
+            None => Some(own().with_names(self.names.clone())),
+        };
+        let space = space::open(&self.space, vocabulary)?;
         let here = Schema::new(space.as_ref());
         if here.vocabulary != self.vocabulary {
             let names =

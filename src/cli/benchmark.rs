@@ -46,7 +46,7 @@ impl Benchmark {
     pub fn run(&self, common: &Common) -> Result<()> {
         let machine = common.machine()?;
         let config = common.config(&self.config.config, &self.config.set)?;
-        let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
+        let (space, table) = open_table(&config.space, config.vocabulary()?, &config.data)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
         let further = table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;

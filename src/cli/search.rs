@@ -178,9 +178,9 @@ impl Search {
         let problem = match &self.oracle {
             Some(command) => {
                 oracle::check(command)?;
-                Problem::of_space(&config.search_setup(machine), &request)?
+                Problem::of_space(&config.search_setup(machine)?, &request)?
             }
-            None => Problem::of_table(&config.search_setup(machine), &request)?,
+            None => Problem::of_table(&config.search_setup(machine)?, &request)?,
         };
         let baselines = self.baselines(&problem)?;
         let pool = problem.pool()?;

@@ -43,7 +43,7 @@ impl Suggest {
     pub fn run(&self, common: &Common) -> Result<()> {
         common.check_output(&self.output, self.cells.known())?;
         let config = common.config(&self.config.config, &self.config.set)?;
-        let problem = Problem::of_space(&config.search_setup(common.machine()?), &self.cells.request())?;
+        let problem = Problem::of_space(&config.search_setup(common.machine()?)?, &self.cells.request())?;
         let pool = problem.pool()?;
         let history = History { past: &problem.known, pending: &problem.pending };
         let (count, seed) = (self.count.into(), config.split.seed);

@@ -15,7 +15,7 @@ use crate::gp::coverage::choose_rows;
 use crate::graph::{Graph, Role, Vocabulary};
 use crate::metrics::{argsort_desc, kendall_tau, mean_ranks};
 use crate::predictor::checkpoint::MODEL;
-use crate::predictor::{Choice, Predictor, Training, TrainingTask, load_sources};
+use crate::predictor::{Card, Choice, Predictor, Training, TrainingTask, load_sources};
 use crate::progress::Progress;
 use crate::protocol::evaluation::{Figures, TestRows};
 use crate::report::render;
@@ -78,7 +78,7 @@ impl Train {
         let config = common.config(&self.config.config, &self.config.set)?;
         let folder = self.output.clone().or_else(|| self.resume.clone()).unwrap_or_else(|| self.default_folder());
         self.check_folder(&folder)?;
-        let (space, table) = open_table(&config.space, config.vocabulary(), &config.data)?;
+        let (space, table) = open_table(&config.space, config.vocabulary()?, &config.data)?;
         let encoder = GraphEncoder { space: space.as_ref(), reduction: config.graph.form.reduction() };
         let further = table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
@@ -100,7 +100,7 @@ impl Train {
         drop(reading);
         let dataset = training.dataset.clone();
         talk(&rows_and_graphs(&dataset, &split));
-        talk(&chosen(&training.card().choice));
+        talk(&chosen(training.card()));
         let run = Run { config: &config, dataset: &dataset, split: &split, folder, machine };
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
@@ -336,11 +336,15 @@ fn rows_and_graphs(dataset: &Dataset, split: &Split) -> String {
 }
 
 /// What was chosen from the training labels, and what is expected of it.
-fn chosen(choice: &Choice) -> String {
-    let form = match choice.graph_form {
-        CellView::Function => "what they compute",
-        CellView::Written => "as they are written",
-        CellView::Both => "as they are written and what they compute",
+fn chosen(card: &Card) -> String {
+    let choice = &card.choice;
+    let form = match (choice.graph_form, &card.schema.choices) {
+        (CellView::Function, None) => "cells are read what they compute",
+        (CellView::Written, None) => "cells are read as they are written",
+        (CellView::Both, None) => "cells are read as they are written and what they compute",
+        (CellView::Function, Some(_)) => "numbers are read by their factors",
+        (CellView::Written, Some(_)) => "numbers are read as they are",
+        (CellView::Both, Some(_)) => "numbers are read as they are and by their factors",
     };
     let Choice { distillation, expected_kendall_tau: now, expected_with_20_more: later, .. } = choice;
     let columns: String = match choice.columns.iter().next() {
@@ -348,7 +352,7 @@ fn chosen(choice: &Choice) -> String {
         None => String::new(),
     };
     format!(
-        "chosen from the training labels: cells are read {form}; distillation {distillation}{columns}\n\
+        "chosen from the training labels: {form}; distillation {distillation}{columns}\n\
          expected Kendall tau over cells without a label: {now:.3}, with 20 more labels {later:.3}"
     )
 }

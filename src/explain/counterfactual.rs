@@ -1,11 +1,10 @@
-//! Counterfactuals: the cell with one operation replaced by another one of the space.
+//! Counterfactuals: the cell with one operation replaced by another one of the space; of choices, another value of one choice.
 
 use super::cell::{ExplainedCell, VariantPool};
 use super::{Explainer, Variants};
 use crate::error::Result;
-use crate::graph::Role;
 use crate::progress::Progress;
-use crate::space::Space;
+use crate::space::{Architecture, Space};
 use serde::Serialize;
 
 /// Another operation at one index.
@@ -13,9 +12,9 @@ use serde::Serialize;
 pub struct Replacement {
     /// Index of the replaced operation in the text.
     pub index: usize,
-    /// Id of the new operation.
-    pub operation: u16,
-    /// Text of the resulting cell.
+    /// The resulting cell.
+    pub cell: Architecture,
+    /// Its text.
     pub text: String,
 }
 
@@ -40,22 +39,12 @@ pub struct Counterfactual {
 
 /// Every cell of the space that differs from `cell` in one operation.
 pub fn replacements(cell: &ExplainedCell, space: &dyn Space) -> Vec<Replacement> {
-    let vocabulary = space.vocabulary();
-    let is_choice = |&id: &u16| !matches!(vocabulary.role(id), Role::Input | Role::Output);
-    let choices: Vec<u16> = (0..vocabulary.len() as u16).filter(is_choice).collect();
-    let mut replacements = Vec::new();
-    for index in (0..cell.len()).filter(|&index| !cell.is_end(index, space)) {
-        for &operation in choices.iter().filter(|&&id| id != cell.architecture.operations[index]) {
-            let mut other = cell.architecture.clone();
-            other.operations[index] = operation;
-            let text = space.print(&other);
-            // Vocabularies also have operations that a text cannot name at this index.
-            if space.parse(&text).is_ok_and(|parsed| parsed == other) {
-                replacements.push(Replacement { index, operation, text });
-            }
-        }
-    }
-    replacements
+    let indices = (0..cell.len()).filter(|&index| !cell.is_end(index, space));
+    let at = |index: usize| {
+        let others = space.alternatives(&cell.architecture, index).into_iter();
+        others.map(move |other| Replacement { index, text: space.print(&other), cell: other })
+    };
+    indices.flat_map(at).collect()
 }
 
 impl Explainer<'_> {
@@ -72,9 +61,8 @@ impl Explainer<'_> {
         let encoder = self.encoder;
         self.variants(cells, pool, progress, |cell, _| {
             let of = |replacement: Replacement| {
-                let mut other = cell.architecture.clone();
-                other.operations[replacement.index] = replacement.operation;
-                Ok((replacement, encoder.canonical(&encoder.space.graph(&other))?))
+                let canonical = encoder.canonical(&encoder.space.graph(&replacement.cell))?;
+                Ok((replacement, canonical))
             };
             replacements(cell, encoder.space).into_iter().map(of).collect()
         })
@@ -97,7 +85,7 @@ impl Explainer<'_> {
         let of = |(replacement, graph): &(Replacement, u32)| Counterfactual {
             index: replacement.index,
             from: name(cell.architecture.operations[replacement.index]),
-            to: name(replacement.operation),
+            to: name(replacement.cell.operations[replacement.index]),
             change: pool.score(*graph) - pool.score(cell.graph),
             score: pool.score(*graph),
             std: pool.stds[*graph as usize],

@@ -12,12 +12,12 @@ const CHARACTER: f64 = 6.7;
 const HEIGHT: f64 = 34.0;
 const GAP_X: f64 = 46.0;
 const GAP_Y: f64 = 16.0;
-const MARGIN: f64 = 12.0;
-const LEGEND: f64 = 44.0;
+pub(super) const MARGIN: f64 = 12.0;
+pub(super) const LEGEND: f64 = 44.0;
 /// The smallest width, which the legend needs.
-const MIN_WIDTH: f64 = 410.0;
+pub(super) const MIN_WIDTH: f64 = 410.0;
 /// The largest mass of the scale is no less than this: differences below it are noise.
-const MIN_SCALE: f64 = 0.05;
+pub(super) const MIN_SCALE: f64 = 0.05;
 /// Height of a lane for an edge that passes a layer.
 const LANE: f64 = 8.0;
 /// Sweeps that bring neighbours near each other.
@@ -41,14 +41,7 @@ pub(super) fn svg(explanation: &Explanation) -> String {
     let scale = largest_mass(explanation);
     let DrawingSize { routes, width, height } = arrange(&mut shapes, explanation);
     let height = height + LEGEND;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\"><title>{}: score {:.3} ± \
-         {:.3}</title><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
-        escape(&explanation.arch),
-        explanation.score,
-        explanation.std
-    );
+    let mut svg = head(explanation, width, height);
     for (edge, route) in explanation.edges.iter().zip(&routes) {
         let (from, to) = (&shapes[edge.from], &shapes[edge.to]);
         draw_edge(&mut svg, from, to, route, edge.critical, scale);
@@ -56,7 +49,7 @@ pub(super) fn svg(explanation: &Explanation) -> String {
     for shape in &shapes {
         draw_shape(&mut svg, shape, scale);
     }
-    draw_legend(&mut svg, explanation, height, scale);
+    draw_legend(&mut svg, explanation, height, scale, "dashed: dead");
     svg.push_str("</svg>");
     svg
 }
@@ -67,8 +60,20 @@ pub(super) fn largest_mass(explanation: &Explanation) -> f64 {
     masses.chain(explanation.edges.iter().map(|edge| edge.critical)).fold(MIN_SCALE, f64::max)
 }
 
+/// The beginning of a drawing: its size, its title and its background.
+pub(super) fn head(explanation: &Explanation, width: f64, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
+         height=\"{height:.0}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\"><title>{}: score {:.3} ± \
+         {:.3}</title><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
+        escape(&explanation.arch),
+        explanation.score,
+        explanation.std
+    )
+}
+
 /// `text` as it may stand in an element or in an attribute.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
@@ -295,7 +300,8 @@ fn draw_shape(svg: &mut String, shape: &DrawnNode, scale: f64) {
     svg.push_str("</g>");
 }
 
-fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: f64) {
+/// The scale of the colours, the score, and what `marks` mean beside bold ones.
+pub(super) fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: f64, marks: &str) {
     let y = height - 30.0;
     for step in 0..5 {
         let share = f64::from(step) / 4.0;
@@ -314,7 +320,7 @@ fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: 
     let _ = write!(
         svg,
         "<text x=\"{}\" y=\"{}\" fill=\"#1c2126\" font-size=\"10\">critical mass</text><text x=\"{MARGIN}\" y=\"{}\" fill=\"#5b6670\" \
-         font-size=\"10\">score {:.2} ± {:.2} · bold: critical substructure · dashed: dead</text>",
+         font-size=\"10\">score {:.2} ± {:.2} · bold: critical substructure · {marks}</text>",
         MARGIN + 178.0,
         y + 11.0,
         y + 26.0,

@@ -4,7 +4,7 @@ use super::cell::ExplainedCell;
 use super::counterfactual::Counterfactual;
 use super::mass::{critical_mass, member_masses};
 use super::substructure::CriticalSubstructure;
-use super::{Explainer, dot, drawing, losses};
+use super::{Explainer, choice_table, dot, drawing, losses};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::metrics::standard_deviation;
@@ -65,7 +65,7 @@ pub struct Explanation {
     pub nodes: Vec<ExplainedNode>,
     /// Ends and markers that the text does not name.
     pub ends: Vec<CellEnd>,
-    /// Edges of the graph of operations.
+    /// Edges of the graph of operations; none in a space of choices.
     pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: CriticalSubstructure,
@@ -74,9 +74,9 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// A drawing of the cell: an SVG element that needs no other file.
+    /// A drawing of the cell, or a table of its choices: an SVG element that needs no other file.
     pub fn to_svg(&self) -> String {
-        drawing::svg(self)
+        if self.edges.is_empty() && self.ends.is_empty() { choice_table::table(self) } else { drawing::svg(self) }
     }
 
     /// The cell as a graph in the language of Graphviz.
@@ -100,14 +100,19 @@ impl Explainer<'_> {
         let (cells, mut pool) = self.parse(texts, progress)?;
         let first = |error: Error| (0, error);
         let removals = self.removals(&cells, &mut pool, progress).map_err(first)?;
-        let cuts = self.cuts(&cells, &mut pool, progress).map_err(first)?;
+        // Choices are a list: nothing leads from one to another.
+        let listed = self.encoder.space.vocabulary().choices().is_some();
+        let cuts = match listed {
+            true => vec![Vec::new(); cells.len()],
+            false => self.cuts(&cells, &mut pool, progress).map_err(first)?,
+        };
         let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
         let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
         let explain = |(index, cell): (usize, &ExplainedCell)| {
             let occlusion = losses(cell, &pool, &removals[index], cell.len(), |&operation| operation);
             let members = member_masses(cell, &pool, &removals[index]);
             let cut_losses = losses(cell, &pool, &cuts[index], cell.raw.edges.len(), |&edge| edge);
-            let (ends, edges) = self.ends_and_edges(cell, &cut_losses);
+            let (ends, edges) = if listed { Default::default() } else { self.ends_and_edges(cell, &cut_losses) };
             Explanation {
                 arch: cell.text.clone(),
                 score: pool.score(cell.graph),

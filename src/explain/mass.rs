@@ -16,14 +16,17 @@ pub fn critical_mass(loss: f64) -> f64 {
     loss / (1.0 + loss)
 }
 
-/// The critical mass of every operation of a cell for each member alone, `[operation][member]`. Variants are identified by the
-/// index of the operation that is removed.
+/// The critical mass of every operation of a cell for each member alone, `[operation][member]`: the mean loss where an operation has
+/// several variants, which are identified by the index of the operation that is removed.
 pub fn member_masses(cell: &ExplainedCell, pool: &VariantPool, variants: &[(usize, u32)]) -> Vec<Vec<f64>> {
-    let mut masses = vec![vec![0.0; pool.members()]; cell.len()];
+    let mut losses = vec![vec![0.0; pool.members()]; cell.len()];
+    let mut counts = vec![0.0f64; cell.len()];
     for &(operation, graph) in variants {
-        masses[operation] = pool.member_losses(cell.graph, graph).map(critical_mass).collect();
+        losses[operation].iter_mut().zip(pool.member_losses(cell.graph, graph)).for_each(|(sum, loss)| *sum += loss);
+        counts[operation] += 1.0;
     }
-    masses
+    let masses = |(losses, count): (Vec<f64>, f64)| losses.iter().map(|loss| critical_mass(loss / count.max(1.0))).collect();
+    losses.into_iter().zip(counts).map(masses).collect()
 }
 
 impl Explainer<'_> {

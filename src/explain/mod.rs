@@ -12,6 +12,7 @@
 
 mod attribution;
 pub mod cell;
+mod choice_table;
 pub mod counterfactual;
 mod dot;
 mod drawing;
@@ -31,6 +32,7 @@ use crate::model::weights::Weights;
 use crate::progress::Progress;
 use attribution::{Signal, signals, transfer};
 use cell::{ExplainedCell, VariantPool};
+use counterfactual::Replacement;
 use rayon::prelude::*;
 
 /// Cells whose variants are in memory at once.
@@ -109,7 +111,8 @@ impl Explainer<'_> {
         Ok(variants)
     }
 
-    /// Every cell without each of its live operations, identified by the index of the operation.
+    /// Every cell without each of its live operations, identified by the index of the operation. A choice cannot be left out: the
+    /// cells with its other values stand for the cell without it.
     ///
     /// # Errors
     /// As [`Explainer::variants`].
@@ -120,6 +123,11 @@ impl Explainer<'_> {
         progress: &dyn Progress,
     ) -> Result<Variants<usize>> {
         let encoder = self.encoder;
+        if encoder.space.vocabulary().choices().is_some() {
+            let replaced = self.replacements(cells, pool, progress)?.into_iter();
+            let index = |variants: Vec<(Replacement, u32)>| variants.into_iter().map(|(other, graph)| (other.index, graph)).collect();
+            return Ok(replaced.map(index).collect());
+        }
         self.variants(cells, pool, progress, |cell, _| {
             let operations = cell.live_operations(encoder.space).into_iter();
             operations.map(|index| Ok((index, cell.without(&[index], encoder)?))).collect()

@@ -1,6 +1,7 @@
 //! What a Gaussian process reads of a cell: statistics of what the cell computes and of the cell as it is written.
 
 use crate::error::{Error, Result};
+use crate::graph::choice::NumberScale;
 use crate::graph::statistics::{reachable_pairs, statistics};
 use crate::graph::{Graph, Key, Reduction, Vocabulary, canonicalize};
 use crate::space::Space;
@@ -65,8 +66,12 @@ impl FeatureScale {
     }
 }
 
-/// Path statistics and reachable pairs of a graph in canonical order.
+/// Path statistics and reachable pairs of a graph in canonical order; in a space of choices, the sums of the features of its
+/// operations, with numbers by their factors.
 pub fn describe(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
+    if let Some(features) = vocabulary.features() {
+        return features.sum(&graph.operations, Some(NumberScale::Factors));
+    }
     let mut values = statistics(graph, vocabulary);
     values.extend(reachable_pairs(graph, vocabulary));
     values
@@ -75,9 +80,9 @@ pub fn describe(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
 /// Features of cells, one row per cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellFeatures {
-    /// Of what the cells compute: without dead operations and identities.
+    /// Of what the cells compute: without dead operations and identities. In a space of choices, numbers by their factors.
     pub function: Vec<Vec<f64>>,
-    /// Of the cells as they are written: every operation of the text is a node.
+    /// Of the cells as they are written: every operation of the text is a node. In a space of choices, numbers as they are.
     pub written: Vec<Vec<f64>>,
     /// A number for each cell that is equal exactly for cells that compute the same.
     pub groups: Vec<u32>,
@@ -93,6 +98,10 @@ impl CellFeatures {
         let of_cell = |text: &S| -> Result<(Key, Vec<f64>, Vec<f64>)> {
             let graph = space.graph(&space.parse(text.as_ref())?);
             let function = canonicalize(&graph, vocabulary, Reduction::FUNCTION)?;
+            if let Some(features) = vocabulary.features() {
+                let plain = features.sum(&graph.operations, Some(NumberScale::Plain));
+                return Ok((function.key, describe(&graph, vocabulary), plain));
+            }
             let written = canonicalize(&graph, vocabulary, Reduction::WRITTEN)?;
             Ok((function.key, describe(&function.graph, vocabulary), describe(&written.graph, vocabulary)))
         };

@@ -6,6 +6,7 @@
 //! [`Canonical`] keeps the mapping from its nodes to the nodes of the cell.
 
 pub mod canonical;
+pub mod choice;
 mod line;
 pub mod occlusion;
 pub mod reduce;

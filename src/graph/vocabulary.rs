@@ -1,8 +1,11 @@
 //! The operations of a search space: their names, their ids, and how each affects the function of a cell.
 
+use super::choice::{ChoiceDeclaration, ChoiceList, OperationFeatures};
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How an operation affects the function that a cell computes; canonicalisation depends on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,16 +48,53 @@ pub struct Operation {
 }
 
 /// The operations of a search space. The id of an operation is its index in this list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Vocabulary {
     operations: Vec<Operation>,
+    choices: Option<Arc<ChoiceList>>,
+    names: BTreeMap<String, String>,
 }
 
 impl Vocabulary {
     /// A vocabulary of operations with the given names and roles, in the order of their ids.
     pub fn new<'a>(operations: impl IntoIterator<Item = (&'a str, Role)>) -> Self {
         let operation = |(name, role): (&str, Role)| Operation { name: name.to_string(), role };
-        Vocabulary { operations: operations.into_iter().map(operation).collect() }
+        Vocabulary { operations: operations.into_iter().map(operation).collect(), ..Vocabulary::default() }
+    }
+
+    /// The same operations; `names` says which operation of a built-in space each name of one's own stands for.
+    pub(crate) fn with_names(self, names: BTreeMap<String, String>) -> Self {
+        Vocabulary { names, ..self }
+    }
+
+    /// Which operation of a built-in space each name of one's own stands for.
+    pub(crate) fn own_names(&self) -> &BTreeMap<String, String> {
+        &self.names
+    }
+
+    /// The same operations, as values of choices.
+    pub(crate) fn with_choices(self, choices: Arc<ChoiceList>) -> Self {
+        Vocabulary { choices: Some(choices), ..self }
+    }
+
+    /// The vocabulary of a space of choices, from YAML with the keys `choices` and, where choices do not always exist, `when`:
+    /// `choices: {depth: [1, 2, 3], act: [relu, silu]}`.
+    ///
+    /// # Errors
+    /// Text that is not such a declaration; a choice without values; a condition on a choice that is not before it.
+    pub fn of_choices(text: &str) -> Result<Self> {
+        let declaration: Result<ChoiceDeclaration, _> = serde_yaml::from_str(text);
+        declaration.map_err(|error| Error::new(Stage::Config, format!("not a list of choices: {error}")))?.vocabulary()
+    }
+
+    /// The choices whose values the operations are, in a space of choices.
+    pub(crate) fn choices(&self) -> Option<&Arc<ChoiceList>> {
+        self.choices.as_ref()
+    }
+
+    /// What operations have in common, in a space of choices.
+    pub(crate) fn features(&self) -> Option<&Arc<OperationFeatures>> {
+        self.choices.as_ref().map(|choices| &choices.features)
     }
 
     /// A vocabulary of operations with the given names, in the order of their ids. The roles are those of

@@ -13,24 +13,28 @@ use tch::Tensor;
 
 /// Operations and adjacency -> node representations.
 pub struct Encoder {
+    /// What operations have in common, [V, C]; where there is nothing, an operation is a feature of its own.
+    pub features: Option<Tensor>,
     embedding: Linear,
     layers: Vec<GraphConvolution>,
 }
 
 impl Encoder {
-    /// For a vocabulary of `operations` entries.
-    pub fn new(builder: &mut Builder, options: &ModelOptions, operations: i64) -> Self {
+    /// For operations with `features` features: as many as there are operations, or C.
+    pub fn new(builder: &mut Builder, options: &ModelOptions, features: i64) -> Self {
         let (hidden, convolution) = (options.hidden, options.convolution);
         builder.scope("encoder", |builder| {
-            let embedding = Linear::new(builder, "embedding", operations, hidden);
+            let embedding = Linear::new(builder, "embedding", features, hidden);
             let layer = |index| GraphConvolution::new(builder, &format!("layers.{index}"), hidden, convolution);
-            Encoder { embedding, layers: (0..options.layers).map(layer).collect() }
+            Encoder { features: None, embedding, layers: (0..options.layers).map(layer).collect() }
         })
     }
 
     /// -> [E, B, N, H].
     pub fn forward(&self, graphs: &GraphBatch, propagation: &Propagation, noise: &mut Noise) -> Tensor {
-        let mut h = self.embedding.forward_nodes(&graphs.operations, &graphs.mask) * &graphs.mask;
+        let described = self.features.as_ref().map(|features| graphs.operations.matmul(features));
+        let operations = described.as_ref().unwrap_or(&graphs.operations);
+        let mut h = self.embedding.forward_nodes(operations, &graphs.mask) * &graphs.mask;
         for layer in &self.layers {
             h = h.addcmul(&layer.forward(&h, &propagation.matrix, propagation, noise), &graphs.mask);
         }

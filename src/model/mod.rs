@@ -23,6 +23,7 @@ pub mod weights;
 pub use batch::GraphBatch;
 pub use options::{Convolution, Mask, ModelOptions, Readout};
 
+use crate::graph::choice::OperationFeatures;
 use crate::random::Random;
 use encoder::Encoder;
 use extractor::{Extractor, Masks};
@@ -59,7 +60,7 @@ pub struct Carl {
 }
 
 impl Carl {
-    /// The parameters of one member, in the order of the flat tensor. `vocabulary` is V.
+    /// The parameters of one member, in the order of the flat tensor. `vocabulary` is V, or C where operations have features.
     pub fn slots(options: &ModelOptions, vocabulary: i64) -> Vec<ParameterSlot> {
         let mut builder = Builder::counting();
         Carl::layers(&mut builder, options, vocabulary);
@@ -88,6 +89,16 @@ impl Carl {
         let (slots, leaves) = builder.finish();
         let options = options.clone();
         Carl { encoder, extractor, head, redundant_head, intervention, options, output, flat, slots, leaves }
+    }
+
+    /// The same models, which read the features of operations.
+    pub fn with_features(mut self, features: Option<&OperationFeatures>) -> Self {
+        let (kind, device) = (self.flat.kind(), self.flat.device());
+        self.encoder.features = features.map(|features| {
+            let table = Tensor::from_slice(&features.table()).view([features.operations as i64, -1]);
+            table.to_kind(kind).to_device(device)
+        });
+        self
     }
 
     fn layers(

@@ -10,7 +10,7 @@ use crate::file;
 use crate::model::Carl;
 use crate::model::parameters::flatten;
 use crate::model::calibration::{Calibration, VarianceCalibration};
-use crate::model::weights::Weights;
+use crate::model::weights::{Weights, inputs};
 use crate::space::Space;
 use crate::train::TrainState;
 use safetensors::tensor::TensorView;
@@ -49,7 +49,7 @@ fn fail(path: &Path, message: impl Into<String>) -> Error {
 /// The disk refuses; a file that was there stays whole.
 pub fn save_weights(path: &Path, weights: &Weights, card: &Card) -> Result<()> {
     let flat = weights.parameters.to_device(Device::Cpu);
-    let slots = Carl::slots(&weights.options, weights.vocabulary as i64);
+    let slots = Carl::slots(&weights.options, inputs(weights.vocabulary, weights.features.as_deref()));
     let mut tensors: Tensors = slots.iter().map(|slot| (slot.name.clone(), slot.view(&flat))).collect();
     let mut add = |name: &str, values: &[f64]| tensors.insert(name.to_string(), Tensor::from_slice(values));
     add(CENTER, &weights.calibration.center);
@@ -92,7 +92,8 @@ pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
         }
         Ok(tensor)
     };
-    let slots = Carl::slots(&options, vocabulary.len() as i64);
+    let features = vocabulary.features().cloned();
+    let slots = Carl::slots(&options, inputs(vocabulary.len(), features.as_deref()));
     let mut parameters = Vec::new();
     for slot in &slots {
         let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
@@ -111,7 +112,7 @@ pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
     }
     let parameters = flatten(&slots, &parameters);
     let (vocabulary, output) = (vocabulary.len(), vocabulary.output()?);
-    Ok((Weights { options, vocabulary, output, parameters, calibration }, card, space))
+    Ok((Weights { options, vocabulary, features, output, parameters, calibration }, card, space))
 }
 
 /// What a training state belongs to.

@@ -37,7 +37,8 @@ pub struct FitOptions {
     pub seed: u64,
     /// Numbers that are known of some or all cells, such as zero-cost proxies. They are used in training only.
     pub columns: Vec<KnownColumn>,
-    /// The operations of the space `dag`, collected from the architectures where there are none.
+    /// The operations of the space `dag`, collected from the architectures where there are none, or the choices of the space
+    /// `choices`.
     pub vocabulary: Option<Vocabulary>,
     /// Folders of checkpoints of other targets or spaces, whose scores are used as known columns.
     pub sources: Vec<PathBuf>,

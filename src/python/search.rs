@@ -207,7 +207,7 @@ fn serve(plan: &SearchPlan, jobs: &Receiver<Job>, ready: impl Fn(Result<()>)) ->
     }
     let config = &plan.config;
     let machine = Machine::new(Device::Cpu, rayon::current_num_threads());
-    let problem = Problem::of_space(&config.search_setup(machine), &request)?;
+    let problem = Problem::of_space(&config.search_setup(machine)?, &request)?;
     let pool = problem.pool()?;
     let mut log = Log::in_memory(&plan.log, &plan.header)?;
     let mut state = AskTell {

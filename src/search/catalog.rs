@@ -52,7 +52,11 @@ impl CellEncoder<'_> {
 
     /// What the process is given of a cell: path statistics, and counts of written operations where there are any.
     pub fn features(&self, cell: &SearchCell) -> Vec<f64> {
-        let mut values = with_order(&cell.graph, self.graphs.space.vocabulary());
+        let vocabulary = self.graphs.space.vocabulary();
+        let mut values = match vocabulary.features() {
+            Some(features) => features.sum(&cell.graph.operations, None),
+            None => with_order(&cell.graph, vocabulary),
+        };
         values.extend(cell.written.iter().map(|&count| f64::from(count)));
         values
     }

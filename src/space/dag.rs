@@ -190,8 +190,8 @@ impl Space for Dag {
         mutant.ok_or_else(|| invalid(format!("no valid cell is one change away from `{}`", self.print(architecture))))
     }
 
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[&["ops", "edges"]]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        vec![vec!["ops", "edges"]]
     }
 
     fn compose(&self, fields: &[&str]) -> Result<String> {

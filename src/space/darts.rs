@@ -244,8 +244,8 @@ impl Space for Darts {
         Ok(mutant)
     }
 
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[&CELLS]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        vec![CELLS.to_vec()]
     }
 
     fn compose(&self, fields: &[&str]) -> Result<String> {

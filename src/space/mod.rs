@@ -18,16 +18,21 @@
 mod choices;
 mod dag;
 pub mod darts;
+mod digits;
 pub mod nasbench101;
 mod nasbench201;
 mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod renamed;
 pub mod transnas101_micro;
 
 pub use choices::Choices;
 pub use dag::Dag;
+pub use digits::Digits;
+
+use renamed::Renamed;
 
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use crate::graph::{Graph, Vocabulary};
@@ -97,18 +102,18 @@ pub trait Space: Send + Sync {
 
     /// The decisions that make up an architecture, if they are independent of each other. The default implementations of
     /// the four methods below follow from them.
-    fn choices(&self) -> Option<Choices> {
+    fn digits(&self) -> Option<Digits> {
         None
     }
 
     /// Number of architectures; `None` if it is infinite or unknown.
     fn size(&self) -> Option<u64> {
-        self.choices().map(Choices::size)
+        self.digits().map(Digits::size)
     }
 
     /// All architectures in a fixed order; `None` if the space cannot be enumerated.
     fn enumerate(&self) -> Option<Box<dyn Iterator<Item = Architecture> + Send + '_>> {
-        Some(self.choices()?.enumerate())
+        Some(self.digits()?.enumerate())
     }
 
     /// Architecture `number` of [`enumerate`](Space::enumerate), or of an order of its own where a space is too large for that;
@@ -122,7 +127,7 @@ pub trait Space: Send + Sync {
     /// # Errors
     /// If the space has no rule for sampling.
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
-        self.choices().map(|choices| choices.sample(random)).ok_or_else(|| no_rule(self.name(), "sampling"))
+        self.digits().map(|digits| digits.sample(random)).ok_or_else(|| no_rule(self.name(), "sampling"))
     }
 
     /// A random architecture that differs from `architecture` by one change.
@@ -130,15 +135,26 @@ pub trait Space: Send + Sync {
     /// # Errors
     /// If the space has no rule for mutation, or no valid architecture is one change away.
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {
-        self.choices()
-            .map(|choices| choices.mutate(architecture, random))
-            .ok_or_else(|| no_rule(self.name(), "mutation"))
+        self.digits().map(|digits| digits.mutate(architecture, random)).ok_or_else(|| no_rule(self.name(), "mutation"))
+    }
+
+    /// The architectures that differ from `architecture` in the operation at `index` and, where others depend on it, in those.
+    fn alternatives(&self, architecture: &Architecture, index: usize) -> Vec<Architecture> {
+        let (vocabulary, operation) = (self.vocabulary(), architecture.operations[index]);
+        let others = (0..vocabulary.len() as u16).filter(|&id| id != operation && !vocabulary.is_end(id));
+        let replaced = others.map(|id| {
+            let mut other = architecture.clone();
+            other.operations[index] = id;
+            other
+        });
+        // Vocabularies also have operations that a text cannot name at this index.
+        replaced.filter(|other| self.parse(&self.print(other)).is_ok_and(|parsed| parsed == *other)).collect()
     }
 
     /// Sets of table columns that together describe an architecture, for tables without a column `arch`. They are tried in
     /// order.
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        Vec::new()
     }
 
     /// The canonical text of the architecture that a table row describes; `fields` are its values in one of the sets of
@@ -189,20 +205,31 @@ pub const SPACES: &[SpaceEntry] = &[
 /// The space of user-defined cells ([`Dag`]), whose vocabulary comes from a configuration or from the data.
 pub const USER_SPACE: &str = "dag";
 
+/// The space of a list of choices ([`Choices`]), which come from a configuration.
+pub const CHOICE_SPACE: &str = "choices";
+
 /// The names of all spaces that [`open`] accepts.
 pub fn names() -> Vec<&'static str> {
-    SPACES.iter().map(|entry| entry.0).chain([USER_SPACE]).collect()
+    SPACES.iter().map(|entry| entry.0).chain([USER_SPACE, CHOICE_SPACE]).collect()
 }
 
 /// Opens the space called `name`.
 ///
-/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one.
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one, and the
+/// space `choices` requires one of [`Vocabulary::of_choices`].
 ///
 /// # Errors
 /// - If no space has this name; the message suggests the most similar name.
-/// - If a vocabulary is given for a built-in space, or none for `dag`.
+/// - If a vocabulary is given for a built-in space, or none for `dag`; if choices are given for another space than `choices`.
 /// - If a name of the vocabulary occurs twice or cannot be written in a text.
 pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>> {
+    if name == CHOICE_SPACE {
+        return Ok(Box::new(Choices::new(vocabulary.unwrap_or_default())?));
+    }
+    if vocabulary.as_ref().is_some_and(|vocabulary| vocabulary.choices().is_some()) {
+        let message = format!("space {name} takes no `choices`");
+        return Err(Error::new(Stage::Config, message).hint(format!("only {CHOICE_SPACE} takes them")));
+    }
     if name == USER_SPACE {
         let vocabulary = vocabulary.ok_or_else(|| {
             Error::new(Stage::Config, format!("space {USER_SPACE} needs a vocabulary"))
@@ -214,9 +241,16 @@ pub fn open(name: &str, vocabulary: Option<Vocabulary>) -> Result<Box<dyn Space>
         let message = format!("unknown search space {}", suggest(name, names()));
         return Err(Error::new(Stage::Config, message).hint(format!("the spaces are {}", names().join(", "))));
     };
-    if vocabulary.is_some() {
-        let message = format!("space {name} has its own operations and takes no vocabulary");
-        return Err(Error::new(Stage::Config, message).hint(format!("only {USER_SPACE} takes one")));
+    match vocabulary {
+        None => Ok(make()),
+        Some(vocabulary) if !vocabulary.own_names().is_empty() => {
+            Ok(Box::new(Renamed::new(make(), vocabulary.own_names().clone())?))
+        }
+        Some(_) => {
+            let message = format!("space {name} has its own operations and takes no vocabulary");
+            let hint =
+                format!("only {USER_SPACE} takes one; here, a vocabulary maps names of your own: skip: skip_connect");
+            Err(Error::new(Stage::Config, message).hint(hint))
+        }
     }
-    Ok(make())
 }

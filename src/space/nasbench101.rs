@@ -136,8 +136,8 @@ impl Space for NasBench101 {
         (0..ATTEMPTS).filter_map(|_| prune(&change(&start, random))).find(valid).ok_or_else(none)
     }
 
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[&["ops", "adj_upper"]]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        vec![vec!["ops", "adj_upper"]]
     }
 
     fn compose(&self, fields: &[&str]) -> Result<String> {

@@ -1,13 +1,13 @@
 //! NAS-Bench-201 (Dong and Yang, ICLR 2020; also the topology space of NATS-Bench, and AnalogNAS-Bench): six operations on
 //! the edges of a cell of four feature maps. Text: `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`.
 
-use super::{Architecture, Choices, Space, not_a};
+use super::{Architecture, Digits, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary, line_graph};
 
 /// The feature maps that operation k reads and writes, in the order of the text.
 pub(super) const EDGES: [(u16, u16); 6] = [(0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3)];
-const CHOICES: Choices = Choices { decisions: EDGES.len(), first: 2, options: 5 };
+const DIGITS: Digits = Digits { decisions: EDGES.len(), first: 2, options: 5 };
 
 /// The line graph of a cell of four feature maps; input and output have the ids 0 and 1.
 pub(super) fn cell_graph(operations: &[u16]) -> Graph {
@@ -47,7 +47,7 @@ impl Space for NasBench201 {
             for (from, token) in tokens.iter().enumerate() {
                 let pair = token.split_once('~').filter(|(_, input)| *input == from.to_string());
                 let id = self.vocabulary.id(pair.ok_or_else(wrong)?.0)?;
-                if id < CHOICES.first {
+                if id < DIGITS.first {
                     return Err(wrong());
                 }
                 operations.push(id);
@@ -73,7 +73,7 @@ impl Space for NasBench201 {
         cell_graph(&architecture.operations)
     }
 
-    fn choices(&self) -> Option<Choices> {
-        Some(CHOICES)
+    fn digits(&self) -> Option<Digits> {
+        Some(DIGITS)
     }
 }

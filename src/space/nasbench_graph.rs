@@ -5,7 +5,7 @@
 //! The benchmark holds one representative of each class of architectures that its authors consider equal: 26,206 of the
 //! 9 x 9^4 texts. Their program moves nodes until nothing changes; [`is_representative`] characterises the result.
 
-use super::{Architecture, Choices, Space, not_a};
+use super::{Architecture, Digits, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 use crate::random::Random;
@@ -26,10 +26,10 @@ const TOPOLOGIES: [[u16; NODES]; 9] = [
 ];
 const NODES: usize = 4;
 /// The operations, in the order of the official hash.
-const CHOICES: Choices = Choices { decisions: NODES, first: 2, options: 9 };
+const DIGITS: Digits = Digits { decisions: NODES, first: 2, options: 9 };
 /// Number of texts, representatives or not.
-const TEXTS: u64 = TOPOLOGIES.len() as u64 * CHOICES.size();
-const SKIP: u16 = CHOICES.first + CHOICES.options - 1;
+const TEXTS: u64 = TOPOLOGIES.len() as u64 * DIGITS.size();
+const SKIP: u16 = DIGITS.first + DIGITS.options - 1;
 
 /// The space of 26,206 graph neural networks.
 pub struct NasBenchGraph {
@@ -65,7 +65,7 @@ impl Space for NasBenchGraph {
             not_a("a topology of NAS-Bench-Graph", digits).hint(format!("the topologies are {}", known.join(", ")))
         })?;
         let operations: Vec<u16> = names.split(' ').map(|name| self.vocabulary.id(name)).collect::<Result<_>>()?;
-        if operations.len() != NODES || operations.iter().any(|&id| id < CHOICES.first) {
+        if operations.len() != NODES || operations.iter().any(|&id| id < DIGITS.first) {
             return Err(wrong());
         }
         Ok(architecture(topology, operations))
@@ -109,7 +109,7 @@ impl Space for NasBenchGraph {
             .filter(|other| **other != current)
             .map(|other| self::architecture(other, architecture.operations.clone()));
         let with_operation = (0..NODES).flat_map(|node| {
-            (CHOICES.first..=SKIP).filter(move |&id| id != architecture.operations[node]).map(move |id| {
+            (DIGITS.first..=SKIP).filter(move |&id| id != architecture.operations[node]).map(move |id| {
                 let mut mutant = architecture.clone();
                 mutant.operations[node] = id;
                 mutant
@@ -123,8 +123,8 @@ impl Space for NasBenchGraph {
         Ok(mutants.swap_remove(random.below(mutants.len())))
     }
 
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[&["topo", "op1", "op2", "op3", "op4"]]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        vec![vec!["topo", "op1", "op2", "op3", "op4"]]
     }
 
     fn compose(&self, fields: &[&str]) -> Result<String> {
@@ -146,8 +146,8 @@ fn topology(architecture: &Architecture) -> [u16; NODES] {
 
 /// The architecture of text `number`, in the order of the official hash.
 fn decode(number: u64) -> Architecture {
-    let operations = CHOICES.decode(number % CHOICES.size()).operations;
-    architecture(&TOPOLOGIES[(number / CHOICES.size()) as usize], operations)
+    let operations = DIGITS.decode(number % DIGITS.size()).operations;
+    architecture(&TOPOLOGIES[(number / DIGITS.size()) as usize], operations)
 }
 
 /// Whether the benchmark holds this text out of those that describe the same network.

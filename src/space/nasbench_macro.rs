@@ -5,16 +5,16 @@
 //! stage the position of an identity does not matter: the 6,561 codes are (3 x 3) (3 x 7) (3 x 7) = 3,969 networks. A node
 //! in front of each stage keeps layers of different stages apart after the identities have been contracted.
 
-use super::{Architecture, Choices, Space, not_a};
+use super::{Architecture, Digits, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 
 /// The first layer of every stage.
 const STAGES: [usize; 3] = [0, 2, 5];
-const CHOICES: Choices = Choices { decisions: 8, first: 2, options: 3 };
-const IDENTITY: u16 = CHOICES.first;
+const DIGITS: Digits = Digits { decisions: 8, first: 2, options: 3 };
+const IDENTITY: u16 = DIGITS.first;
 /// The operation that represents an identity in the first layer of a stage.
-const PROJECTION: u16 = CHOICES.first + CHOICES.options;
+const PROJECTION: u16 = DIGITS.first + DIGITS.options;
 const FIRST_STAGE: u16 = PROJECTION + 1;
 
 /// The space of 3^8 = 6,561 codes.
@@ -39,13 +39,13 @@ impl Space for NasBenchMacro {
     }
 
     fn parse(&self, text: &str) -> Result<Architecture> {
-        CHOICES.parse_ascii(text.as_bytes()).ok_or_else(|| {
+        DIGITS.parse_ascii(text.as_bytes()).ok_or_else(|| {
             not_a("a NAS-Bench-Macro network", text).hint("a network is eight digits: 0 identity, 1 MB3_K3, 2 MB6_K5")
         })
     }
 
     fn print(&self, architecture: &Architecture) -> String {
-        CHOICES.to_ascii(architecture)
+        DIGITS.to_ascii(architecture)
     }
 
     fn graph(&self, architecture: &Architecture) -> Graph {
@@ -59,7 +59,7 @@ impl Space for NasBenchMacro {
         Graph::chain(nodes)
     }
 
-    fn choices(&self) -> Option<Choices> {
-        Some(CHOICES)
+    fn digits(&self) -> Option<Digits> {
+        Some(DIGITS)
     }
 }

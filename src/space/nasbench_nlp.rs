@@ -215,8 +215,8 @@ impl Space for NasBenchNlp {
         mutant.ok_or_else(|| wrong("no valid recipe is one change away"))
     }
 
-    fn columns(&self) -> &'static [&'static [&'static str]] {
-        &[&["recipe"]]
+    fn columns(&self) -> Vec<Vec<&str>> {
+        vec![vec!["recipe"]]
     }
 
     fn compose(&self, fields: &[&str]) -> Result<String> {

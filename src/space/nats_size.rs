@@ -1,11 +1,11 @@
 //! The size space of NATS-Bench (Dong et al., TPAMI 2021): a fixed cell in five groups of layers whose numbers of channels
 //! are chosen. Text: five numbers of channels, `8:16:24:64:8`.
 
-use super::{Architecture, Choices, Space, not_a};
+use super::{Architecture, Digits, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 
-const CHOICES: Choices = Choices { decisions: 5, first: 2, options: 8 };
+const DIGITS: Digits = Digits { decisions: 5, first: 2, options: 8 };
 
 /// The space of 8^5 = 32,768 networks.
 pub struct NatsSize {
@@ -29,10 +29,10 @@ impl Space for NatsSize {
     }
 
     fn parse(&self, text: &str) -> Result<Architecture> {
-        let ids = CHOICES.first..CHOICES.first + CHOICES.options;
+        let ids = DIGITS.first..DIGITS.first + DIGITS.options;
         let id = |channels: &str| ids.clone().find(|&id| self.vocabulary.name(id) == channels);
         let operations: Option<Vec<u16>> = text.split(':').map(id).collect();
-        let operations = operations.filter(|operations| operations.len() == CHOICES.decisions).ok_or_else(|| {
+        let operations = operations.filter(|operations| operations.len() == DIGITS.decisions).ok_or_else(|| {
             not_a("a network of the NATS-Bench size space", text)
                 .hint("a network is five numbers of channels (8, 16, 24, ..., 64), such as 8:16:24:64:8")
         })?;
@@ -47,7 +47,7 @@ impl Space for NatsSize {
         Graph::chain(architecture.nodes_between_ends())
     }
 
-    fn choices(&self) -> Option<Choices> {
-        Some(CHOICES)
+    fn digits(&self) -> Option<Digits> {
+        Some(DIGITS)
     }
 }

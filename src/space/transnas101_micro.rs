@@ -7,16 +7,16 @@
 //! runs. Contracting these skip connections as well would give 1,011 graphs and a difference of 1.65 points.
 
 use super::nasbench201::{EDGES, cell_graph};
-use super::{Architecture, Choices, Space, not_a};
+use super::{Architecture, Digits, Space, not_a};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 
 /// Channels and skeleton, which are the same for all cells.
 const PREFIX: &str = "64-41414-";
-const CHOICES: Choices = Choices { decisions: EDGES.len(), first: 2, options: 4 };
-const SKIP: u16 = CHOICES.first + 1;
+const DIGITS: Digits = Digits { decisions: EDGES.len(), first: 2, options: 4 };
+const SKIP: u16 = DIGITS.first + 1;
 /// The operation that represents a skip connection from the input of the cell.
-const REDUCTION: u16 = CHOICES.first + CHOICES.options;
+const REDUCTION: u16 = DIGITS.first + DIGITS.options;
 
 /// The space of 4^6 = 4,096 cells.
 pub struct TransNas101Micro {
@@ -44,14 +44,14 @@ impl Space for TransNas101Micro {
             [a, b'_', b, c, b'_', d, e, f] => Some([a, b, c, d, e, f]),
             _ => None,
         });
-        digits.and_then(|digits| CHOICES.parse_ascii(&digits)).ok_or_else(|| {
+        digits.and_then(|digits| DIGITS.parse_ascii(&digits)).ok_or_else(|| {
             not_a("a TransNAS-Bench-101 micro cell", text)
                 .hint(format!("a cell reads {PREFIX}a_bc_def; 0 none, 1 skip_connect, 2 conv_1x1, 3 conv_3x3"))
         })
     }
 
     fn print(&self, architecture: &Architecture) -> String {
-        let digits = CHOICES.to_ascii(architecture);
+        let digits = DIGITS.to_ascii(architecture);
         format!("{PREFIX}{}_{}_{}", &digits[..1], &digits[1..3], &digits[3..])
     }
 
@@ -60,7 +60,7 @@ impl Space for TransNas101Micro {
         cell_graph(&architecture.operations.iter().zip(EDGES).map(operation).collect::<Vec<u16>>())
     }
 
-    fn choices(&self) -> Option<Choices> {
-        Some(CHOICES)
+    fn digits(&self) -> Option<Digits> {
+        Some(DIGITS)
     }
 }

@@ -39,6 +39,8 @@ pub struct CellPool {
     pub columns: Vec<PoolColumn>,
     /// A number for each cell that is equal exactly for cells that compute the same.
     pub groups: Vec<u32>,
+    /// Whether the cells are lists of choices.
+    pub choices: bool,
     index: HashMap<usize, i64>,
     matrices: [Vec<f64>; 2], // [F, C] row by row
 }
@@ -83,7 +85,8 @@ impl CellPool {
             PoolColumn { name: column.name.clone(), values, learn: false }
         });
         let columns = columns.collect();
-        Ok(CellPool { texts, columns, groups: features.groups, index, matrices })
+        let choices = space.vocabulary().choices().is_some();
+        Ok(CellPool { texts, columns, groups: features.groups, choices, index, matrices })
     }
 
     /// Number of cells.

@@ -41,6 +41,8 @@ const MAX_LEARNED: usize = 3;
 const SURE: f64 = 0.8;
 /// With fewer labels than this, a process that knows further columns says more than the labels do.
 const ENOUGH: f64 = 80.0;
+/// Log amplitude of lists of choices, of which many say little: noise is expected to be as large as what they explain, not 3 % of it.
+const CHOICES_AMPLITUDE: f64 = -3.5;
 /// Cells whose pairs stand for all pairs where tau is estimated.
 const SAMPLED: usize = 300;
 
@@ -73,6 +75,8 @@ pub struct LabelPosterior {
     pub labels: usize,
     /// Share of the evidence of the processes that read the known columns.
     pub column_share: f64,
+    /// Whether the processes read all that there is of a cell, as of a list of choices.
+    pub complete: bool,
     /// Kendall's tau between the training labels and what the processes say of each from the others.
     pub left_out_tau: f64,
     /// Kendall's tau with a label that is to be expected over cells without a label, and the same with 20 more labels.
@@ -91,7 +95,7 @@ impl LabelPosterior {
         let labels = label_scores(&raw.iter().map(|label| dataset.sign() * label).collect::<Vec<f64>>());
         let mut inputs = pool.inputs();
         columns.groups.iter().filter(|group| !group.is_empty()).for_each(|group| inputs.features.push(matrix(group)));
-        let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns))?;
+        let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns, prior(pool)))?;
         let targets = scaled(&average.mean);
         let form = match form {
             GraphForm::Auto if lost(&pool.groups, &targets) > LOST => GraphForm::Written,
@@ -110,6 +114,7 @@ impl LabelPosterior {
             form,
             labels: labels.len(),
             column_share: average.column_share(),
+            complete: pool.choices,
             left_out_tau: kendall_tau(&average.left_out, &labels),
             expected_tau: average.expected_tau(&inputs, &cells, &labels),
             targets,
@@ -117,14 +122,14 @@ impl LabelPosterior {
         })
     }
 
-    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, all members
-    /// learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or reads all that
+    /// there is of a cell, all members learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
     /// knows columns that networks do not see, all of them learn from it, and the more, the fewer labels they have of their own.
     pub fn weight(&self, index: usize) -> f64 {
         if self.column_share >= 0.5 {
             return (ENOUGH / self.labels as f64).max(1.0);
         }
-        if self.left_out_tau >= SURE || index.is_multiple_of(2) { 1.0 } else { 0.0 }
+        if self.left_out_tau >= SURE || self.complete || index.is_multiple_of(2) { 1.0 } else { 0.0 }
     }
 }
 
@@ -175,7 +180,7 @@ fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
         }
         let scores = label_scores(&known.iter().map(|&cell| values[cell as usize]).collect::<Vec<f64>>());
         let none = WholeColumns { groups: [Vec::new(), Vec::new()], learned: Vec::new() };
-        let average = Average::fit(&pool.inputs(), &known, &scores, &readings(GraphForm::Auto, &none))?;
+        let average = Average::fit(&pool.inputs(), &known, &scores, &readings(GraphForm::Auto, &none, prior(pool)))?;
         let best = average.best_index();
         let learned = (average.readings[best].view, average.processes[best].learned());
         Ok((if whole { own() } else { scaled(&average.mean) }, Some(learned)))
@@ -209,16 +214,21 @@ struct Reading {
     kernel: Kernel,
 }
 
-/// All readings that are averaged.
-fn readings(form: GraphForm, columns: &WholeColumns) -> Vec<Reading> {
+/// Prior of the log amplitude of what cells are read by.
+fn prior(pool: &CellPool) -> (f64, f64) {
+    (if pool.choices { CHOICES_AMPLITUDE } else { 0.0 }, 1.0)
+}
+
+/// All readings that are averaged; `amplitude` is the prior of the log amplitude of what they read of a cell.
+fn readings(form: GraphForm, columns: &WholeColumns, amplitude: (f64, f64)) -> Vec<Reading> {
     let views: &[CellView] = match form {
         GraphForm::Auto => &[CellView::Function, CellView::Written, CellView::Both],
         GraphForm::Function => &[CellView::Function],
         GraphForm::Written => &[CellView::Written],
     };
-    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view)).collect();
+    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view, amplitude)).collect();
     let learned = columns.learned.iter().filter(|(view, _)| views.contains(view));
-    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view) }));
+    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view, amplitude) }));
     let groups: Vec<usize> = (0..columns.groups.iter().filter(|group| !group.is_empty()).count()).collect();
     if !groups.is_empty() {
         let with: Vec<Reading> = readings.iter().map(|reading| reading.with_columns(&groups)).collect();
@@ -233,12 +243,12 @@ fn readings(form: GraphForm, columns: &WholeColumns) -> Vec<Reading> {
 }
 
 impl Reading {
-    fn new(view: CellView) -> Self {
-        let matern = Component::matern((0.0, 1.0));
+    fn new(view: CellView, amplitude: (f64, f64)) -> Self {
+        let matern = Component::matern(amplitude);
         let (inputs, components) = match view {
             CellView::Function => (vec![0], vec![matern]),
             CellView::Written => (vec![1], vec![matern]),
-            CellView::Both => (vec![0, 1], vec![matern, Component::matern((-1.0, 2.0))]),
+            CellView::Both => (vec![0, 1], vec![matern, Component::matern((amplitude.0 - 1.0, 2.0))]),
         };
         Reading { view, columns: false, inputs, kernel: Kernel { components } }
     }

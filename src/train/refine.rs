@@ -198,7 +198,7 @@ impl RefinedGroup {
         device: Device,
     ) -> Self {
         let flat = weights.parameters.narrow(0, start as i64, count as i64).to_device(device).copy();
-        let model = Carl::over(&weights.options, weights.vocabulary as i64, i64::from(weights.output), flat, true);
+        let model = weights.carl(flat, true);
         let graphs = PaddedGraphs::new(&occlusions.graphs[..occlusions.cells], occlusions.nodes, occlusions.vocabulary)
             .to_batch(Kind::Float, device);
         let orders = occlusions.tensors(&occlusions.orders(targets), Kind::Float, device).0;

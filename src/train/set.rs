@@ -7,6 +7,7 @@ use super::target_map::TargetMap;
 use super::refine::Occlusions;
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
+use crate::graph::choice::OperationFeatures;
 use crate::graph::{Graph, Vocabulary};
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Mask;
@@ -14,6 +15,7 @@ use crate::model::batch::PaddedGraphs;
 use crate::split::Split;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What one member is trained on.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +70,8 @@ pub struct TrainingSet {
     pub graphs: Vec<Graph>,
     /// Number of operations, V.
     pub vocabulary: usize,
+    /// What operations have in common, in a space of choices.
+    pub features: Option<Arc<OperationFeatures>>,
     /// Operation id of output nodes.
     pub output: u16,
     /// The members of all splits, split by split.
@@ -132,7 +136,8 @@ impl TrainingSet {
             false => None,
         };
         let (graphs, output) = (graphs.graphs, vocabulary.output()?);
-        Ok(TrainingSet { graphs, vocabulary: vocabulary.len(), output, members, scales, weights, targets, expected, occlusions })
+        let (features, vocabulary) = (vocabulary.features().cloned(), vocabulary.len());
+        Ok(TrainingSet { graphs, vocabulary, features, output, members, scales, weights, targets, expected, occlusions })
     }
 
     /// Mean weight of distillation over the members of a split.

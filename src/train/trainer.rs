@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
 use crate::model::calibration::Calibration;
-use crate::model::weights::Weights;
+use crate::model::weights::{Weights, inputs};
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -64,15 +64,17 @@ impl<'a> Trainer<'a> {
 
     /// Models over the parameters `flat` [E, P].
     pub(super) fn model(&self, flat: Tensor) -> Carl {
-        Carl::over(&self.options.model, self.set.vocabulary as i64, i64::from(self.set.output), flat, true)
+        let features = self.set.features.as_deref();
+        let inputs = inputs(self.set.vocabulary, features);
+        Carl::over(&self.options.model, inputs, i64::from(self.set.output), flat, true).with_features(features)
     }
 
     /// The state before the first step, with fresh members.
     pub fn start(&self) -> TrainState {
         let mut streams: Vec<Random> =
             (self.set.members.iter()).map(|member| Random::of(member.seed, Purpose::Start, member.index, 0)).collect();
-        let (vocabulary, output) = (self.set.vocabulary as i64, i64::from(self.set.output));
-        let model = Carl::fresh(&self.options.model, vocabulary, output, &mut streams, Kind::Float, Device::Cpu);
+        let (inputs, output) = (inputs(self.set.vocabulary, self.set.features.as_deref()), i64::from(self.set.output));
+        let model = Carl::fresh(&self.options.model, inputs, output, &mut streams, Kind::Float, Device::Cpu);
         let parameters = model.flat().copy();
         TrainState { epoch: 0, first: parameters.zeros_like(), second: parameters.zeros_like(), parameters }
     }
@@ -144,6 +146,7 @@ impl<'a> Trainer<'a> {
         let mut weights = Weights {
             options: self.options.model.clone(),
             vocabulary: self.set.vocabulary,
+            features: self.set.features.clone(),
             output: self.set.output,
             parameters,
             calibration: Calibration::identity(self.set.members.len()),

@@ -28,5 +28,5 @@ pub fn cells(name: &str) -> (Vec<Graph>, Weights) {
     let mut streams: Vec<Random> = (0..5).map(|member| Random::new(1, member)).collect();
     let model = Carl::fresh(&options, vocabulary as i64, output.into(), &mut streams, Kind::Float, Device::Cpu);
     let parameters = model.flat().shallow_clone();
-    (graphs, Weights { options, vocabulary, output, parameters, calibration: Calibration::identity(5) })
+    (graphs, Weights { options, vocabulary, features: None, output, parameters, calibration: Calibration::identity(5) })
 }

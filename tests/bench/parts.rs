@@ -70,6 +70,7 @@ fn training_set(members: usize) -> TrainingSet {
     TrainingSet {
         graphs: graphs[..ROWS].to_vec(),
         vocabulary: weights.vocabulary,
+        features: None,
         output: weights.output,
         members: (0..members).map(member).collect(),
         scales: vec![LabelScale { mean: 0.0, std: 1.0 }],

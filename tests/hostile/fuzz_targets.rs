@@ -7,7 +7,7 @@ use carl::internals::Reduction;
 use carl::internals::pickle::{self, Limits, Value};
 use carl::internals::tfrecord::{RecordBatch, TfRecords};
 use carl::internals::{Dag, FORMATS, Records, RunSummaries, TOPOLOGY_SPACE, TableFormat, USER_SPACE, canonicalize};
-use carl::{NoProgress, Space, Table};
+use carl::{NoProgress, Space, Table, Vocabulary};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -58,6 +58,11 @@ pub fn spaces() -> &'static [Box<dyn Space>] {
                 let words = ["input conv1x1 conv3x3 maxpool skip none output;0>1 1>2 2>3 3>4 4>5 5>6"];
                 let vocabulary = Dag::collect(words).expect("operations of a cell");
                 carl::open_space(name, Some(vocabulary)).expect("a vocabulary with both ends")
+            }
+            "choices" => {
+                let text =
+                    "choices: {depth: [0, 1, 2], kernel: [3, 5], act: [relu, silu]}\nwhen: {kernel: {depth: [1, 2]}}";
+                carl::open_space(name, Some(Vocabulary::of_choices(text).expect("a list of choices"))).expect("choices")
             }
             name => carl::open_space(name, None).expect("a known name"),
         };

@@ -2,7 +2,7 @@
 
 use super::Float;
 use super::convolution::convolve_backward;
-use super::float::{accumulate, clear, values_mut};
+use super::float::{accumulate, clear, values, values_mut};
 use super::forward::{Pass, REDUNDANT};
 use super::masks::{mask_logits_backward, mask_nodes_backward, read_out_backward, sum_by_operation};
 use super::parameters::row_mut;
@@ -131,11 +131,11 @@ impl<T: Float> Pass<'_, T> {
             Some(first) => table.mm(&first.weight.tr()),
             None => member.embeddings.zeros_like(),
         };
-        let grad: &mut [T] = values_mut(&mut grad);
-        sum_by_operation(&tape.batch.operations, scratch.grad_h.values(), grad, hidden);
+        sum_by_operation(&tape.batch.operations, scratch.grad_h.values(), values_mut(&mut grad), hidden);
+        let of_weight = member.features.as_ref().map(|features| features.tr().mm(&grad));
         let gradients: &mut [T] = row_mut(gradients, member.index);
-        accumulate(&mut gradients[member.embedding.weight.clone()], grad);
-        for row in grad.chunks_exact(hidden) {
+        accumulate(&mut gradients[member.embedding.weight.clone()], values(of_weight.as_ref().unwrap_or(&grad)));
+        for row in values::<T>(&grad).chunks_exact(hidden) {
             accumulate(&mut gradients[member.embedding.bias.clone()], row);
         }
     }

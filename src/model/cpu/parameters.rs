@@ -12,6 +12,8 @@ use tch::Tensor;
 /// What one member's passes read. Ranges are in the member's row of the flat tensor.
 pub(super) struct Member<T> {
     pub index: usize,
+    /// What operations have in common, [V, C].
+    pub features: Option<Tensor>,
     pub layers: Vec<ConvolutionParameters>,
     pub branches: [ConvolutionParameters; 2], // critical, redundant
     pub embedding: LinearRanges,
@@ -63,6 +65,7 @@ impl<T: Float> Member<T> {
         let head = linear("head.hidden");
         Member {
             index,
+            features: model.encoder.features.as_ref().map(Tensor::shallow_clone),
             layers: (0..model.options.layers).map(|layer| convolution(&format!("encoder.layers.{layer}"))).collect(),
             branches: ["extractor.critical", "extractor.redundant"].map(convolution),
             embedding: linear("encoder.embedding"),
@@ -79,7 +82,9 @@ impl<T: Float> Member<T> {
     /// Computes what follows from the parameters, of which `row` is the member's row.
     pub fn refresh(&mut self, row: &[T], hidden: usize) {
         let tensor = |range: &Range<usize>| Tensor::from_slice(&row[range.clone()]).view([-1, hidden as i64]);
-        self.embeddings = tensor(&self.embedding.weight) + tensor(&self.embedding.bias);
+        let weight = tensor(&self.embedding.weight);
+        let weight = self.features.as_ref().map(|features| features.mm(&weight)).unwrap_or(weight);
+        self.embeddings = weight + tensor(&self.embedding.bias);
         if let Some(first) = self.layers.first() {
             self.first_terms = self.embeddings.mm(&first.weight);
         }

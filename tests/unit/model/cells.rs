@@ -31,5 +31,5 @@ pub fn weights(options: ModelOptions, vocabulary: usize, output: u16) -> Weights
         center: (0..members).map(|member| 0.1 * member as f64).collect(),
         scale: (0..members).map(|member| 0.5 + member as f64).collect(),
     };
-    Weights { options, vocabulary, output, parameters, calibration }
+    Weights { options, vocabulary, features: None, output, parameters, calibration }
 }

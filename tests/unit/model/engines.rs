@@ -20,6 +20,7 @@ fn training_set(members: usize) -> TrainingSet {
     let member = |index| MemberData { seed: 0, split: 0, index, graphs: (0..60).collect(), labels: all[..60].to_vec() };
     TrainingSet {
         vocabulary,
+        features: None,
         output,
         members: (0..members).map(member).collect(),
         scales: vec![LabelScale { mean: 0.0, std: 1.0 }],
@@ -32,7 +33,7 @@ fn training_set(members: usize) -> TrainingSet {
 }
 
 /// Members after training on `machine`: parameters [E, P], and the mean score of every graph.
-fn train(set: &TrainingSet, dropout: f64, machine: Machine) -> (Tensor, Vec<f64>) {
+pub fn train(set: &TrainingSet, dropout: f64, machine: Machine) -> (Tensor, Vec<f64>) {
     let members = set.members.len();
     let options = PredictorOptions {
         model: ModelOptions { members, hidden: 16, layers: 2, dropout, ..ModelOptions::default() },
@@ -48,10 +49,13 @@ fn train(set: &TrainingSet, dropout: f64, machine: Machine) -> (Tensor, Vec<f64>
     (weights.parameters, scores)
 }
 
+pub fn machine(engine: Engine) -> Machine {
+    Machine { device: Device::Cpu, threads: 2, engine }
+}
+
 #[test]
 fn both_engines_train_to_the_same_members() {
     let set = training_set(2);
-    let machine = |engine| Machine { device: Device::Cpu, threads: 2, engine };
     let (_, by_engine) = train(&set, 0.0, machine(Engine::Cpu));
     let (_, by_autograd) = train(&set, 0.0, machine(Engine::Autograd));
     for (a, b) in by_engine.iter().zip(&by_autograd) {

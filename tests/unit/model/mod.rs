@@ -1,6 +1,7 @@
 //! Tests of the model.
 
 mod cells;
+mod choices;
 mod engines;
 mod golden;
 mod gradients;

@@ -1,9 +1,13 @@
 //! Which cells are told apart.
 
 use crate::dataset::GraphEncoder;
-use crate::graph::Reduction;
+use crate::graph::{Reduction, Vocabulary};
+use crate::random::Random;
 use crate::search::catalog::{Catalog, CellEncoder};
+use crate::search::pool::{CandidatePool, EvolutionSize};
 use crate::space;
+use std::collections::HashSet;
+use tch::Tensor;
 
 #[test]
 fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
@@ -18,4 +22,23 @@ fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
     let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::FUNCTION };
     let wrong = Catalog::new(vec![cell("none"), "?".to_string()], CellEncoder { graphs, written: true }, &[]);
     assert_eq!(wrong.err().unwrap().0, 1);
+}
+
+#[test]
+fn a_hundred_thousand_candidates_are_inside_a_space_of_choices() {
+    let text = "choices: {depth: [0, 1, 2, 4], kernel: [3, 5, 7], width: [8, 16, 32, 64, 128], act: [relu, silu], \
+                a: [1, 2, 3, 4, 5, 6], b: [1, 2, 3, 4, 5, 6], c: [1, 2, 3, 4, 5, 6], d: [1, 2, 3, 4, 5, 6], e: [1, 2, 3, 4]}\n\
+                when: {kernel: {depth: [1, 2, 4]}, act: {kernel: [5, 7]}, d: {act: [silu], c: [1, 2, 3]}}";
+    let space = space::open("choices", Some(Vocabulary::of_choices(text).unwrap())).unwrap();
+    let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::FUNCTION };
+    let pool = CandidatePool::open(CellEncoder { graphs, written: false }, &[]).unwrap();
+    // The fitness is the first feature that varies.
+    let fitness = |features: &Tensor| Ok(Vec::try_from(features.select(1, 0).contiguous()).unwrap());
+    let size = EvolutionSize { candidates: 120_000, best: 120_000 };
+    let found = pool.evolve(&fitness, size, &[], &HashSet::new(), &mut Random::new(0, 0)).unwrap();
+    assert!(found.len() > 100_000, "{}", found.len());
+    for cell in &found {
+        assert_eq!(space.print(&space.parse(&cell.text).unwrap()), cell.text);
+    }
+    assert_eq!(found.iter().map(|cell| &cell.text).collect::<HashSet<_>>().len(), found.len());
 }

@@ -1,5 +1,6 @@
 //! Search spaces: the registry and what holds for every space.
 
+mod choices;
 mod dag;
 mod darts;
 mod nasbench101;
@@ -7,6 +8,7 @@ mod nasbench_graph;
 mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod renamed;
 mod tables;
 mod transnas101_micro;
 
@@ -34,7 +36,11 @@ fn keys(space: &dyn Space, texts: &[String]) -> HashSet<Key> {
 #[test]
 fn every_space_opens_under_its_name() {
     for name in space::names() {
-        let vocabulary = (name == space::USER_SPACE).then(Vocabulary::default);
+        let vocabulary = match name {
+            space::USER_SPACE => Some(Vocabulary::default()),
+            space::CHOICE_SPACE => Some(choices::stage().vocabulary().clone()),
+            _ => None,
+        };
         assert_eq!(space::open(name, vocabulary).unwrap().name(), name);
     }
 }
@@ -81,10 +87,14 @@ fn examples() -> Vec<(Box<dyn Space>, &'static str)> {
     ];
     let dag = "conv skip pool none;0>1 1>2 0>2 2>3";
     let spaces = space::names().into_iter().map(|name| {
-        let vocabulary = (name == space::USER_SPACE).then(|| Dag::collect([dag]).unwrap());
+        let vocabulary = match name {
+            space::USER_SPACE => Some(Dag::collect([dag]).unwrap()),
+            space::CHOICE_SPACE => Some(choices::stage().vocabulary().clone()),
+            _ => None,
+        };
         space::open(name, vocabulary).unwrap()
     });
-    spaces.zip(texts.into_iter().chain([dag])).collect()
+    spaces.zip(texts.into_iter().chain([dag, "depth=4 kernel=7 act=silu dilation=3"])).collect()
 }
 
 proptest! {
