@@ -3,6 +3,7 @@
 
 use crate::dataset::DataOptions;
 use crate::error::{Error, Position, Result, Stage, suggest};
+use crate::graph::rules::CellRules;
 use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub struct Config {
     /// Operations and their roles, for the space `dag`; collected from the table where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<BTreeMap<String, Role>>,
+    /// What every cell obeys, for the space `dag` with a `vocabulary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CellRules>,
     /// Where labels come from.
     pub data: DataOptions,
     /// Which rows are trained on.
@@ -89,10 +94,11 @@ impl Config {
         serde_yaml::to_string(self).expect("a configuration is plain data")
     }
 
-    /// The vocabulary of the space `dag`, where the configuration names it.
+    /// The vocabulary of the space `dag` with its rules, where the configuration names it.
     pub fn vocabulary(&self) -> Option<Vocabulary> {
         let named = self.vocabulary.as_ref()?;
-        Some(Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role))))
+        let vocabulary = Vocabulary::new(named.iter().map(|(name, &role)| (name.as_str(), role)));
+        Some(vocabulary.with_rules(self.rules.clone().map(Arc::new)))
     }
 
     /// The options that a predictor is fitted with.
@@ -144,6 +150,10 @@ impl Config {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");
                 return Err(Error::new(Stage::Config, message));
             }
+        }
+        if self.rules.is_some() && self.vocabulary.is_none() {
+            let error = Error::new(Stage::Config, "`rules` need the operations and their roles in `vocabulary`");
+            return Err(error.hint("`carl init TABLE` writes both"));
         }
         if self.loss.regression == 0.0 && self.loss.ranking == 0.0 {
             return Err(Error::new(

@@ -1,6 +1,7 @@
 //! Table + space -> data set: unique graphs, labels, known columns.
 
 use crate::error::{Error, Result, Stage};
+use crate::graph::rules::CellRules;
 use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
 use crate::source::columns::JoinedColumns;
 use crate::source::table::Table;
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The table and its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -268,6 +270,9 @@ pub struct Schema {
     pub space: String,
     /// Name and role of every operation, by id.
     pub vocabulary: Vec<(String, Role)>,
+    /// What user-defined cells obey, where they have rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CellRules>,
 }
 
 impl Schema {
@@ -275,7 +280,8 @@ impl Schema {
     pub fn new(space: &dyn Space) -> Self {
         let operations = space.vocabulary().operations().iter();
         let vocabulary = operations.map(|operation| (operation.name.clone(), operation.role)).collect();
-        Schema { space: space.name().to_string(), vocabulary }
+        let rules = space.vocabulary().rules().map(|rules| rules.as_ref().clone());
+        Schema { space: space.name().to_string(), vocabulary, rules }
     }
 
     /// Opens the space.
@@ -284,6 +290,7 @@ impl Schema {
     /// A space that this release does not have, or whose vocabulary is another one here, naming both.
     pub fn open(&self) -> Result<Box<dyn Space>> {
         let vocabulary = Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
+        let vocabulary = vocabulary.with_rules(self.rules.clone().map(Arc::new));
         let space = space::open(&self.space, (self.space == space::USER_SPACE).then_some(vocabulary))?;
         let here = Schema::new(space.as_ref());
         if here.vocabulary != self.vocabulary {

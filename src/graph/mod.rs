@@ -9,6 +9,7 @@ pub mod canonical;
 mod line;
 pub mod occlusion;
 pub mod reduce;
+pub mod rules;
 pub mod statistics;
 pub mod vocabulary;
 

@@ -1,8 +1,10 @@
 //! The operations of a search space: their names, their ids, and how each affects the function of a cell.
 
+use super::rules::CellRules;
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How an operation affects the function that a cell computes; canonicalisation depends on nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,13 +50,24 @@ pub struct Operation {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Vocabulary {
     operations: Vec<Operation>,
+    rules: Option<Arc<CellRules>>,
 }
 
 impl Vocabulary {
     /// A vocabulary of operations with the given names and roles, in the order of their ids.
     pub fn new<'a>(operations: impl IntoIterator<Item = (&'a str, Role)>) -> Self {
         let operation = |(name, role): (&str, Role)| Operation { name: name.to_string(), role };
-        Vocabulary { operations: operations.into_iter().map(operation).collect() }
+        Vocabulary { operations: operations.into_iter().map(operation).collect(), rules: None }
+    }
+
+    /// The same operations, for cells that obey `rules`.
+    pub(crate) fn with_rules(self, rules: Option<Arc<CellRules>>) -> Self {
+        Vocabulary { rules, ..self }
+    }
+
+    /// The rules of user-defined cells over these operations, where they have some.
+    pub(crate) fn rules(&self) -> Option<&Arc<CellRules>> {
+        self.rules.as_ref()
     }
 
     /// A vocabulary of operations with the given names, in the order of their ids. The roles are those of

@@ -24,6 +24,7 @@ mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+pub(crate) mod rules;
 pub mod transnas101_micro;
 
 pub use choices::Choices;
@@ -190,7 +191,8 @@ pub fn names() -> Vec<&'static str> {
 
 /// Opens the space called `name`.
 ///
-/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one.
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one, which may
+/// come with rules.
 ///
 /// # Errors
 /// - If no space has this name; the message suggests the most similar name.

@@ -7,6 +7,7 @@ mod nasbench_graph;
 mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod rules;
 mod tables;
 mod transnas101_micro;
 
