@@ -10,7 +10,7 @@ use super::rules::DagRules;
 use super::{Architecture, Space, invalid, not_a};
 use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::reduce::connects;
-use crate::graph::{Graph, MAX_NODES, Role, Vocabulary};
+use crate::graph::{Graph, MAX_EDGES, MAX_NODES, Role, Vocabulary};
 use crate::random::Random;
 use std::collections::BTreeSet;
 
@@ -154,6 +154,10 @@ impl Space for Dag {
         let count = names.split_whitespace().count();
         if count > MAX_NODES {
             return Err(invalid(format!("{count} nodes, at most {MAX_NODES} can be handled")).hint(HINT));
+        }
+        let pairs = edges.split_whitespace().count();
+        if pairs > MAX_EDGES {
+            return Err(invalid(format!("{pairs} edges, at most {MAX_EDGES} can be handled")).hint(HINT));
         }
         let operations = names.split_whitespace().map(|name| self.vocabulary.id(name)).collect::<Result<_>>()?;
         let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| !digits.starts_with('+'));

@@ -25,6 +25,7 @@ pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
 pub(crate) mod rules;
+mod transnas101_macro;
 pub mod transnas101_micro;
 
 pub use choices::Choices;
@@ -72,8 +73,8 @@ impl Architecture {
 /// Every implementation keeps these promises, for all architectures `a` of the space and all texts `t`:
 ///
 /// - `parse(print(a)) == a`; and if `parse(t)` succeeds, printing the result gives the canonical form of `t`.
-/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most 256
-///   nodes.
+/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most
+///   4,096 nodes.
 /// - [`enumerate`](Space::enumerate), [`sample`](Space::sample) and [`mutate`](Space::mutate) return architectures that
 ///   `parse` accepts; their results depend on nothing but the arguments and stay the same across machines and releases.
 pub trait Space: Send + Sync {
@@ -178,6 +179,7 @@ pub const SPACES: &[SpaceEntry] = &[
     ("nasbench-graph", || Box::<nasbench_graph::NasBenchGraph>::default()),
     ("nasbench-nlp", || Box::<nasbench_nlp::NasBenchNlp>::default()),
     ("nasbench-macro", || Box::<nasbench_macro::NasBenchMacro>::default()),
+    ("transnas101-macro", || Box::<transnas101_macro::TransNas101Macro>::default()),
     ("nats-size", || Box::<nats_size::NatsSize>::default()),
 ];
 

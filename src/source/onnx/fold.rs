@@ -4,7 +4,7 @@
 use super::model::{OnnxModel, Operator, Value};
 use super::shape::{ValueFacts, is_elementwise};
 use crate::error::Result;
-use crate::graph::MAX_NODES;
+use crate::graph::{MAX_EDGES, MAX_NODES};
 use crate::source::invalid;
 use std::collections::HashMap;
 
@@ -59,6 +59,11 @@ pub struct FoldedNetwork {
 /// An operator that reads what no earlier one gives; more nodes than a graph may have.
 pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
     let (steps, outputs) = steps(model, facts)?;
+    if outputs.is_empty() {
+        // The output is zero whatever the input: an operation that is absent stands for all.
+        let names = ["input", "none", "output"].map(str::to_string).to_vec();
+        return Ok(FoldedNetwork { names, edges: vec![(0, 1), (1, 2)], operators: Vec::new() });
+    }
     let mut folding = Folding { model, facts, uses: Vec::new(), steps };
     folding.count(&outputs);
     folding.find_gates();
@@ -69,7 +74,10 @@ pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
     folding.network(&outputs)
 }
 
-/// The steps of a network, and those that its outputs hold.
+/// The steps of a network, and those that its outputs hold: none where it gives zeros.
+///
+/// # Errors
+/// An operator that reads what no earlier one gives; outputs that are constants.
 fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>)> {
     let mut contents: HashMap<Value, Content> = model.tensors.keys().map(|&value| (value, Content::Constant)).collect();
     let mut steps: Vec<Step> = Vec::new();
@@ -80,7 +88,9 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
         });
     }
     for (index, operator) in model.operators.iter().enumerate() {
-        let given = operator.inputs.iter().flatten().map(|value| {
+        // What a value is cast to depends on the type of another one alone.
+        let read = if operator.kind == "CastLike" { 1 } else { operator.inputs.len() };
+        let given = operator.inputs.iter().take(read).flatten().map(|value| {
             let unknown = || invalid(format!("operator {index} reads `{}`, which nothing gives", model.names[*value]));
             contents.get(value).copied().ok_or_else(unknown)
         });
@@ -105,15 +115,18 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             }
         }
     }
-    let held = model.outputs.iter().filter_map(|output| contents.get(output));
-    let held = held.filter_map(|content| if let Content::Of(step) = content { Some(*step) } else { None });
+    let given: Vec<Content> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
+    if given.iter().all(|content| matches!(content, Content::Constant)) {
+        return Err(invalid("no output depends on an input"));
+    }
+    let held = given.into_iter().filter_map(|content| if let Content::Of(step) = content { Some(step) } else { None });
     Ok((steps, held.collect()))
 }
 
 /// Operators that change the layout of values, or nothing.
 fn is_layout(kind: &str) -> bool {
-    let kinds = ["Identity", "Dropout", "Cast", "CastLike", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Expand"];
-    kinds.contains(&kind)
+    const KINDS: &str = "Identity Dropout Cast CastLike Flatten Reshape Squeeze Unsqueeze Expand Transpose SequenceAt";
+    KINDS.split(' ').any(|known| known == kind)
 }
 
 /// Operators that are nothing where all but one of their inputs are zero or empty.
@@ -286,6 +299,9 @@ impl Folding<'_> {
         let last = network.names.len();
         network.names.push("output".to_string());
         network.edges.extend(outputs.iter().map(|&output| (nodes[&self.node(output)], last)));
+        if network.edges.len() > MAX_EDGES {
+            return Err(invalid(format!("{} edges, at most {MAX_EDGES} can be handled", network.edges.len())));
+        }
         // Edges lead to later nodes.
         let mut reached: Vec<bool> = network.names.iter().map(|name| name == "input").collect();
         network.edges.sort_by_key(|edge| edge.1);
@@ -330,6 +346,7 @@ impl Folding<'_> {
             "GlobalMaxPool" | "ReduceMax" => "globalmaxpool".to_string(),
             "Gemm" | "MatMul" if *kind == StepKind::Weighted => "gemm".to_string(),
             "Sum" => "add".to_string(),
+            "SplitToSequence" => "split".to_string(),
             other => {
                 let clean = |c: char| if c.is_ascii_graphic() && !matches!(c, ',' | ';' | '>') { c.to_ascii_lowercase() } else { '_' };
                 match other.chars().map(clean).take(60).collect::<String>() {

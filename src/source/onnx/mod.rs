@@ -8,9 +8,9 @@ mod shape;
 use super::protobuf::WireReader;
 use crate::error::{Error, Result};
 use fold::{FoldedNetwork, fold};
-use model::{OnnxModel, StoredTensor};
-use shape::{ValueFacts, product};
-use std::collections::BTreeSet;
+use model::{OnnxModel, StoredTensor, Value};
+use shape::ValueFacts;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek};
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct ImportedNetwork {
     pub operations: String,
     /// Edges `i>j`, separated by spaces.
     pub edges: String,
-    /// Number of weights: all floating-point tensors but scalars and the running statistics of batch normalisations.
+    /// Number of weights: floating-point tensors but scalars and the running statistics of batch normalisations.
     pub parameters: u64,
     /// Multiply-adds of convolutions and matrix products for one input; none where some cannot be known.
     pub multiply_adds: Option<u64>,
@@ -42,7 +42,7 @@ pub fn read(path: &Path) -> Result<ImportedNetwork> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let size = file.metadata().map_err(|error| Error::io(path, "read", &error))?.len();
     read_from(BufReader::with_capacity(1 << 16, file), size).map_err(|error| {
-        error.file(path).hint("`torch.onnx.export(model, (example,), file, dynamo=True)` writes such a file")
+        error.file(path).hint("`torch.onnx.export(model, (example,), file, dynamo=True, optimize=False)` writes such a file")
     })
 }
 
@@ -76,28 +76,44 @@ pub fn read_from(input: impl BufRead + Seek, size: u64) -> Result<ImportedNetwor
     })
 }
 
-/// Number of weights.
+/// Number of weights that operators read. A vector counts as often as it is read: exporters store equal ones once, and the vectors
+/// of normalisations are equal in networks that are not trained yet. Running statistics, and settings that operators take as
+/// inputs, do not count.
 fn parameters(model: &OnnxModel) -> u64 {
-    // Running statistics, and settings that operators take as inputs.
-    let others = |operator: &model::Operator| {
-        let first = match operator.kind.as_str() {
+    let mut tensors: HashMap<Value, &StoredTensor> = model.tensors.iter().map(|(&value, tensor)| (value, tensor)).collect();
+    let mut of: HashMap<Value, Value> = tensors.keys().map(|&value| (value, value)).collect();
+    let (mut counted, mut sum) = (BTreeSet::new(), 0u64);
+    for operator in &model.operators {
+        match (operator.kind.as_str(), operator.outputs.first()) {
+            ("Constant", Some(Some(output))) => {
+                if let Some(tensor) = operator.tensor() {
+                    tensors.insert(*output, tensor);
+                    of.insert(*output, *output);
+                }
+            }
+            ("Identity", Some(Some(output))) => {
+                if let Some(&stored) = operator.inputs.first().copied().flatten().and_then(|input| of.get(&input)) {
+                    of.insert(*output, stored);
+                }
+                continue;
+            }
+            _ => {}
+        }
+        let weights = match operator.kind.as_str() {
             "BatchNormalization" => 3,
             "Resize" | "Upsample" | "Pad" | "Clip" | "Pow" => 1,
             _ => usize::MAX,
         };
-        operator.inputs.iter().skip(first).flatten().copied().collect::<Vec<_>>()
-    };
-    let left_out: BTreeSet<model::Value> = model.operators.iter().flat_map(others).collect();
-    let count = |tensor: &StoredTensor| {
-        let sizes: Vec<Option<u64>> = tensor.sizes.iter().copied().map(Some).collect();
-        if tensor.float && !sizes.is_empty() { product(&sizes).unwrap_or(0) } else { 0 }
-    };
-    let stored = model.tensors.iter().filter(|(value, _)| !left_out.contains(value)).map(|(_, tensor)| tensor);
-    let constants = model.operators.iter().filter(|operator| match operator.outputs.as_slice() {
-        [Some(output)] => operator.kind == "Constant" && !left_out.contains(output),
-        _ => false,
-    });
-    stored.chain(constants.filter_map(|operator| operator.tensor())).map(count).fold(0, u64::saturating_add)
+        for value in operator.inputs.iter().take(weights).flatten().filter_map(|value| of.get(value)) {
+            let Some(tensor) = tensors.get(value).filter(|tensor| tensor.float && !tensor.sizes.is_empty()) else { continue };
+            let is_vector = tensor.sizes.iter().filter(|&&size| size > 1).count() <= 1;
+            if is_vector || counted.insert(*value) {
+                let size = tensor.sizes.iter().try_fold(1u64, |count, &size| count.checked_mul(size));
+                sum = sum.saturating_add(size.unwrap_or(u64::MAX));
+            }
+        }
+    }
+    sum
 }
 
 /// Number of nodes between the ends on the longest path.

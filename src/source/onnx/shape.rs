@@ -125,13 +125,15 @@ impl<'m> ValueFacts<'m> {
                 if operator.inputs.len() > 4 {
                     return None;
                 }
-                let clamp = |x: f64| at(x as i64, data.len() + 1).unwrap_or(data.len());
+                let length = data.len() as f64;
+                let clamp = |x: f64| if x < 0.0 { x + length } else { x }.clamp(0.0, length) as usize;
                 data.get(clamp(*start)..clamp(*end)).map(<[f64]>::to_vec)
             }
             "Add" => pair(|a, b| a + b),
             "Sub" => pair(|a, b| a - b),
             "Mul" => pair(|a, b| a * b),
-            "Div" => pair(|a, b| if b == 0.0 { 0.0 } else { (a / b).trunc() }),
+            // Sizes are divided without a rest; other quotients are not sizes.
+            "Div" => pair(|a, b| a / b).filter(|quotients| quotients.iter().all(|quotient| quotient.fract() == 0.0)),
             _ => None,
         }
     }
@@ -413,6 +415,6 @@ fn is_cheap(kind: &str) -> bool {
     const KINDS: &str = "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool Flatten Reshape Concat Squeeze \
         Unsqueeze Transpose Slice Split Gather GatherElements GatherND Pad Resize Upsample Expand Shape Size Constant \
         ConstantOfShape Range Tile DepthToSpace SpaceToDepth ArgMax ArgMin TopK NonZero OneHot EyeLike GridSample RoiAlign \
-        NonMaxSuppression RandomNormal RandomUniform RandomNormalLike RandomUniformLike";
+        NonMaxSuppression RandomNormal RandomUniform RandomNormalLike RandomUniformLike SplitToSequence SequenceAt";
     kind.starts_with("Reduce") || KINDS.split_whitespace().any(|known| known == kind)
 }
