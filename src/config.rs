@@ -5,6 +5,7 @@ use crate::dataset::DataOptions;
 use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::choice::{ChoiceDeclaration, NamedValues, OrderedMap};
+use crate::graph::rules::CellRules;
 use crate::graph::{GraphOptions, Role, Vocabulary};
 use crate::model::ModelOptions;
 use crate::predictor::{PredictorOptions, hash_text};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Config {
     /// and the operations that they stand for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<BTreeMap<String, String>>,
+    /// What every cell obeys, for the space `dag` with a `vocabulary`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CellRules>,
     /// Choices and their values, for the space `choices`.
     #[serde(default, skip_serializing_if = "OrderedMap::is_empty")]
     #[cfg_attr(feature = "cli", schemars(with = "BTreeMap<String, Vec<serde_json::Value>>"))]
@@ -102,7 +107,7 @@ impl Config {
         serde_yaml::to_string(self).expect("a configuration is plain data")
     }
 
-    /// The vocabulary, where the configuration names one.
+    /// The vocabulary with its rules, where the configuration names one.
     ///
     /// # Errors
     /// Choices that are no space; an unknown role.
@@ -120,7 +125,8 @@ impl Config {
         }
         let role = |(name, role): (&'_ String, &String)| Ok((name.clone(), read_role(name, role)?));
         let named: Vec<(String, Role)> = named.iter().map(role).collect::<Result<_>>()?;
-        Ok(Some(Vocabulary::new(named.iter().map(|(name, role)| (name.as_str(), *role)))))
+        let vocabulary = Vocabulary::new(named.iter().map(|(name, role)| (name.as_str(), *role)));
+        Ok(Some(vocabulary.with_rules(self.rules.clone().map(Arc::new))))
     }
 
     /// The options that a predictor is fitted with.
@@ -188,6 +194,10 @@ impl Config {
                 let message = format!("`{key}` is {value}, allowed is {least} to {most}");
                 return Err(Error::new(Stage::Config, message));
             }
+        }
+        if self.rules.is_some() && self.vocabulary.is_none() {
+            let error = Error::new(Stage::Config, "`rules` need the operations and their roles in `vocabulary`");
+            return Err(error.hint("`carl init TABLE` writes both"));
         }
         if self.loss.regression == 0.0 && self.loss.ranking == 0.0 {
             return Err(Error::new(

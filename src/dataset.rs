@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, Stage};
 use crate::graph::choice::ChoiceDeclaration;
+use crate::graph::rules::CellRules;
 use crate::graph::{Canonical, Graph, Key, Reduction, Role, Vocabulary, canonicalize};
 use crate::source::columns::JoinedColumns;
 use crate::source::table::Table;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The table and its columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,6 +277,9 @@ pub struct Schema {
     /// Operations of a built-in space by names of the user's own.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub names: BTreeMap<String, String>,
+    /// What user-defined cells obey, where they have rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<CellRules>,
 }
 
 impl Schema {
@@ -284,7 +289,8 @@ impl Schema {
         let vocabulary = operations.map(|operation| (operation.name.clone(), operation.role)).collect();
         let choices = space.vocabulary().choices().map(|choices| choices.declaration.clone());
         let names = space.vocabulary().own_names().clone();
-        Schema { space: space.name().to_string(), vocabulary, choices, names }
+        let rules = space.vocabulary().rules().map(|rules| rules.as_ref().clone());
+        Schema { space: space.name().to_string(), vocabulary, choices, names, rules }
     }
 
     /// Opens the space.
@@ -293,9 +299,10 @@ impl Schema {
     /// A space that this release does not have, or whose vocabulary is another one here, naming both.
     pub fn open(&self) -> Result<Box<dyn Space>> {
         let own = || Vocabulary::new(self.vocabulary.iter().map(|(name, role)| (name.as_str(), *role)));
+        let ruled = || own().with_rules(self.rules.clone().map(Arc::new));
         let vocabulary = match &self.choices {
             Some(choices) => Some(choices.vocabulary()?),
-            None if self.names.is_empty() => (self.space == space::USER_SPACE).then(own),
+            None if self.names.is_empty() => (self.space == space::USER_SPACE).then(ruled),
             None => Some(own().with_names(self.names.clone())),
         };
         let space = space::open(&self.space, vocabulary)?;

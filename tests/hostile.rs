@@ -178,6 +178,16 @@ fn torch_files() -> &'static [Vec<u8>] {
     })
 }
 
+/// Networks in ONNX files.
+fn networks() -> &'static [Vec<u8>] {
+    static FILES: OnceLock<Vec<Vec<u8>>> = OnceLock::new();
+    FILES.get_or_init(|| {
+        let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx"));
+        let read = |name| std::fs::read(folder.join(name)).unwrap();
+        ["cell.onnx", "mobile.onnx", "residual.onnx", "text.onnx"].map(read).to_vec()
+    })
+}
+
 /// Writes the fuzz targets' first inputs, see scripts/fuzz.sh.
 #[test]
 #[ignore = "writes tests/fuzz/corpus"]
@@ -185,12 +195,13 @@ fn corpus() {
     let zips = pickles().iter().map(|bytes| zipped("bench/data.pkl", bytes, zip::CompressionMethod::Stored)).collect();
     let json: Vec<Vec<u8>> = JSON.iter().map(|text| text.as_bytes().to_vec()).collect();
     let small = |inputs: Vec<Vec<u8>>| inputs.into_iter().filter(|input| input.len() < 1 << 16).collect();
-    let targets: [(&str, Vec<Vec<u8>>); 7] = [
+    let targets: [(&str, Vec<Vec<u8>>); 8] = [
         ("pickle", pickles()),
         ("tfrecord", vec![records()]),
         ("architecture", architectures()),
         ("table", tables()),
         ("json", json),
+        ("onnx", networks().to_vec()),
         ("torch_file", zips),
         ("file", [small(pickles()), vec![records()]].concat()),
     ];
@@ -272,6 +283,12 @@ proptest! {
     fn damaged_torch_files(which in 0..3usize, edits in edits(), cut in cut()) {
         let bytes = damage(&torch_files()[which], &edits, cut);
         guarded(|| fuzz_targets::torch_file(&bytes));
+    }
+
+    #[test]
+    fn damaged_networks(which in 0..4usize, edits in edits(), cut in cut()) {
+        let bytes = damage(&networks()[which], &edits, cut);
+        guarded(|| fuzz_targets::onnx(&bytes));
     }
 
     #[test]
@@ -363,6 +380,36 @@ fn bombs() {
         guarded(|| fuzz_targets::pickle(bomb));
         guarded(|| fuzz_targets::named_file("data", ".anb", bomb));
         guarded(|| fuzz_targets::named_file("cora", ".bench", bomb));
+    }
+}
+
+/// Many operators, many names, long lists: what a file may hold in memory is bounded.
+#[test]
+fn large_networks() {
+    let field = |number: u8, bytes: &[u8]| {
+        let mut all = vec![number << 3 | 2];
+        let mut length = bytes.len();
+        while length > 127 {
+            all.push(length as u8 | 128);
+            length >>= 7;
+        }
+        all.push(length as u8);
+        all.extend(bytes);
+        all
+    };
+    let name = |number: u8, index: usize| field(number, format!("{index:>0200}").as_bytes());
+    let node = |kind: &str, inputs: &[usize], output: usize, attribute: &[u8]| {
+        let inputs = inputs.iter().flat_map(|&input| name(1, input)).collect::<Vec<u8>>();
+        field(1, &[inputs, name(2, output), field(4, kind.as_bytes()), attribute.to_vec()].concat())
+    };
+    let axes = field(5, &[field(1, b"axes"), [8 << 3, 0].repeat(60)].concat());
+    for (kind, attribute) in [("Relu", &[][..]), ("Unsqueeze", &axes[..]), ("Concat", &[][..]), ("Add", &[][..])] {
+        let inputs = |index: usize| if kind == "Relu" { vec![index] } else { vec![index; 3] };
+        let nodes = (0..70_000).flat_map(|index| node(kind, &inputs(index), index + 1, attribute));
+        let graph: Vec<u8> = field(11, &name(1, 0)).into_iter().chain(nodes).collect();
+        let file = field(7, &graph);
+        drop(graph);
+        guarded(|| fuzz_targets::onnx(&file));
     }
 }
 

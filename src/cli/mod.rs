@@ -6,6 +6,8 @@ mod doctor;
 mod evaluate;
 mod explain;
 mod export;
+mod import;
+mod init;
 mod predict;
 mod prepare;
 mod progress;
@@ -72,6 +74,10 @@ enum EngineName {
 enum Command {
     /// Turn official benchmark files into a table
     Prepare(prepare::Prepare),
+    /// Turn networks in ONNX files into a table
+    Import(import::Import),
+    /// Write a commented configuration for a table
+    Init(init::Init),
     /// Train an ensemble and write a checkpoint
     Train(train::Train),
     /// Compare a checkpoint's scores with the truth of a table
@@ -147,6 +153,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     tch::set_num_threads(1);
     match cli.command {
         Command::Prepare(command) => command.run(&common)?,
+        Command::Import(command) => command.run(&common)?,
+        Command::Init(command) => command.run(&common)?,
         Command::Train(command) => command.run(&common)?,
         Command::Evaluate(command) => command.run(&common)?,
         Command::Benchmark(command) => command.run(&common)?,

@@ -3,7 +3,9 @@
 //! Colour refinement is followed by a search over the choices that refinement leaves open, pruned by the automorphisms that
 //! are discovered on the way (after McKay, "Practical graph isomorphism", 1981). The initial colour of a node is (depth,
 //! operation), and refinement preserves the order of colours, so the canonical order is topological. The key encodes the
-//! whole graph: two graphs have the same key exactly when they are isomorphic as operation-labelled multigraphs.
+//! whole graph: two graphs have the same key exactly when they are isomorphic as operation-labelled multigraphs. Graphs of more
+//! than [`EXACT`] nodes are whole networks: the first order that refinement leads to is theirs, so that the cost stays close to
+//! linear; equal keys still mean isomorphic graphs, but not always the other way round.
 
 use super::reduce::{Reduced, Reduction, reduce};
 use super::{Edge, Graph, Vocabulary, ranks};
@@ -16,6 +18,8 @@ pub type Key = Box<[u16]>;
 /// Number of leaves of the search tree that are visited before a graph is refused. Cells have a few leaves; only a large
 /// graph without symmetries in which all nodes have similar neighbourhoods approaches the limit.
 const MAX_LEAVES: usize = 10_000;
+/// Number of nodes up to which the order of a graph does not depend on how it is written.
+const EXACT: usize = 256;
 
 /// A reduced graph in canonical order, and its relation to the raw graph.
 #[derive(Debug, Clone, PartialEq)]
@@ -206,6 +210,7 @@ impl CanonicalSearch<'_> {
                 Some(range) if self.neighbours.are_twins(&partition.order[range.clone()]) => {
                     partition.split(range.start, range.end, |_, _| false);
                 }
+                Some(range) if self.graph.len() > EXACT => partition.individualise(partition.order[range.start]),
                 Some(range) => break partition.order[range].to_vec(),
             }
         };

@@ -10,6 +10,7 @@ pub mod choice;
 mod line;
 pub mod occlusion;
 pub mod reduce;
+pub mod rules;
 pub mod statistics;
 pub mod vocabulary;
 
@@ -20,9 +21,10 @@ pub use vocabulary::{Operation, Role, Vocabulary};
 
 use crate::error::{Error, Result, Stage};
 
-/// Largest number of nodes of a graph: far more than any cell of a published benchmark has, and a bound on the cost of bad
-/// input.
-pub const MAX_NODES: usize = 256;
+/// Largest number of nodes of a graph: enough for whole networks, and a bound on the cost of bad input.
+pub const MAX_NODES: usize = 4096;
+/// Largest number of edges of a graph that is read from a file, for the same reason.
+pub const MAX_EDGES: usize = 1 << 16;
 
 /// `count` parallel edges between two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,7 +93,7 @@ impl Graph {
     ///
     /// # Errors
     /// If the graph has a cycle (the message names a node on the cycle or after it), an edge to a node that does not exist,
-    /// or more than 256 nodes.
+    /// or more than 4,096 nodes.
     pub fn depths(&self) -> Result<Vec<u16>> {
         let nodes = self.len();
         if nodes > MAX_NODES {
@@ -106,13 +108,13 @@ impl Graph {
             }
             pending[edge.to as usize] += 1;
         }
+        let successors = Adjacency::new(nodes, self.edges.iter().map(|edge| (edge.from, edge.to)));
         let mut depth = vec![0u16; nodes];
         let mut ready: Vec<usize> = (0..nodes).filter(|&node| pending[node] == 0).collect();
         let mut visited = 0;
         while let Some(node) = ready.pop() {
             visited += 1;
-            for edge in self.edges.iter().filter(|edge| edge.from as usize == node) {
-                let to = edge.to as usize;
+            for to in successors.of(node).iter().map(|&to| to as usize) {
                 depth[to] = depth[to].max(depth[node] + 1);
                 pending[to] -= 1;
                 if pending[to] == 0 {
@@ -127,6 +129,33 @@ impl Graph {
                 .hint("an architecture is a directed acyclic graph: reverse or remove one edge of the cycle"));
         }
         Ok(depth)
+    }
+}
+
+/// The neighbours of every node in one direction.
+struct Adjacency {
+    /// Where the neighbours of every node start, `[N + 1]`.
+    starts: Vec<usize>,
+    ends: Vec<u16>,
+}
+
+impl Adjacency {
+    /// From pairs of a node and its neighbour.
+    fn new(nodes: usize, pairs: impl Iterator<Item = (u16, u16)> + Clone) -> Self {
+        let mut starts = vec![0; nodes + 1];
+        pairs.clone().for_each(|(node, _)| starts[node as usize + 1] += 1);
+        (0..nodes).for_each(|node| starts[node + 1] += starts[node]);
+        let mut next = starts.clone();
+        let mut ends = vec![0; starts[nodes]];
+        for (node, end) in pairs {
+            ends[next[node as usize]] = end;
+            next[node as usize] += 1;
+        }
+        Adjacency { starts, ends }
+    }
+
+    fn of(&self, node: usize) -> &[u16] {
+        &self.ends[self.starts[node]..self.starts[node + 1]]
     }
 }
 

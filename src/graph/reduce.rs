@@ -4,7 +4,7 @@
 //! are removed, nor when the predecessors of an identity are connected to its successors directly. Inputs of a node are
 //! summed, so parallel edges count: x + x is an edge of count 2.
 
-use super::{Edge, Graph, Role, Vocabulary, ranks};
+use super::{Adjacency, Edge, Graph, Role, Vocabulary, ranks};
 use crate::error::{Error, Result, Stage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -120,11 +120,11 @@ fn live_nodes(graph: &Graph, role: &impl Fn(u16) -> Role) -> Vec<bool> {
     let reach = |start: Role, forward: bool| {
         let mut seen: Vec<bool> = (0..graph.len()).map(|node| role(node) == start).collect();
         let mut stack: Vec<usize> = (0..graph.len()).filter(|&node| seen[node]).collect();
+        let along = |edge: &Edge| if forward { (edge.from, edge.to) } else { (edge.to, edge.from) };
+        let neighbours = Adjacency::new(graph.len(), graph.edges.iter().map(along));
         while let Some(node) = stack.pop() {
-            for edge in &graph.edges {
-                let (here, next) = if forward { (edge.from, edge.to) } else { (edge.to, edge.from) };
-                let next = next as usize;
-                if here as usize == node && !seen[next] && role(next) != Role::Absent {
+            for next in neighbours.of(node).iter().map(|&next| next as usize) {
+                if !seen[next] && role(next) != Role::Absent {
                     seen[next] = true;
                     stack.push(next);
                 }

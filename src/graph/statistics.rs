@@ -7,6 +7,8 @@ use super::{Edge, Graph, Role, Vocabulary};
 
 /// The value of an extreme over paths if no path exists.
 const NO_PATH: f64 = -1.0;
+/// The largest number of paths that is told apart from more of them: the product of two is still a number.
+const MOST_PATHS: f64 = 1e150;
 
 /// Path statistics of `graph`, whose nodes must be in topological order. Their number depends on the vocabulary only: for C
 /// operations other than inputs and outputs, 10 of the whole graph, 8 per operation, 1 per ordered pair and 3 per unordered
@@ -81,7 +83,9 @@ impl<'a> Paths<'a> {
         paths.before = paths.count(&vec![1.0; graph.len()]);
         paths.after = paths.output.clone();
         for edge in graph.edges.iter().rev() {
-            paths.after[edge.from as usize] += paths.after[edge.to as usize] * f64::from(edge.count);
+            let after = paths.after[edge.to as usize] * f64::from(edge.count);
+            let known = &mut paths.after[edge.from as usize];
+            *known = (*known + after).min(MOST_PATHS);
         }
         paths.total = paths.at_outputs(&paths.before);
         paths
@@ -166,7 +170,8 @@ impl<'a> Paths<'a> {
     fn count(&self, keep: &[f64]) -> Vec<f64> {
         let mut paths = self.input.clone();
         for edge in &self.graph.edges {
-            paths[edge.to as usize] += paths[edge.from as usize] * f64::from(edge.count) * keep[edge.to as usize];
+            let before = paths[edge.from as usize] * f64::from(edge.count) * keep[edge.to as usize];
+            paths[edge.to as usize] = (paths[edge.to as usize] + before).min(MOST_PATHS);
         }
         paths
     }

@@ -1,6 +1,7 @@
 //! The operations of a search space: their names, their ids, and how each affects the function of a cell.
 
 use super::choice::{ChoiceDeclaration, ChoiceList, OperationFeatures};
+use super::rules::CellRules;
 use crate::error::{Error, Result, Stage, shorten, suggest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub struct Vocabulary {
     operations: Vec<Operation>,
     choices: Option<Arc<ChoiceList>>,
     names: BTreeMap<String, String>,
+    rules: Option<Arc<CellRules>>,
 }
 
 impl Vocabulary {
@@ -95,6 +97,16 @@ impl Vocabulary {
     /// What operations have in common, in a space of choices.
     pub(crate) fn features(&self) -> Option<&Arc<OperationFeatures>> {
         self.choices.as_ref().map(|choices| &choices.features)
+    }
+
+    /// The same operations, for cells that obey `rules`.
+    pub(crate) fn with_rules(self, rules: Option<Arc<CellRules>>) -> Self {
+        Vocabulary { rules, ..self }
+    }
+
+    /// The rules of user-defined cells over these operations, where they have some.
+    pub(crate) fn rules(&self) -> Option<&Arc<CellRules>> {
+        self.rules.as_ref()
     }
 
     /// A vocabulary of operations with the given names, in the order of their ids. The roles are those of

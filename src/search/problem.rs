@@ -115,14 +115,14 @@ impl Problem {
     }
 
     /// A search whose values come from elsewhere: among the candidates of `request`, or else among the rows of the table in
-    /// the space `dag`, or else in the whole space.
+    /// the space `dag` without rules, or else in the whole space.
     ///
     /// # Errors
     /// Constraints without candidates; a space that cannot be sampled, and no table to begin with.
     pub fn of_space(setup: &SearchSetup, request: &SearchRequest) -> Result<Self> {
         let mut table = request.candidates.as_ref().map(|path| Table::open(path)).transpose()?;
-        let is_dag = setup.space == space::USER_SPACE;
-        let space = if is_dag {
+        let has_rules = setup.vocabulary.as_ref().is_some_and(|vocabulary| vocabulary.rules().is_some());
+        let space = if setup.space == space::USER_SPACE && !has_rules {
             // Rows of the table are the only cells that are known to exist.
             let own = if table.is_none() || setup.vocabulary.is_none() {
                 Table::open(&setup.data.table)

@@ -27,12 +27,12 @@ struct JoinedTable<'a> {
     table: Table,
     /// Its row for each row of the main table.
     rows: Vec<Option<usize>>,
-    /// Rows and canonical texts of its cells that the main table does not have; none where it is joined by `index`.
+    /// Rows and canonical texts of its cells that the main table does not have; none where it is joined by `index` or `name`.
     others: Vec<(usize, String)>,
 }
 
 impl<'a> JoinedColumns<'a> {
-    /// Joins `tables` to `main`: by `index` where both have it, else by architecture.
+    /// Joins `tables` to `main`: by `index` or `name` where both have it, else by architecture.
     ///
     /// # Errors
     /// A table that cannot be read or joined.
@@ -110,16 +110,15 @@ type Cells = Vec<(usize, String)>;
 
 /// The row of `other` for each row of `main`, and the cells of `other` that `main` does not have.
 fn join(main: &Table, other: &Table, space: &dyn Space) -> Result<(Vec<Option<usize>>, Cells)> {
-    let has = |table: &Table, name: &str| table.header().iter().any(|column| column == name);
-    if has(main, "index") && has(other, "index") {
-        let rows: HashMap<u64, usize> =
-            other.numbers("index")?.into_iter().enumerate().map(|(row, index)| (index.to_bits(), row)).collect();
-        let of_main = main.numbers("index")?.into_iter().map(|index| rows.get(&index.to_bits()).copied());
-        return Ok((of_main.collect(), Vec::new()));
+    for key in ["index", "name"] {
+        if let (Some(here), Some(there)) = (main.texts(key), other.texts(key)) {
+            let rows: HashMap<String, usize> = there.into_iter().enumerate().map(|(row, key)| (key, row)).collect();
+            return Ok((here.iter().map(|key| rows.get(key).copied()).collect(), Vec::new()));
+        }
     }
     let spell = |table: &Table| {
         canonical_texts(table, space).map_err(|error| {
-            error.hint("a table is joined by a column `index` or by its architectures, and both must have it")
+            error.hint("a table is joined by a column `index` or `name` or by its architectures, and both must have it")
         })
     };
     let (here, there) = (spell(main)?, spell(other)?);

@@ -5,6 +5,7 @@
 //! message]. Fields of the message that are not needed are skipped by their wire type; EC-NAS files, which add some, read
 //! as well.
 
+use super::protobuf::{WireReader, WireValue};
 use super::tfrecord::{self, RecordBatch, TfRecords};
 use super::{BenchmarkFormat, BenchmarkRow, BenchmarkTable, files, invalid};
 use crate::error::Result;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::io::Cursor;
 use std::path::Path;
 
 /// The format of NAS-Bench-101.
@@ -205,68 +207,32 @@ pub fn cell(adjacency: &str, operations: &str) -> Option<String> {
     Some(text)
 }
 
-/// A field of a protobuf message.
-enum ProtobufField<'a> {
-    Number(u64),
-    Double(f64),
-    Bytes(&'a [u8]),
-    Float,
-}
-
-/// Takes the next (field number, value) off `message`; `None` if it is damaged.
-fn field<'a>(message: &mut &'a [u8]) -> Option<(u64, ProtobufField<'a>)> {
-    let key = varint(message)?;
-    let value = match key & 7 {
-        0 => ProtobufField::Number(varint(message)?),
-        1 => ProtobufField::Double(f64::from_le_bytes(take(message, 8)?.try_into().ok()?)),
-        2 => {
-            let length = usize::try_from(varint(message)?).ok()?;
-            ProtobufField::Bytes(take(message, length)?)
-        }
-        5 => take(message, 4).map(|_| ProtobufField::Float)?,
-        _ => return None,
-    };
-    Some((key >> 3, value))
-}
-
-fn take<'a>(message: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (head, rest) = message.split_at_checked(length)?;
-    *message = rest;
-    Some(head)
-}
-
-fn varint(message: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = take(message, 1)?[0];
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-/// ModelMetrics: 1 repeated EvaluationData, 2 trainable_parameters.
-fn model_metrics(mut message: &[u8]) -> Option<FinalMetrics> {
-    let mut metrics = FinalMetrics::default();
-    let mut evaluation = None;
-    while !message.is_empty() {
-        match field(&mut message)? {
-            (1, ProtobufField::Bytes(inner)) => evaluation = Some(inner),
-            (2, ProtobufField::Number(count)) => metrics.parameters = u32::try_from(count).ok()?,
+/// ModelMetrics: 1 repeated EvaluationData, 2 trainable_parameters. EvaluationData: 2 training_time, 4 validation_accuracy,
+/// 5 test_accuracy; the last one is that of the trained cell.
+fn model_metrics(message: &[u8]) -> Option<FinalMetrics> {
+    let size = message.len() as u64;
+    let mut reader = WireReader::new(Cursor::new(message), size);
+    let mut parameters = 0;
+    let mut last = None;
+    while let Some((number, value)) = reader.next(size).ok()? {
+        match (number, value) {
+            (1, WireValue::Bytes(end)) => {
+                let mut metrics = FinalMetrics::default();
+                while let Some((number, value)) = reader.next(end).ok()? {
+                    match (number, value) {
+                        (2, WireValue::Double(value)) => metrics.seconds = value,
+                        (4, WireValue::Double(value)) => metrics.validation = value as f32,
+                        (5, WireValue::Double(value)) => metrics.test = value as f32,
+                        (_, WireValue::Bytes(inner)) => reader.skip_to(inner).ok()?,
+                        _ => {}
+                    }
+                }
+                last = Some(metrics);
+            }
+            (2, WireValue::Number(count)) => parameters = u32::try_from(count).ok()?,
+            (_, WireValue::Bytes(end)) => reader.skip_to(end).ok()?,
             _ => {}
         }
     }
-    // EvaluationData: 2 training_time, 4 validation_accuracy, 5 test_accuracy. The last one is that of the trained cell.
-    let mut message = evaluation?;
-    while !message.is_empty() {
-        match field(&mut message)? {
-            (2, ProtobufField::Double(value)) => metrics.seconds = value,
-            (4, ProtobufField::Double(value)) => metrics.validation = value as f32,
-            (5, ProtobufField::Double(value)) => metrics.test = value as f32,
-            _ => {}
-        }
-    }
-    Some(metrics)
+    Some(FinalMetrics { parameters, ..last? })
 }

@@ -3,11 +3,14 @@
 //!
 //! The vocabulary comes from a configuration or is collected from the data. A cell that has no input node gets one in front
 //! of every source, and a cell that has no output node gets one after every sink.
+//!
+//! Rules ([`CellRules`](crate::graph::rules::CellRules)) bound the cells; within them, cells can also be drawn.
 
+use super::rules::DagRules;
 use super::{Architecture, Space, invalid, not_a};
 use crate::error::{Error, Result, Stage, shorten};
 use crate::graph::reduce::connects;
-use crate::graph::{Graph, MAX_NODES, Role, Vocabulary};
+use crate::graph::{Graph, MAX_EDGES, MAX_NODES, Role, Vocabulary};
 use crate::random::Random;
 use std::collections::BTreeSet;
 
@@ -22,6 +25,7 @@ const ATTEMPTS: usize = 1_000;
 /// The space of user-defined cells over a vocabulary.
 pub struct Dag {
     vocabulary: Vocabulary,
+    rules: Option<DagRules>,
 }
 
 impl Dag {
@@ -29,8 +33,8 @@ impl Dag {
     /// missing; the other operations keep their order.
     ///
     /// # Errors
-    /// If a name occurs twice or cannot be written in a text, if there are too many operations, or if `input` or `output`
-    /// has another role.
+    /// If a name occurs twice or cannot be written in a text, if there are too many operations, if `input` or `output` has
+    /// another role, or if the rules of the vocabulary do not fit it.
     pub fn new(vocabulary: Vocabulary) -> Result<Self> {
         let wrong = |message: String| Error::new(Stage::Config, message);
         let mut seen = BTreeSet::new();
@@ -51,12 +55,13 @@ impl Dag {
         let others = (vocabulary.operations().iter())
             .map(|operation| (operation.name.as_str(), operation.role))
             .filter(|operation| !ends.contains(operation));
-        let vocabulary = Vocabulary::new(ends.into_iter().chain(others));
+        let vocabulary = Vocabulary::new(ends.into_iter().chain(others)).with_rules(vocabulary.rules().cloned());
         if vocabulary.len() > MAX_OPERATIONS {
             let message = format!("{} operations, at most {MAX_OPERATIONS} can be handled", vocabulary.len());
             return Err(wrong(message).hint("does a column `ops` hold operation names separated by spaces?"));
         }
-        Ok(Dag { vocabulary })
+        let rules = vocabulary.rules().map(|rules| DagRules::new(rules, &vocabulary)).transpose()?;
+        Ok(Dag { vocabulary, rules })
     }
 
     /// The vocabulary of `texts`: `input`, `output`, then all other names in alphabetical order, with the roles of
@@ -92,6 +97,7 @@ impl Dag {
             };
             return Err(invalid(format!("edge {from}>{to} {problem}")));
         }
+        self.rules.as_ref().map_or(Ok(()), |rules| rules.check(architecture))?;
         let graph = self.graph(architecture);
         graph.depths()?;
         // An absent operation is a valid part of a cell, even if the cell then computes nothing.
@@ -107,6 +113,9 @@ impl Dag {
 
     /// A random change, which may change nothing or give an invalid cell.
     fn change(&self, architecture: &Architecture, random: &mut Random) -> Architecture {
+        if let Some(rules) = &self.rules {
+            return rules.change(architecture, random);
+        }
         let mut mutant = architecture.clone();
         let nodes = mutant.operations.len();
         if nodes < 2 || random.below(2) == 0 {
@@ -146,6 +155,10 @@ impl Space for Dag {
         if count > MAX_NODES {
             return Err(invalid(format!("{count} nodes, at most {MAX_NODES} can be handled")).hint(HINT));
         }
+        let pairs = edges.split_whitespace().count();
+        if pairs > MAX_EDGES {
+            return Err(invalid(format!("{pairs} edges, at most {MAX_EDGES} can be handled")).hint(HINT));
+        }
         let operations = names.split_whitespace().map(|name| self.vocabulary.id(name)).collect::<Result<_>>()?;
         let number = |digits: &str| digits.parse::<u16>().ok().filter(|_| !digits.starts_with('+'));
         let edge = |token: &str| {
@@ -182,6 +195,18 @@ impl Space for Dag {
             nodes.push((OUTPUT, None));
         }
         Graph::new(nodes, pairs)
+    }
+
+    fn sample(&self, random: &mut Random) -> Result<Architecture> {
+        let Some(rules) = self.rules.as_ref().filter(|rules| rules.can_sample()) else {
+            return Err(Error::new(Stage::Config, "cells of the space dag can be drawn only within `rules.nodes`")
+                .hint("give the candidates in a table, or the rules in the configuration: `carl init TABLE` writes them"));
+        };
+        let drawn = (0..ATTEMPTS).find_map(|_| rules.draw(random).filter(|cell| self.check(cell).is_ok()));
+        drawn.ok_or_else(|| {
+            Error::new(Stage::Config, format!("no cell within `rules` was found in {ATTEMPTS} draws"))
+                .hint("relax the rules: do they leave a way from an input to an output?")
+        })
     }
 
     fn mutate(&self, architecture: &Architecture, random: &mut Random) -> Result<Architecture> {

@@ -25,7 +25,9 @@ mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+pub(crate) mod rules;
 mod renamed;
+mod transnas101_macro;
 pub mod transnas101_micro;
 
 pub use choices::Choices;
@@ -76,8 +78,8 @@ impl Architecture {
 /// Every implementation keeps these promises, for all architectures `a` of the space and all texts `t`:
 ///
 /// - `parse(print(a)) == a`; and if `parse(t)` succeeds, printing the result gives the canonical form of `t`.
-/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most 256
-///   nodes.
+/// - [`graph`](Space::graph) returns an acyclic graph over [`vocabulary`](Space::vocabulary) with at most
+///   4,096 nodes.
 /// - [`enumerate`](Space::enumerate), [`sample`](Space::sample) and [`mutate`](Space::mutate) return architectures that
 ///   `parse` accepts; their results depend on nothing but the arguments and stay the same across machines and releases.
 pub trait Space: Send + Sync {
@@ -119,7 +121,7 @@ pub trait Space: Send + Sync {
     /// Architecture `number` of [`enumerate`](Space::enumerate), or of an order of its own where a space is too large for that;
     /// `None` if there is no such number, or if the architectures have none.
     fn decode(&self, number: u64) -> Option<Architecture> {
-        self.choices().filter(|choices| number < choices.size()).map(|choices| choices.decode(number))
+        self.digits().filter(|digits| number < digits.size()).map(|digits| digits.decode(number))
     }
 
     /// A random architecture, drawn uniformly if the space allows it.
@@ -199,6 +201,7 @@ pub const SPACES: &[SpaceEntry] = &[
     ("nasbench-graph", || Box::<nasbench_graph::NasBenchGraph>::default()),
     ("nasbench-nlp", || Box::<nasbench_nlp::NasBenchNlp>::default()),
     ("nasbench-macro", || Box::<nasbench_macro::NasBenchMacro>::default()),
+    ("transnas101-macro", || Box::<transnas101_macro::TransNas101Macro>::default()),
     ("nats-size", || Box::<nats_size::NatsSize>::default()),
 ];
 
@@ -215,8 +218,8 @@ pub fn names() -> Vec<&'static str> {
 
 /// Opens the space called `name`.
 ///
-/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one, and the
-/// space `choices` requires one of [`Vocabulary::of_choices`].
+/// The built-in spaces have a fixed vocabulary, so `vocabulary` must be `None` for them. The space `dag` requires one, which may
+/// come with rules, and the space `choices` requires one of [`Vocabulary::of_choices`].
 ///
 /// # Errors
 /// - If no space has this name; the message suggests the most similar name.

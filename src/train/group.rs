@@ -75,9 +75,9 @@ impl<'a> Group<'a> {
             .map(|&member| &set.members[member])
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
             .collect();
-        let (_, mut size) = batches(set.members[members[0]].labels.len(), options.train.batch);
+        let (_, mut size) = batches(set.members[members[0]].labels.len(), trainer.batch(options.train.batch));
         if !set.targets.is_empty() {
-            size = size.max(options.loss.unlabelled);
+            size = size.max(trainer.batch(options.loss.unlabelled));
         }
         let largest = (size * set.nodes()) as i64 * options.model.hidden;
         let bank = NoiseBank::new(options.model.dropout, largest, &mut streams, Kind::Float, machine.device);
@@ -106,15 +106,16 @@ impl<'a> Group<'a> {
     fn run_epoch(&mut self) -> Result<()> {
         let options = self.trainer.options;
         let count = self.trainer.set.members[self.members[0]].labels.len();
-        let (steps, size) = batches(count, options.train.batch);
+        let (steps, size) = batches(count, self.trainer.batch(options.train.batch));
+        let others = self.trainer.batch(options.loss.unlabelled);
         let labelled = self.labelled_rows(steps * size);
-        let unlabelled = self.unlabelled_rows(steps * options.loss.unlabelled);
+        let unlabelled = self.unlabelled_rows(steps * others);
         let mut sums: Option<Tensor> = None;
         for step in 0..steps {
             let number = self.epoch * steps + step;
             let (rate, momentum) = schedule(&options.train, number, options.train.epochs * steps);
             let unlabelled =
-                unlabelled.as_ref().map(|rows| rows.slice(step * options.loss.unlabelled, options.loss.unlabelled));
+                unlabelled.as_ref().map(|rows| rows.slice(step * others, others));
             let (terms, gradients) =
                 self.gradients(&labelled.slice(step * size, size), unlabelled.as_ref(), number as u64);
             tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));

@@ -9,13 +9,15 @@ use super::loss::TERMS;
 use super::options::PredictorOptions;
 use super::refine::refine;
 use super::set::TrainingSet;
-use crate::device::{Machine, memory_error, run_workers};
-use crate::error::Result;
+use crate::device::{Engine, Machine, memory_error, run_workers};
+use crate::error::{Error, Result, Stage};
+use crate::graph::Graph;
 use crate::metrics::{mean, standard_deviation};
 use crate::model::Carl;
 use crate::model::calibration::Calibration;
+use crate::model::scorer::Scorer;
 use crate::model::weights::{Weights, inputs};
-use crate::progress::Progress;
+use crate::progress::{NoProgress, Progress};
 use crate::random::{Purpose, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +26,11 @@ use tch::{Device, Kind, Tensor};
 /// The largest number of members in a group on the CPU, whatever the number of threads: kernels round the end of a tensor
 /// differently from its middle, so only equal groups give equal bits. More members would not fit the caches.
 const GROUP: usize = 3;
+/// The largest number of nodes in the graphs of a step, padded to the largest graph: batches of large networks are smaller, so
+/// that a member's step needs at most about 300 MB.
+const STEP_NODES: usize = 1 << 16;
+/// The largest number of values of all graphs as padded batches, for autograd: eight gigabytes.
+const PADDED_VALUES: usize = 1 << 31;
 
 /// Where training stands. Tensors are [E, P] on the CPU.
 #[derive(Debug)]
@@ -62,6 +69,11 @@ impl<'a> Trainer<'a> {
         Trainer { options, set, machine }
     }
 
+    /// `graphs`, or fewer where they are large, for one batch.
+    pub(super) fn batch(&self, graphs: usize) -> usize {
+        graphs.min((STEP_NODES / self.set.nodes()).max(2))
+    }
+
     /// Models over the parameters `flat` [E, P].
     pub(super) fn model(&self, flat: Tensor) -> Carl {
         let features = self.set.features.as_deref();
@@ -91,6 +103,11 @@ impl<'a> Trainer<'a> {
         stop: &AtomicBool,
         progress: &dyn Progress,
     ) -> Result<Vec<EpochLog>> {
+        let (graphs, nodes) = (self.set.graphs.len(), self.set.nodes());
+        if self.machine.engine == Engine::Autograd && graphs * nodes * (nodes + self.set.vocabulary) > PADDED_VALUES {
+            let message = format!("{graphs} graphs of up to {nodes} nodes are too large for padded batches");
+            return Err(Error::new(Stage::Device, message).hint("train them with --device cpu, which does not pad"));
+        }
         let size = if self.machine.device == Device::Cpu { GROUP } else { self.set.members.len() };
         let groups = balanced(self.set.members.len(), size);
         let next = AtomicUsize::new(0);
@@ -152,12 +169,9 @@ impl<'a> Trainer<'a> {
             calibration: Calibration::identity(self.set.members.len()),
         };
         for (index, member) in self.set.members.iter().enumerate() {
-            let rows = self.set.padded(member.graphs.iter().map(|&graph| graph as usize));
-            let rows = rows.to_batch(Kind::Float, self.machine.device);
-            let ensemble = weights.ensemble(index as i64, 1, self.machine.device);
-            let scores = tch::no_grad(|| ensemble.model().score(&rows).0);
-            let scores: Vec<f64> = Vec::try_from(scores.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
-                .expect("a flat tensor of doubles");
+            let graphs: Vec<&Graph> = member.graphs.iter().map(|&graph| &self.set.graphs[graph as usize]).collect();
+            let scores = Scorer::new(&weights.slice(index, 1), self.machine).scores(&graphs, &NoProgress);
+            let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
             weights.calibration.center[index] = mean(&scores);
             weights.calibration.scale[index] = standard_deviation(&scores).max(f64::MIN_POSITIVE);
         }

@@ -4,6 +4,7 @@
 #![allow(dead_code)]
 
 use carl::internals::Reduction;
+use carl::internals::onnx;
 use carl::internals::pickle::{self, Limits, Value};
 use carl::internals::tfrecord::{RecordBatch, TfRecords};
 use carl::internals::{Dag, FORMATS, Records, RunSummaries, TOPOLOGY_SPACE, TableFormat, USER_SPACE, canonicalize};
@@ -102,6 +103,19 @@ pub fn table(bytes: &[u8]) {
 pub fn json(bytes: &[u8]) {
     for start in ["bench", "results_", "log_stats_model_"] {
         named_file(start, ".json", bytes);
+    }
+}
+
+/// The bytes as a network in an ONNX file; one that is read is a cell of the space of user-defined cells.
+pub fn onnx(bytes: &[u8]) {
+    if let Ok(network) = onnx::read_from(Cursor::new(bytes), bytes.len() as u64) {
+        let text = format!("{};{}", network.operations, network.edges);
+        // A network may have more kinds of operators than a vocabulary.
+        if let Ok(vocabulary) = Dag::collect([text.as_str()]) {
+            let space = carl::open_space(USER_SPACE, Some(vocabulary)).expect("a vocabulary with both ends");
+            let cell = space.parse(&text).expect("what is imported is a cell");
+            let _ = canonicalize(&space.graph(&cell), space.vocabulary(), Reduction::default());
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use super::float::{accumulate, clear, values, values_mut};
 use super::forward::{Pass, REDUNDANT};
 use super::masks::{mask_logits_backward, mask_nodes_backward, read_out_backward, sum_by_operation};
 use super::parameters::row_mut;
-use crate::graph::MAX_NODES;
 use crate::model::options::Mask;
 use tch::{Device, Tensor};
 
@@ -20,7 +19,7 @@ impl<T: Float> Pass<'_, T> {
         scratch.grad_h.resize(rows, hidden);
         scratch.grad_h.values_mut().fill(T::ZERO);
         scratch.grad_terms.resize(rows, width);
-        scratch.grad_sums.resize(MAX_NODES * hidden, T::ZERO);
+        scratch.grad_sums.resize(self.tape.batch.largest() * hidden, T::ZERO);
         clear(&mut scratch.logits, 3 * rows);
         clear(&mut scratch.grad_edge_mask, edges);
         clear(&mut scratch.grad_edge_weights, edges);

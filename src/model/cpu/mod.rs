@@ -7,7 +7,7 @@
 //!
 //! In training, a [`Tape`] records what the backward pass needs. Heads and losses stay with autograd: they give the gradient of
 //! the representations, where [`CpuEngine::backward`] starts. In scoring nothing is recorded, and graphs are taken in blocks of
-//! [`ROWS`] rows whatever is in them: activations stay in the second-level cache, and every row's products are the same bits
+//! [`ROWS`] rows whatever is in them, and a larger graph alone: activations stay in the second-level cache, and every row's products are the same bits
 //! wherever it is, so that a graph's score depends neither on the other graphs nor on the number of threads.
 
 mod backward;
@@ -23,7 +23,7 @@ pub use float::{Float, values};
 
 use super::noise::{Noise, NoiseBank};
 use super::{Carl, ModelOptions, Representations};
-use crate::graph::{Graph, MAX_NODES};
+use crate::graph::Graph;
 use float::values_mut;
 use forward::Pass;
 use parameters::{Member, row};
@@ -33,8 +33,6 @@ use tch::{Device, Tensor};
 /// Rows and the largest number of graphs of a block in scoring.
 const ROWS: usize = 256;
 const GRAPHS: usize = 64;
-/// A block holds the largest graph.
-const _: () = assert!(MAX_NODES <= ROWS);
 
 /// A group of members on the CPU, with the memory that their passes need.
 pub struct CpuEngine<T: Float> {
@@ -140,10 +138,13 @@ impl<T: Float> CpuEngine<T> {
         let mut scores = vec![T::ZERO; graphs.len() * members];
         let mut done = 0;
         while done < graphs.len() {
-            let count = self.block.batch.fill(&graphs[done..graphs.len().min(done + GRAPHS)], ROWS);
+            // A graph that is larger than a block has one of its own.
+            let rows = graphs[done].len().next_multiple_of(ROWS);
+            let most = if rows > ROWS { 1 } else { GRAPHS };
+            let count = self.block.batch.fill(&graphs[done..graphs.len().min(done + most)], rows);
             for member in 0..members {
                 let scores = &mut scores[done * members..];
-                self.pass(None, member).score(ROWS, GRAPHS, |graph, score| scores[graph * members + member] = score);
+                self.pass(None, member).score(rows, GRAPHS, |graph, score| scores[graph * members + member] = score);
             }
             done += count;
         }

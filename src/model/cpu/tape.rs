@@ -59,7 +59,7 @@ pub(super) struct Scratch<T: Float> {
     pub grad_terms: Matrix<T>,
     /// Gradient of the encoder's output, then of every layer's input, [R, H].
     pub grad_h: Matrix<T>,
-    /// Gradient of a graph's sums, [MAX_NODES, H].
+    /// Gradient of a graph's sums, [N, H] of the largest graph.
     pub grad_sums: Vec<T>,
     /// Gradients of the masks' weight [3, H], of edges' weights and of edges' masks.
     pub grad_masks: Vec<T>,

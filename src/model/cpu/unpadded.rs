@@ -27,6 +27,11 @@ impl<T: super::Float> UnpaddedBatch<T> {
         self.operations.len()
     }
 
+    /// Rows of the largest graph.
+    pub fn largest(&self) -> usize {
+        (0..self.graphs()).map(|graph| self.nodes_of(graph).len()).max().unwrap_or(0)
+    }
+
     /// The rows of a graph.
     pub fn nodes_of(&self, graph: usize) -> Range<usize> {
         self.starts[graph]..self.starts[graph + 1]

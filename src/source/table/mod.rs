@@ -163,6 +163,12 @@ impl Table {
         self.records.iter().enumerate().map(number).collect()
     }
 
+    /// Column `name` as it is written; `None` if there is no such column.
+    pub(crate) fn texts(&self, name: &str) -> Option<Vec<String>> {
+        let index = self.header.iter().position(|column| column == name)?;
+        Some(self.records.iter().map(|record| record.fields.get(index).unwrap_or("").trim().to_string()).collect())
+    }
+
     /// The architecture text of every row, from `arch` or from the columns that `space` composes it from.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 mod formats;
 mod official;
+mod onnx;
 mod pickle;
 mod table;
 mod whole;

@@ -59,8 +59,9 @@ fn texts_that_are_not_cells_are_refused() {
     assert!(refusal("input conv pool output;0>1 1>2 2>1 2>3").contains("cycle"));
     assert!(refusal("input conv output;0>1").contains("disconnected"));
     assert!(refusal("conv output;").contains("disconnected"));
-    assert!(refusal(&format!("{};", "conv ".repeat(257))).contains("at most 256"));
-    assert!(refusal(&format!("{};", "conv ".repeat(255))).contains("at most 256"), "the added ends count as well");
+    assert!(refusal(&format!("{};", "conv ".repeat(4097))).contains("at most 4096"));
+    assert!(refusal(&format!("{};", "conv ".repeat(4095))).contains("at most 4096"), "the added ends count as well");
+    assert!(refusal(&format!("conv pool;{}", "0>1 ".repeat(1 << 17))).contains("at most 65536"));
 }
 
 #[test]

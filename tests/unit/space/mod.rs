@@ -9,7 +9,9 @@ mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
 mod renamed;
+mod rules;
 mod tables;
+mod transnas101_macro;
 mod transnas101_micro;
 
 use crate::graph::{Key, Reduction, Vocabulary, canonicalize};
@@ -83,6 +85,7 @@ fn examples() -> Vec<(Box<dyn Space>, &'static str)> {
         "0112:gat skip skip fc",
         r#"{"f":{"op":"linear","input":["x","h_prev_0"]},"h_new_0":{"op":"blend","input":["f","x","f"]}}"#,
         "01201201",
+        "64-1234-basic",
         "8:16:24:64:8",
     ];
     let dag = "conv skip pool none;0>1 1>2 0>2 2>3";

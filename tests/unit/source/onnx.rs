@@ -1,0 +1,158 @@
+//! Networks in ONNX files: those of tests/fixtures/onnx, which torch has written, and files made by hand.
+
+use crate::source::onnx::{ImportedNetwork, read_from};
+use std::collections::BTreeMap;
+use std::io::Cursor;
+use std::path::PathBuf;
+
+fn fixture(name: &str) -> ImportedNetwork {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx"));
+    crate::source::onnx::read(&folder.join(format!("{name}.onnx"))).unwrap()
+}
+
+fn counts(network: &ImportedNetwork) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    network.operations.split(' ').for_each(|name| *counts.entry(name).or_default() += 1);
+    counts
+}
+
+/// Weights and multiply-adds as torch counts them (its flop counter leaves out the products of attention, 2 heads x 2 x 6 x 6 x 4).
+#[test]
+fn weights_and_multiply_adds_are_those_of_torch() {
+    for (name, parameters, multiply_adds) in
+        [("residual", 1409, 60_456), ("mobile", 1159, 230_508), ("cell", 2228, 73_296), ("text", 706, 3_088 + 576)]
+    {
+        let network = fixture(name);
+        assert_eq!((network.parameters, network.multiply_adds), (parameters, Some(multiply_adds)), "{name}");
+        assert!(network.unknown.is_empty());
+    }
+}
+
+#[test]
+fn convolution_normalisation_and_activation_are_one_node() {
+    let network = fixture("residual");
+    assert_eq!(
+        network.operations,
+        "input conv3x3 maxpool3x3 conv3x3 conv3x3 add conv3x3 conv3x3 conv1x1 add globalavgpool gemm output"
+    );
+    assert_eq!(network.edges, "0>1 1>2 2>3 3>4 2>5 4>5 5>6 6>7 5>8 7>9 8>9 9>10 10>11 11>12");
+    assert_eq!((network.depth, network.input_size), (10, Some(16)));
+}
+
+#[test]
+fn gates_are_activations_and_what_weighs_channels_is_a_product() {
+    let network = fixture("mobile");
+    let expected = [
+        ("add", 2),
+        ("conv1x1", 8),
+        ("conv3x3", 1),
+        ("dwconv5x5", 2),
+        ("gemm", 1),
+        ("globalavgpool", 3),
+        ("input", 1),
+        ("mul", 2),
+        ("output", 1),
+    ];
+    assert_eq!(counts(&network), BTreeMap::from(expected));
+}
+
+#[test]
+fn what_is_multiplied_with_zero_is_absent() {
+    // Three cells of |conv3x3~0|+|none~0|skip~1|+|avgpool~0|conv1x1~1|skip~2|, where ReLUs come before convolutions.
+    let network = fixture("cell");
+    let counts = counts(&network);
+    assert_eq!((counts.get("none"), counts.get("mul"), counts.get("relu")), (None, None, None));
+    // One in the stem, one in each cell, two in each of the two blocks between stages; one sum in each cell and block.
+    assert_eq!((counts["conv3x3"], counts["avgpool3x3"], counts["add"]), (1 + 3 + 4, 3, 5));
+}
+
+#[test]
+fn attention_is_two_products() {
+    let network = fixture("text");
+    let counts = counts(&network);
+    assert_eq!((counts["matmul"], counts["softmax"], counts["add"], counts.get("transpose")), (2, 1, 2, None));
+}
+
+/// A message of protobuf, field by field.
+#[derive(Clone, Default)]
+struct Message(Vec<u8>);
+
+impl Message {
+    fn number(mut self, field: u8, value: u64) -> Self {
+        self.0.push(field << 3);
+        self.varint(value);
+        self
+    }
+
+    fn bytes(mut self, field: u8, bytes: &[u8]) -> Self {
+        self.0.push(field << 3 | 2);
+        self.varint(bytes.len() as u64);
+        self.0.extend(bytes);
+        self
+    }
+
+    fn varint(&mut self, mut value: u64) {
+        while value > 127 {
+            self.0.push(value as u8 | 128);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+    }
+}
+
+fn operator(kind: &str, inputs: &[&str], output: &str) -> Message {
+    let node = inputs.iter().fold(Message::default(), |node, input| node.bytes(1, input.as_bytes()));
+    node.bytes(2, output.as_bytes()).bytes(4, kind.as_bytes())
+}
+
+/// A model of these operators from `x`, 1 x 4, to `y`, with the weights `w`, 4 x 4.
+fn model(operators: &[Message]) -> Vec<u8> {
+    let weight = Message::default().number(1, 4).number(1, 4).number(2, 1).bytes(8, b"w");
+    let dim = |size| Message::default().bytes(1, &Message::default().number(1, size).0);
+    let shape = Message([dim(1).0, dim(4).0].concat());
+    let tensor = Message::default().number(1, 1).bytes(2, &shape.0);
+    let x = Message::default().bytes(1, b"x").bytes(2, &Message::default().bytes(1, &tensor.0).0);
+    let graph = operators.iter().fold(Message::default(), |graph, node| graph.bytes(1, &node.0));
+    let graph = graph.bytes(5, &weight.0).bytes(11, &x.0).bytes(12, &Message::default().bytes(1, b"y").0);
+    Message::default().number(1, 8).bytes(7, &graph.0).0
+}
+
+fn import(bytes: &[u8]) -> crate::error::Result<ImportedNetwork> {
+    read_from(Cursor::new(bytes), bytes.len() as u64)
+}
+
+#[test]
+fn unknown_operators_are_nodes_of_their_name() {
+    let own = operator("Scan,It", &["h"], "y").bytes(7, b"my.domain");
+    let network = import(&model(&[operator("MatMul", &["x", "w"], "h"), own])).unwrap();
+    assert_eq!(network.operations, "input gemm my.domain.scan_it output");
+    assert_eq!((network.parameters, network.multiply_adds), (16, None));
+    assert_eq!(network.unknown.into_iter().collect::<Vec<_>>(), ["my.domain.Scan,It"]);
+}
+
+#[test]
+fn a_value_that_is_added_to_itself_is_counted_twice() {
+    let network = import(&model(&[operator("MatMul", &["x", "w"], "h"), operator("Add", &["h", "h"], "y")])).unwrap();
+    assert_eq!((network.operations.as_str(), network.edges.as_str()), ("input gemm add output", "0>1 1>2 1>2 2>3"));
+    assert_eq!(network.multiply_adds, Some(16));
+}
+
+#[test]
+fn files_that_are_no_networks_are_refused() {
+    let refusal = |bytes: &[u8]| import(bytes).unwrap_err().message().to_string();
+    assert!(refusal(b"").contains("no graph"));
+    assert!(refusal(b"<html>not found</html>").contains("protobuf") || refusal(b"<html>").contains("longer"));
+    let whole = model(&[operator("MatMul", &["x", "w"], "y")]);
+    assert!(import(&whole).is_ok());
+    assert!((3..whole.len()).all(|end| import(&whole[..end]).is_err()), "a file that is cut short");
+    assert!(refusal(&model(&[operator("MatMul", &["x", "v"], "y")])).contains("reads `v`, which nothing gives"));
+    assert!(refusal(&model(&[operator("Relu", &["y"], "y")])).contains("reads `y`"));
+    let twice = [operator("Relu", &["x"], "h"), operator("Relu", &["x"], "h"), operator("Relu", &["h"], "y")];
+    assert!(refusal(&model(&twice)).contains("`h` is given twice"));
+    assert!(refusal(&model(&[operator("Relu", &["w"], "y")])).contains("no output depends on an input"));
+    let long: Vec<Message> = (0..5000)
+        .map(|index| operator("MatMul", &[&if index == 0 { "x".to_string() } else { format!("h{index}") }, "w"], &format!("h{}", index + 1)))
+        .chain([operator("Relu", &["h5000"], "y")])
+        .collect();
+    assert!(refusal(&model(&long)).contains("at most 4096"));
+}
