@@ -52,11 +52,11 @@ impl Import {
         }
         for (kind, names) in &unknown {
             let first = names.first().expect("a network has it");
-            let of = counted(names.len() as u64, "network");
+            let of = counted(names.len(), "network");
             talk(&format!("{kind}: multiply-adds are not known, so `madds` is empty for {of}, such as {first}"));
         }
         let seconds = started.elapsed().as_secs_f64();
-        talk(&format!("{} in {seconds:.1} s", counted(networks.len() as u64, "network")));
+        talk(&format!("{} in {seconds:.1} s", counted(networks.len(), "network")));
         if common.json {
             let unknown: Vec<_> = unknown.keys().collect();
             print_json(&json!({"rows": networks.len(), "columns": COLUMNS, "unknown": unknown, "seconds": seconds, "output": self.output}))?;

@@ -62,7 +62,7 @@ impl Init {
         let mut text = format!(
             "# Proposed by `carl init` from {} of {}. Check what is marked with a question mark; `carl config --explain KEY` says\n\
              # what a key means. Ready for: carl train THIS.yaml{}\n{described}{data}",
-            counted(table.len() as u64, "row"),
+            counted(table.len(), "row"),
             self.table.display(),
             self.columns.iter().map(|table| format!(" --columns {table}")).collect::<String>(),
         );
@@ -85,7 +85,7 @@ fn failed_rows(table: &Table, notes: &mut Vec<String>) -> Option<(String, String
         let done = values.iter().find(|value| DONE.contains(&value.to_lowercase().as_str()))?.clone();
         let failed = values.iter().filter(|value| **value != done).count();
         if failed > 0 {
-            let rows = counted(failed as u64, "row");
+            let rows = counted(failed, "row");
             notes.push(format!("{rows} with another `{name}` than {done} failed, and are left out"));
             return Some((name.clone(), done));
         }
@@ -209,7 +209,7 @@ fn duplicates(table: &Table, space: &dyn Space, notes: &mut Vec<String>) -> Resu
         }
     }
     if let Some(&(first, row)) = twice.first() {
-        let (count, one, other) = (counted(twice.len() as u64, "row"), table.line(first), table.line(row));
+        let (count, one, other) = (counted(twice.len(), "row"), table.line(first), table.line(row));
         notes.push(format!("{count} with the architecture of an earlier row, such as lines {one} and {other}"));
     }
     Ok(())
@@ -282,7 +282,7 @@ impl Columns {
         let values = &self.numbers.iter().find(|(name, _)| name == target).expect("it is one of them").1;
         let labelled = values.iter().filter(|value| !value.is_nan()).count();
         if labelled < values.len() {
-            notes.push(format!("{} without a value of `{target}`", counted((values.len() - labelled) as u64, "row")));
+            notes.push(format!("{} without a value of `{target}`", counted(values.len() - labelled, "row")));
         }
         let lower_is_better = has(target, COSTS);
         let test = target.replace("val", "test").replace("testid", "test");

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What every cell of the space `dag` obeys.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct CellRules {
     /// Number of nodes that a text gives.
@@ -29,6 +30,7 @@ pub struct CellRules {
 
 /// A smallest and a largest number; written as both, `[1, 3]`, or as the largest alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(from = "BoundsText", into = "BoundsText")]
 pub struct Bounds {
     /// The smallest number.
@@ -38,6 +40,7 @@ pub struct Bounds {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected a number, or the least and the most: [1, 3]")]
 enum BoundsText {
     Most(usize),
@@ -87,6 +90,7 @@ impl fmt::Display for Bounds {
 
 /// Nodes of a cell: one of them by its index, the last one, or all that no other place names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(try_from = "PlaceText", into = "PlaceText")]
 pub enum Place {
     /// The node with this index, counted from 0.
@@ -98,6 +102,7 @@ pub enum Place {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(untagged, expecting = "expected the index of a node, `last` or `others`")]
 enum PlaceText {
     Index(u16),
