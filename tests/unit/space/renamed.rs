@@ -3,7 +3,6 @@
 use super::space;
 use crate::graph::Vocabulary;
 use crate::random::Random;
-use crate::space;
 use std::collections::BTreeMap;
 
 fn vocabulary(names: &[(&str, &str)]) -> Vocabulary {

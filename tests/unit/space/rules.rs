@@ -141,7 +141,7 @@ fn a_configuration_declares_rules_beside_its_vocabulary() {
     for overrides in [&[][..], &["split.train=5".to_string()]] {
         let config = Config::parse(text, overrides).unwrap();
         assert_eq!(Config::parse(&config.to_yaml(), &[]).unwrap(), config);
-        let space = Dag::new(config.vocabulary().unwrap()).unwrap();
+        let space = Dag::new(config.vocabulary().unwrap().unwrap()).unwrap();
         assert!(space.parse("conv;").unwrap_err().message().contains("rules.nodes"));
     }
     let without = text.replace("vocabulary: {in: input, out: output, conv: compute}\n", "");
