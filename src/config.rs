@@ -12,7 +12,7 @@ use crate::predictor::{PredictorOptions, hash_text};
 use crate::search::SearchOptions;
 use crate::search::problem::SearchSetup;
 use crate::space::USER_SPACE;
-use crate::split::SplitOptions;
+use crate::split::{SplitOptions, TrainRows};
 use crate::train::{LossOptions, TrainOptions};
 use serde::{Deserialize, Serialize};
 use serde_yaml::Value;
@@ -156,10 +156,9 @@ impl Config {
     }
 
     /// The keys whose values are bounded: key, value, least and largest value.
-    pub fn ranges(&self) -> [(&'static str, f64, f64, f64); 21] {
+    pub fn ranges(&self) -> [(&'static str, f64, f64, f64); 20] {
         let (model, loss, train) = (&self.model, &self.loss, &self.train);
         [
-            ("split.train", self.split.train as f64, 2.0, 1e9),
             ("model.hidden", model.hidden as f64, 1.0, 4096.0),
             ("model.layers", model.layers as f64, 0.0, 64.0),
             ("model.dropout", model.dropout, 0.0, 0.95),
@@ -198,6 +197,12 @@ impl Config {
         if self.rules.is_some() && self.vocabulary.is_none() {
             let error = Error::new(Stage::Config, "`rules` need the operations and their roles in `vocabulary`");
             return Err(error.hint("`carl init TABLE` writes both"));
+        }
+        if let TrainRows::Count(count) = self.split.train
+            && count < 2
+        {
+            let message = format!("`split.train` is {count}, allowed is `auto`, `all` or a number from 2 up");
+            return Err(Error::new(Stage::Config, message));
         }
         if self.loss.regression == 0.0 && self.loss.ranking == 0.0 {
             return Err(Error::new(

@@ -53,13 +53,16 @@ impl Benchmark {
         let dataset = Dataset::read_joined(&joined, &table, encoder, &config.data)?;
         let sources = load_sources(&config.data.sources, machine)?;
         let stop = stop_on_interrupt();
-        let sizes = if self.train_sizes.is_empty() { vec![config.split.train] } else { self.train_sizes.clone() };
         let (candidates, test) = match &self.shift {
             None => (dataset.labelled(), TestRows::new(&dataset)),
             Some(shift) => {
                 let sides = shift.sides(&dataset, space.as_ref(), |name| table.numbers(name))?;
                 (sides.train, TestRows::of(sides.test, &dataset))
             }
+        };
+        let sizes = match self.train_sizes.is_empty() {
+            true => vec![config.split.train_rows(candidates.len())],
+            false => self.train_sizes.clone(),
         };
         let first = config.split.seed;
         let draw = |size: usize| -> Result<Vec<Split>> {

@@ -97,7 +97,8 @@ fn trained_rows(
     let Some(config) = config else { return Ok(Vec::new()) };
     let Ok(labels) = table.numbers(&config.data.train_target) else { return Ok(Vec::new()) };
     let labelled: Vec<usize> = (0..labels.len()).filter(|&row| !labels[row].is_nan()).collect();
-    let SplitOptions { train, choose, validation, seed } = config.split;
+    let SplitOptions { choose, validation, seed, .. } = config.split;
+    let train = config.split.train_rows(labelled.len());
     let space = predictor.space();
     let dataset = dataset.encode(GraphEncoder { space, reduction: config.graph.form.reduction() })?;
     let drawn = choose_rows(choose, &dataset, space.vocabulary(), &labelled, (train, validation), seed).ok();

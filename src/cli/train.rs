@@ -84,8 +84,10 @@ impl Train {
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
         let dataset = Dataset::read_joined(&joined, &table, encoder, &config.data)?;
         let sources = load_sources(&config.data.sources, machine)?;
-        let SplitOptions { train, choose, validation, seed } = config.split;
-        let split = choose_rows(choose, &dataset, space.vocabulary(), &dataset.labelled(), (train, validation), seed)?;
+        let SplitOptions { choose, validation, seed, .. } = config.split;
+        let labelled = dataset.labelled();
+        let sizes = (config.split.train_rows(labelled.len()), validation);
+        let split = choose_rows(choose, &dataset, space.vocabulary(), &labelled, sizes, seed)?;
         let (options, hash) = (config.predictor(), config.hash());
         let reading = Bar::waiting("reading the labels");
         let mut training = TrainingTask {

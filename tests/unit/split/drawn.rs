@@ -1,4 +1,4 @@
-use crate::split::Split;
+use crate::split::{Split, SplitOptions};
 
 #[test]
 fn a_split_never_changes() {
@@ -26,4 +26,16 @@ fn parts_do_not_overlap_and_every_row_can_be_drawn() {
 fn sizes_are_checked() {
     assert!(Split::draw(&[1, 2, 3], 1, 0, 0).is_err());
     assert!(Split::draw(&[1, 2, 3], 3, 1, 0).is_err());
+}
+
+#[test]
+fn all_rows_or_the_usual_number() {
+    let rows = |text: &str| serde_yaml::from_str::<SplitOptions>(text).unwrap().train_rows(300);
+    assert_eq!(["{}", "{train: auto}", "{train: all}", "{train: 7}"].map(rows), [156, 156, 300, 7]);
+    assert_eq!(rows("{train: all, validation: 10}"), 290);
+    let few = |text: &str| serde_yaml::from_str::<SplitOptions>(text).unwrap().train_rows(60);
+    assert_eq!(["{}", "{validation: 10}", "{train: 7}"].map(few), [60, 50, 7]);
+    let refusal = serde_yaml::from_str::<SplitOptions>("{train: many}").unwrap_err().to_string();
+    assert!(refusal.contains("many") || refusal.contains("TrainRows"), "{refusal}");
+    assert_eq!(serde_json::to_string(&SplitOptions::default().train).unwrap(), "\"auto\"");
 }
