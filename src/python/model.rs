@@ -111,7 +111,8 @@ impl FittedModel {
             let text = format!("{}data: {{table: '-', train_target: y}}\n", how.declaration);
             let config = Config::parse(&text, &how.settings)?;
             // The vocabulary of `dag` may be collected from its cells, which are not spelled in several ways.
-            let space = match (config.space.as_str(), config.vocabulary()) {
+            let vocabulary = config.vocabulary()?;
+            let space = match (config.space.as_str(), vocabulary.clone()) {
                 (USER_SPACE, None) => None,
                 (name, vocabulary) => Some(space::open(name, vocabulary)?),
             };
@@ -125,7 +126,7 @@ impl FittedModel {
                 higher_is_better: how.higher_is_better,
                 seed: how.seed,
                 columns: known_columns(columns, &cells, others, space.as_deref())?,
-                vocabulary: config.vocabulary(),
+                vocabulary,
                 sources: how.sources,
                 machine: machine(&how.device, how.threads)?,
                 predictor: config.predictor(),
