@@ -82,7 +82,8 @@ impl Init {
 fn failed_rows(table: &Table, notes: &mut Vec<String>) -> Option<(String, String)> {
     for name in table.header() {
         let values = table.texts(name)?;
-        let done = values.iter().find(|value| DONE.contains(&value.to_lowercase().as_str()))?.clone();
+        let is_done = |value: &&String| DONE.contains(&value.to_lowercase().as_str());
+        let Some(done) = values.iter().find(is_done).cloned() else { continue };
         let failed = values.iter().filter(|value| **value != done).count();
         if failed > 0 {
             let rows = counted(failed, "row");
@@ -267,7 +268,8 @@ impl Columns {
         // Validation before test, quality before cost.
         let rank = |name: &&&str| {
             let lower = name.to_lowercase();
-            (has(name, COSTS) && !lower.contains("loss"), !has(name, QUALITIES), lower.contains("test") && !lower.contains("val"))
+            let is_test = lower.contains("test") && !lower.contains("val");
+            (has(name, COSTS) && !lower.contains("loss"), !has(name, QUALITIES), lower.contains("train"), is_test)
         };
         let chosen = match &init.target {
             Some(name) => names.iter().find(|other| *other == name).copied(),

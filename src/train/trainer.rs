@@ -27,8 +27,8 @@ use tch::{Device, Kind, Tensor};
 /// differently from its middle, so only equal groups give equal bits. More members would not fit the caches.
 const GROUP: usize = 3;
 /// The largest number of nodes in the graphs of a step, padded to the largest graph: batches of large networks are smaller, so
-/// that a member's step needs at most about 300 MB.
-const STEP_NODES: usize = 1 << 16;
+/// that a member's step needs at most about 200 MB.
+const STEP_NODES: usize = 1 << 15;
 /// The largest number of values of all graphs as padded batches, for autograd: eight gigabytes.
 const PADDED_VALUES: usize = 1 << 31;
 

@@ -1,0 +1,127 @@
+//! Networks and cells of one's own through the command line: ONNX files to a table, a table to a configuration, and a configuration
+//! to a predictor that stays within its rules.
+#![cfg(feature = "cli")]
+
+use assert_cmd::Command;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+fn carl(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::cargo_bin("carl").unwrap().current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn done(folder: &Path, arguments: &[&str]) -> String {
+    let (code, output, message) = carl(folder, arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {message}");
+    output
+}
+
+const FAST: [&str; 6] = ["--set", "train.epochs=6", "--set", "model.hidden=8", "--set", "loss.unlabelled=16"];
+
+/// Forty cells between `begin` and `in`, which computes here, with a copy and a constant among the columns.
+fn own_table(folder: &Path) {
+    let mut table = "ops,edges,accuracy,copy,classes,gflops,status\n".to_string();
+    for code in 0..40usize {
+        // The last four rows have the cells of the first four.
+        let op = |digit: u32| ["conv", "pool", "skip", "in"][code % 36 * 11 / 4usize.pow(digit) % 4];
+        let edges = if code % 2 == 0 { "0>1 1>2 2>3 3>4" } else { "0>1 1>2 0>3 2>3 3>4" };
+        let value = [op(0), op(1), op(2)].iter().filter(|name| **name == "conv").count() as f64 + code as f64 / 100.0;
+        let status = if code == 7 { "oom" } else { "OK" };
+        let row = format!("begin {} {} {} output,{edges},{value},{value},10,{code},{status}\n", op(0), op(1), op(2));
+        table += &row;
+    }
+    fs::write(folder.join("own.csv"), table).unwrap();
+}
+
+#[test]
+fn a_configuration_for_a_table_trains_as_it_is_and_keeps_to_the_rules() {
+    let folder = TempDir::new().unwrap();
+    own_table(folder.path());
+    let config = done(folder.path(), &["init", "own.csv"]);
+    for line in [
+        "space: dag",
+        "  begin: compute",
+        "  in: compute",
+        "  output: output",
+        "  skip: identity",
+        "  train_target: accuracy",
+        "    status: OK",
+        "split: {train: 39}",
+        "1 row with another `status` than OK failed",
+        "`in` is called like an end of a cell, but edges lead to it",
+        "`begin` is in every cell once, and no edge leads to it: is its role input?",
+        "column `copy` is a copy of `accuracy`",
+        "column `classes` is 10 everywhere",
+        "architecture of an earlier row",
+    ] {
+        assert!(config.contains(line), "no `{line}` in\n{config}");
+    }
+    fs::write(folder.path().join("own.yaml"), &config).unwrap();
+    done(folder.path(), &[&["train", "own.yaml", "--output", "own"][..], &FAST].concat());
+    // The checkpoint keeps the rules: a cell outside is refused with the rule and its line.
+    fs::write(folder.path().join("more.csv"), "ops,edges\nbegin conv conv pool output,0>1 1>2 2>3 3>4\nbegin conv output,0>1 1>2\n").unwrap();
+    let (code, _, message) = carl(folder.path(), &["predict", "own", "--input", "more.csv", "--output", "scores.csv"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("more.csv, line 3") && message.contains("rules.nodes"), "{message}");
+    // Suggestions are drawn within the rules: the same cells under stricter rules would be refused.
+    done(folder.path(), &["suggest", "own.yaml", "--count", "20", "--known", "own.csv", "--output", "next.csv"]);
+    let next = fs::read_to_string(folder.path().join("next.csv")).unwrap();
+    assert_eq!(next.lines().count(), 21, "{next}");
+    assert!(next.lines().skip(1).all(|line| line.split(';').next().unwrap().split(' ').count() == 5), "{next}");
+    let target = done(folder.path(), &["init", "own.csv", "--target", "gflops"]);
+    assert!(target.contains("train_target: gflops") && target.contains("higher_is_better: false"), "{target}");
+    let (code, _, message) = carl(folder.path(), &["init", "own.csv", "--target", "nothing"]);
+    assert_eq!(code, Some(2));
+    assert!(message.contains("accuracy, gflops"), "{message}");
+}
+
+#[test]
+fn a_built_in_space_is_found() {
+    let folder = TempDir::new().unwrap();
+    let rows: String = (0..30).map(|k| format!("64-{}{}{}{}-basic,{}\n", 1 + k % 4, 2, 3, 1 + k / 4 % 4, 70 + k)).collect();
+    fs::write(folder.path().join("macro.csv"), format!("arch,val_acc\n{rows}")).unwrap();
+    done(folder.path(), &["init", "macro.csv", "--output", "macro.yaml"]);
+    let config = fs::read_to_string(folder.path().join("macro.yaml")).unwrap();
+    assert!(config.contains("space: transnas101-macro") && !config.contains("vocabulary"), "{config}");
+    done(folder.path(), &[&["train", "macro.yaml", "--output", "macro"][..], &FAST].concat());
+}
+
+#[test]
+fn networks_are_imported_joined_by_name_and_ranked() {
+    let folder = TempDir::new().unwrap();
+    let networks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx");
+    done(folder.path(), &["import", networks, "--output", "networks.csv"]);
+    let table = fs::read_to_string(folder.path().join("networks.csv")).unwrap();
+    let names: Vec<&str> = table.lines().map(|line| line.split(',').next().unwrap()).collect();
+    assert_eq!(names, ["name", "cell", "mobile", "residual", "text"]);
+    assert!(table.contains(",1409,60456,10,16"), "{table}");
+    fs::write(folder.path().join("measured.csv"), "name,top1\nresidual,91.5\ntext,70\nmobile,93\n").unwrap();
+    let config = done(folder.path(), &["init", "networks.csv", "--columns", "measured.csv"]);
+    assert!(config.contains("train_target: top1") && config.contains("1 row without a value of `top1`"), "{config}");
+    fs::write(folder.path().join("mine.yaml"), config).unwrap();
+    done(folder.path(), &[&["train", "mine.yaml", "--columns", "measured.csv", "--output", "mine"][..], &FAST].concat());
+    done(folder.path(), &["predict", "mine", "--input", "networks.csv", "--keep", "--top", "4", "--output", "ranked.csv"]);
+    assert_eq!(fs::read_to_string(folder.path().join("ranked.csv")).unwrap().lines().count(), 5);
+}
+
+#[test]
+fn what_cannot_be_imported_is_named() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("page.onnx"), "<html>").unwrap();
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    for (arguments, words) in [
+        (["import", "page.onnx", "--output", "t.csv"], "page.onnx, byte"),
+        (["import", "empty", "--output", "t.csv"], "no file in this folder ends in .onnx"),
+        (["import", "missing.onnx", "--output", "t.csv"], "missing.onnx"),
+        (["import", "page.onnx", "--output", "t.txt"], "the ending of the name"),
+        (["import", "page.onnx", "--output", "page.onnx"], "the output is the input"),
+    ] {
+        let (code, _, message) = carl(folder.path(), &arguments);
+        assert_eq!(code, Some(2), "{message}");
+        assert!(message.contains(words), "{arguments:?}: {message}");
+    }
+    assert!(!folder.path().join("t.csv").exists(), "nothing is left behind");
+}
