@@ -293,6 +293,11 @@ impl Schema {
         Schema { space: space.name().to_string(), vocabulary, choices, names, rules }
     }
 
+    /// Names of all operations, for messages.
+    pub fn operations(&self) -> String {
+        self.vocabulary.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ")
+    }
+
     /// Opens the space.
     ///
     /// # Errors
@@ -308,13 +313,11 @@ impl Schema {
         let space = space::open(&self.space, vocabulary)?;
         let here = Schema::new(space.as_ref());
         if here.vocabulary != self.vocabulary {
-            let names =
-                |schema: &Schema| schema.vocabulary.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(" ");
             let message = format!(
                 "the vocabulary of the weights is {}, but that of {} is {}",
-                names(self),
+                self.operations(),
                 self.space,
-                names(&here)
+                here.operations()
             );
             return Err(
                 Error::new(Stage::Checkpoint, message).hint("use the release of carl that wrote the checkpoint")

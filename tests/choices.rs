@@ -111,8 +111,9 @@ fn proposals_are_networks_of_the_space() {
         assert_eq!(texts.len(), 12, "{proposed}");
         assert!(texts.iter().all(|text| space.parse(text).is_ok()), "{proposed}");
     }
+    let log = folder.path().join("log.jsonl").to_str().unwrap().to_string();
     let oracle = "sed 's/.*s1.width=//; s/ .*//'";
-    let found = done(&["search", &config, "--budget", "12", "--oracle", oracle, "--json"]);
+    let found = done(&["search", &config, "--budget", "12", "--oracle", oracle, "--json", "--log", &log]);
     let found: Value = serde_json::from_str(&found).unwrap();
     assert!(found["runs"][0]["best_arch"].as_str().unwrap().contains("s1.width=64"), "{found}");
 }
@@ -146,5 +147,8 @@ fn a_checkpoint_of_other_choices_is_refused() {
     let text = fs::read_to_string(&config).unwrap().replace("depth: [0, 1, 2, 4]", "depth: [0, 1, 2, 3, 4]");
     fs::write(&config, text).unwrap();
     let message = refused(&["train", &config, "--resume", &at("ckpt"), "--set", "train.epochs=2"]);
-    assert!(message.contains("the state belongs to"), "{message}");
+    assert!(
+        message.contains("the state belongs to operations input output depth=0") && message.contains("depth=3"),
+        "{message}"
+    );
 }

@@ -157,7 +157,9 @@ pub fn save_state(path: &Path, state: &TrainState, engine: &str, card: &Card) ->
 pub fn load_state(path: &Path, like: &TrainState, engine: &str, card: &Card) -> Result<TrainState> {
     let (mut tensors, found, _): (Tensors, StateCard, _) = read_tensors(path)?;
     let here = StateCard::new(found.epoch, engine, card);
+    let (own, other) = (here.schema.operations(), found.schema.operations());
     for (what, here, there) in [
+        ("operations", &own, &other),
         ("configuration", &here.config_hash, &found.config_hash),
         ("split", &here.split_hash, &found.split_hash),
         ("table", &here.data_hash, &found.data_hash),
