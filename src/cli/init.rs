@@ -19,7 +19,8 @@ const TRAIN: usize = 200;
 /// Names of columns that number or name rows.
 const KEYS: &str = "index id hash name key recipe_id arch ops edges seed";
 /// Parts of names of columns of which less is better, and of those that say how good an architecture is.
-const COSTS: &str = "loss lat err param flop madd energy ppl perplexity time second size memory epoch ms depth std node";
+const COSTS: &str =
+    "loss lat err param flop madd energy ppl perplexity time second size memory epoch ms depth std node";
 const QUALITIES: &str = "acc top1 top5 val valid test perf score final miou map auc f1 ssim r2 tau quality reward";
 /// Values of a column that say that a run went well.
 const DONE: [&str; 6] = ["ok", "success", "successful", "done", "finished", "completed"];
@@ -124,7 +125,9 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
     let large = rules.nodes.is_some_and(|nodes| nodes.most > DRAWN);
     lines.push_str("# What all rows obey; cells are drawn, mutated and searched within it.\n");
     if large {
-        lines.push_str(&format!("# Networks of more than {DRAWN} nodes are not drawn: without rules, the rows are the candidates.\n"));
+        lines.push_str(&format!(
+            "# Networks of more than {DRAWN} nodes are not drawn: without rules, the rows are the candidates.\n"
+        ));
     }
     lines.push_str(&yaml(&BTreeMap::from([("rules", rules)]), if large { "# " } else { "" }));
     Ok((Box::new(space), lines))
@@ -168,7 +171,8 @@ fn roles(texts: &[String], notes: &mut Vec<String>) -> BTreeMap<String, Role> {
     let mut role = |name: &str, seen: &Seen| {
         let word = name.to_lowercase().replace('-', "_");
         let is = |words: &[&str]| words.contains(&word.as_str());
-        let (starts, ends) = (is(&["input", "in", "x", "data", "source", "start"]), is(&["output", "out", "y", "sink", "end"]));
+        let (starts, ends) =
+            (is(&["input", "in", "x", "data", "source", "start"]), is(&["output", "out", "y", "sink", "end"]));
         let by_name = match word.as_str() {
             _ if starts => Role::Input,
             _ if ends => Role::Output,
@@ -178,14 +182,17 @@ fn roles(texts: &[String], notes: &mut Vec<String>) -> BTreeMap<String, Role> {
         };
         if (starts && seen.into) || (ends && seen.out_of) {
             let edges = if starts { "edges lead to it" } else { "edges lead from it" };
-            notes.push(format!("`{name}` is called like an end of a cell, but {edges}: it is taken for an operation that computes?"));
+            notes.push(format!(
+                "`{name}` is called like an end of a cell, but {edges}: it is taken for an operation that computes?"
+            ));
             return Role::Compute;
         }
         if by_name == Role::Compute && texts.len() > 1 && !(seen.into && seen.out_of) {
             let ends = texts.iter().all(|text| is_end(text, name, seen.into));
             if ends {
                 let (edges, role) = if seen.into { ("from", "output") } else { ("to", "input") };
-                notes.push(format!("`{name}` is in every cell once, and no edge leads {edges} it: is its role {role}?"));
+                notes
+                    .push(format!("`{name}` is in every cell once, and no edge leads {edges} it: is its role {role}?"));
             }
         }
         by_name
@@ -303,7 +310,8 @@ impl Columns {
         }
         if !others.is_empty() {
             lines.push_str(&format!("  # Other columns that can be a target: {}\n", others.join(", ")));
-            let cheap: Vec<String> = others.iter().filter(|name| has(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
+            let cheap: Vec<String> =
+                others.iter().filter(|name| has(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
             if !cheap.is_empty() {
                 lines.push_str("  # What is known of all architectures helps where labels are few:\n");
                 lines.push_str(&format!("  # columns: [{}]\n", cheap.join(", ")));

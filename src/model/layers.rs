@@ -2,7 +2,7 @@
 
 use super::noise::Noise;
 use super::options::Convolution;
-use super::parameters::{Builder, Init};
+use super::parameters::{Builder, Initial};
 use super::propagation::Propagation;
 use tch::Tensor;
 
@@ -18,7 +18,7 @@ pub struct Linear {
 impl Linear {
     /// Uniform start with bound 1 / sqrt(inputs), as in PyTorch.
     pub fn new(builder: &mut Builder, name: &str, inputs: i64, outputs: i64) -> Self {
-        let init = Init::Uniform(1.0 / (inputs as f64).sqrt());
+        let init = Initial::Uniform(1.0 / (inputs as f64).sqrt());
         builder.scope(name, |builder| Linear {
             weight: builder.parameter("weight", &[inputs, outputs], init),
             bias: builder.parameter("bias", &[1, outputs], init),
@@ -58,8 +58,8 @@ impl GraphConvolution {
         builder.scope(name, |builder| GraphConvolution {
             linear: Linear::new(builder, "linear", hidden, convolution.terms() * hidden),
             norm: (convolution == Convolution::Both).then(|| {
-                let gain = builder.parameter("gain", &[1, 1, hidden], Init::Constant(1.0));
-                (gain, builder.parameter("shift", &[1, 1, hidden], Init::Constant(0.0)))
+                let gain = builder.parameter("gain", &[1, 1, hidden], Initial::Constant(1.0));
+                (gain, builder.parameter("shift", &[1, 1, hidden], Initial::Constant(0.0)))
             }),
         })
     }

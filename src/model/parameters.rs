@@ -11,7 +11,7 @@ const ALIGNMENT: i64 = 16;
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Init {
+pub enum Initial {
     /// Uniform in (-bound, bound).
     Uniform(f64),
     /// The same number everywhere.
@@ -28,7 +28,7 @@ pub struct ParameterSlot {
     /// Index of the first value, in [0, P).
     pub offset: i64,
     /// How it starts.
-    pub init: Init,
+    pub init: Initial,
 }
 
 impl ParameterSlot {
@@ -84,7 +84,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The next parameter, [E, ..shape].
-    pub fn parameter(&mut self, name: &str, shape: &[i64], init: Init) -> Tensor {
+    pub fn parameter(&mut self, name: &str, shape: &[i64], init: Initial) -> Tensor {
         let offset = self.slots.last().map_or(0, ParameterSlot::end);
         let name = self.path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
         let slot = ParameterSlot { name, shape: shape.to_vec(), offset, init };
@@ -108,8 +108,8 @@ pub fn initial_values(slots: &[ParameterSlot], random: &mut Random) -> Vec<f64> 
     let mut values = Vec::new();
     for slot in slots {
         values.extend((0..slot.len()).map(|_| match slot.init {
-            Init::Uniform(bound) => bound * (2.0 * random.uniform() - 1.0),
-            Init::Constant(value) => value,
+            Initial::Uniform(bound) => bound * (2.0 * random.uniform() - 1.0),
+            Initial::Constant(value) => value,
         }));
         values.resize(slot.end() as usize, 0.0);
     }

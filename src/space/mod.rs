@@ -25,8 +25,8 @@ mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
-pub(crate) mod rules;
 mod renamed;
+pub(crate) mod rules;
 mod transnas101_macro;
 pub mod transnas101_micro;
 

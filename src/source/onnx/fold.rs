@@ -34,7 +34,7 @@ struct Step {
 
 /// What a value holds.
 #[derive(Clone, Copy)]
-enum Content {
+enum ValueKind {
     /// A constant, or a number that depends on sizes alone.
     Constant,
     /// Zeros, whatever the input.
@@ -79,12 +79,13 @@ pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
 /// # Errors
 /// An operator that reads what no earlier one gives; outputs that are constants.
 fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>)> {
-    let mut contents: HashMap<Value, Content> = model.tensors.keys().map(|&value| (value, Content::Constant)).collect();
+    let mut contents: HashMap<Value, ValueKind> =
+        model.tensors.keys().map(|&value| (value, ValueKind::Constant)).collect();
     let mut steps: Vec<Step> = Vec::new();
     for &input in &model.inputs {
         contents.entry(input).or_insert_with(|| {
             steps.push(Step { kind: StepKind::Input, operator: None, inputs: Vec::new(), part_of: steps.len() });
-            Content::Of(steps.len() - 1)
+            ValueKind::Of(steps.len() - 1)
         });
     }
     for (index, operator) in model.operators.iter().enumerate() {
@@ -94,20 +95,22 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             let unknown = || invalid(format!("operator {index} reads `{}`, which nothing gives", model.names[*value]));
             contents.get(value).copied().ok_or_else(unknown)
         });
-        let given: Vec<Content> = given.collect::<Result<_>>()?;
-        let data = given.iter().filter(|content| !matches!(content, Content::Constant)).count();
-        let inputs: Vec<usize> =
-            given.iter().filter_map(|content| if let Content::Of(step) = content { Some(*step) } else { None }).collect();
+        let given: Vec<ValueKind> = given.collect::<Result<_>>()?;
+        let data = given.iter().filter(|content| !matches!(content, ValueKind::Constant)).count();
+        let inputs: Vec<usize> = given
+            .iter()
+            .filter_map(|content| if let ValueKind::Of(step) = content { Some(*step) } else { None })
+            .collect();
         let content = if data == 0 || matches!(operator.kind.as_str(), "Shape" | "Size") {
-            Content::Constant
+            ValueKind::Constant
         } else if inputs.is_empty() || is_times_zero(operator, facts) {
-            Content::Zero
+            ValueKind::Zero
         } else if is_layout(&operator.kind) || (is_join(&operator.kind) && data > 1 && inputs.len() == 1) {
-            Content::Of(inputs[0])
+            ValueKind::Of(inputs[0])
         } else {
             let kind = kind_of(operator, given.len() - data, data);
             steps.push(Step { kind, operator: Some(index), inputs, part_of: steps.len() });
-            Content::Of(steps.len() - 1)
+            ValueKind::Of(steps.len() - 1)
         };
         for output in operator.outputs.iter().flatten() {
             if contents.insert(*output, content).is_some() {
@@ -115,11 +118,12 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             }
         }
     }
-    let given: Vec<Content> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
-    if given.iter().all(|content| matches!(content, Content::Constant)) {
+    let given: Vec<ValueKind> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
+    if given.iter().all(|content| matches!(content, ValueKind::Constant)) {
         return Err(invalid("no output depends on an input"));
     }
-    let held = given.into_iter().filter_map(|content| if let Content::Of(step) = content { Some(step) } else { None });
+    let held =
+        given.into_iter().filter_map(|content| if let ValueKind::Of(step) = content { Some(step) } else { None });
     Ok((steps, held.collect()))
 }
 
@@ -136,7 +140,8 @@ fn is_join(kind: &str) -> bool {
 
 /// Whether the product of data with a constant zero: how an operation that is absent is written.
 fn is_times_zero(operator: &Operator, facts: &ValueFacts) -> bool {
-    let zeros = |value: &Value| facts.numbers(*value).is_some_and(|numbers| numbers.iter().all(|&number| number == 0.0));
+    let zeros =
+        |value: &Value| facts.numbers(*value).is_some_and(|numbers| numbers.iter().all(|&number| number == 0.0));
     operator.kind == "Mul" && operator.inputs.iter().flatten().any(zeros)
 }
 
@@ -196,7 +201,10 @@ impl Folding<'_> {
     fn chain(&self, step: usize) -> Vec<usize> {
         let mut chain = vec![step];
         let mut last = step;
-        while self.steps[last].kind == StepKind::Activation && self.uses[last].len() == 1 && self.steps[last].inputs.len() == 1 {
+        while self.steps[last].kind == StepKind::Activation
+            && self.uses[last].len() == 1
+            && self.steps[last].inputs.len() == 1
+        {
             last = self.steps[last].inputs[0];
             chain.push(last);
         }
@@ -219,7 +227,9 @@ impl Folding<'_> {
             let &[input] = self.steps[index].inputs.as_slice() else { continue };
             let head = self.node(input);
             let joins = match (kind, self.steps[head].kind) {
-                (StepKind::Norm | StepKind::Activation, StepKind::Weighted | StepKind::Norm | StepKind::Activation) => true,
+                (StepKind::Norm | StepKind::Activation, StepKind::Weighted | StepKind::Norm | StepKind::Activation) => {
+                    true
+                }
                 (kind, StepKind::Sum) => kind == StepKind::Activation,
                 _ => false,
             };
@@ -316,7 +326,8 @@ impl Folding<'_> {
     fn name(&self, step: usize) -> String {
         let Step { kind, operator, .. } = &self.steps[step];
         let Some(operator) = operator.map(|index| &self.model.operators[index]) else { return "input".to_string() };
-        let shape = |index: usize| operator.inputs.get(index).copied().flatten().and_then(|value| self.facts.shape(value));
+        let shape =
+            |index: usize| operator.inputs.get(index).copied().flatten().and_then(|value| self.facts.shape(value));
         match operator.kind.as_str() {
             "Conv" | "ConvTranspose" => {
                 let kernel: Option<Vec<i64>> = shape(1).and_then(|shape| {
@@ -348,7 +359,9 @@ impl Folding<'_> {
             "Sum" => "add".to_string(),
             "SplitToSequence" => "split".to_string(),
             other => {
-                let clean = |c: char| if c.is_ascii_graphic() && !matches!(c, ',' | ';' | '>') { c.to_ascii_lowercase() } else { '_' };
+                let clean = |c: char| {
+                    if c.is_ascii_graphic() && !matches!(c, ',' | ';' | '>') { c.to_ascii_lowercase() } else { '_' }
+                };
                 match other.chars().map(clean).take(60).collect::<String>() {
                     // The ends of a network have these names.
                     name if name.is_empty() || name == "input" || name == "output" => format!("op_{name}"),

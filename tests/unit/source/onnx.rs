@@ -151,7 +151,13 @@ fn files_that_are_no_networks_are_refused() {
     assert!(refusal(&model(&twice)).contains("`h` is given twice"));
     assert!(refusal(&model(&[operator("Relu", &["w"], "y")])).contains("no output depends on an input"));
     let long: Vec<Message> = (0..5000)
-        .map(|index| operator("MatMul", &[&if index == 0 { "x".to_string() } else { format!("h{index}") }, "w"], &format!("h{}", index + 1)))
+        .map(|index| {
+            operator(
+                "MatMul",
+                &[&if index == 0 { "x".to_string() } else { format!("h{index}") }, "w"],
+                &format!("h{}", index + 1),
+            )
+        })
         .chain([operator("Relu", &["h5000"], "y")])
         .collect();
     assert!(refusal(&model(&long)).contains("at most 4096"));
