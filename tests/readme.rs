@@ -78,7 +78,7 @@ fn taus(text: &str) -> Vec<f64> {
 #[test]
 fn the_commands_do_what_the_readme_shows() {
     let (folder, blocks) = (workshop(), blocks());
-    let known = ["sh", "text", "rust,no_run"];
+    let known = ["sh", "text", "python", "rust,no_run"];
     assert!(blocks.iter().all(|(language, _)| known.contains(&language.as_str())), "{blocks:?}");
     let mut printed = String::new();
     let (mut commands, mut compared) = (0, 0);
