@@ -62,7 +62,11 @@ fn a_configuration_for_a_table_trains_as_it_is_and_keeps_to_the_rules() {
     fs::write(folder.path().join("own.yaml"), &config).unwrap();
     done(folder.path(), &[&["train", "own.yaml", "--output", "own"][..], &FAST].concat());
     // The checkpoint keeps the rules: a cell outside is refused with the rule and its line.
-    fs::write(folder.path().join("more.csv"), "ops,edges\nbegin conv conv pool output,0>1 1>2 2>3 3>4\nbegin conv output,0>1 1>2\n").unwrap();
+    fs::write(
+        folder.path().join("more.csv"),
+        "ops,edges\nbegin conv conv pool output,0>1 1>2 2>3 3>4\nbegin conv output,0>1 1>2\n",
+    )
+    .unwrap();
     let (code, _, message) = carl(folder.path(), &["predict", "own", "--input", "more.csv", "--output", "scores.csv"]);
     assert_eq!(code, Some(2));
     assert!(message.contains("more.csv, line 3") && message.contains("rules.nodes"), "{message}");
@@ -81,7 +85,8 @@ fn a_configuration_for_a_table_trains_as_it_is_and_keeps_to_the_rules() {
 #[test]
 fn a_built_in_space_is_found() {
     let folder = TempDir::new().unwrap();
-    let rows: String = (0..30).map(|k| format!("64-{}{}{}{}-basic,{}\n", 1 + k % 4, 2, 3, 1 + k / 4 % 4, 70 + k)).collect();
+    let rows: String =
+        (0..30).map(|k| format!("64-{}{}{}{}-basic,{}\n", 1 + k % 4, 2, 3, 1 + k / 4 % 4, 70 + k)).collect();
     fs::write(folder.path().join("macro.csv"), format!("arch,val_acc\n{rows}")).unwrap();
     done(folder.path(), &["init", "macro.csv", "--output", "macro.yaml"]);
     let config = fs::read_to_string(folder.path().join("macro.yaml")).unwrap();
@@ -102,8 +107,14 @@ fn networks_are_imported_joined_by_name_and_ranked() {
     let config = done(folder.path(), &["init", "networks.csv", "--columns", "measured.csv"]);
     assert!(config.contains("train_target: top1") && config.contains("1 row without a value of `top1`"), "{config}");
     fs::write(folder.path().join("mine.yaml"), config).unwrap();
-    done(folder.path(), &[&["train", "mine.yaml", "--columns", "measured.csv", "--output", "mine"][..], &FAST].concat());
-    done(folder.path(), &["predict", "mine", "--input", "networks.csv", "--keep", "--top", "4", "--output", "ranked.csv"]);
+    done(
+        folder.path(),
+        &[&["train", "mine.yaml", "--columns", "measured.csv", "--output", "mine"][..], &FAST].concat(),
+    );
+    done(
+        folder.path(),
+        &["predict", "mine", "--input", "networks.csv", "--keep", "--top", "4", "--output", "ranked.csv"],
+    );
     assert_eq!(fs::read_to_string(folder.path().join("ranked.csv")).unwrap().lines().count(), 5);
 }
 

@@ -59,7 +59,9 @@ impl Import {
         talk(&format!("{} in {seconds:.1} s", counted(networks.len(), "network")));
         if common.json {
             let unknown: Vec<_> = unknown.keys().collect();
-            print_json(&json!({"rows": networks.len(), "columns": COLUMNS, "unknown": unknown, "seconds": seconds, "output": self.output}))?;
+            print_json(
+                &json!({"rows": networks.len(), "columns": COLUMNS, "unknown": unknown, "seconds": seconds, "output": self.output}),
+            )?;
         }
         Ok(())
     }
@@ -85,7 +87,8 @@ impl Import {
     fn write(&self, networks: &[(String, ImportedNetwork)]) -> Result<()> {
         file::write(&self.output, |output| {
             let mut writer = TableWriter::new(&self.output, output, COLUMNS.map(str::to_string).to_vec())?;
-            let optional = |count: Option<u64>| count.map_or(FieldValue::Number(f64::NAN), |c| FieldValue::Number(c as f64));
+            let optional =
+                |count: Option<u64>| count.map_or(FieldValue::Number(f64::NAN), |c| FieldValue::Number(c as f64));
             for (name, network) in networks {
                 writer.row(&[
                     FieldValue::Text(name),

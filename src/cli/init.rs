@@ -19,7 +19,8 @@ const TRAIN: usize = 200;
 /// Names of columns that number or name rows.
 const KEYS: &str = "index id hash name key recipe_id arch ops edges seed";
 /// Parts of names of columns of which less is better, and of those that say how good an architecture is.
-const COSTS: &str = "loss lat err param flop madd energy ppl perplexity time second size memory epoch ms depth std node";
+const COSTS: &str =
+    "loss lat err param flop madd energy ppl perplexity time second size memory epoch ms depth std node";
 const QUALITIES: &str = "acc top1 top5 val valid test perf score final miou map auc f1 ssim r2 tau quality reward";
 /// Values of a column that say that a run went well.
 const DONE: [&str; 6] = ["ok", "success", "successful", "done", "finished", "completed"];
@@ -29,7 +30,7 @@ const DONE: [&str; 6] = ["ok", "success", "successful", "done", "finished", "com
 #[command(after_help = "Examples:
   carl init networks.csv > mine.yaml && carl train mine.yaml
   carl init networks.csv --columns accuracies.csv --target top1 --output mine.yaml")]
-pub struct Init {
+pub struct InitConfig {
     /// Table of architectures
     table: PathBuf,
     /// Column to predict [default: the one whose name speaks most for it]
@@ -43,7 +44,7 @@ pub struct Init {
     output: PathBuf,
 }
 
-impl Init {
+impl InitConfig {
     pub fn run(&self, common: &Common) -> Result<()> {
         let path = find_table(&self.table);
         common.check_output(&self.output, Some(&path))?;
@@ -57,7 +58,7 @@ impl Init {
         let further = super::table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
         duplicates(&table, space.as_ref(), &mut notes)?;
-        let columns = Columns::read(&table, &joined, space.as_ref(), &mut notes);
+        let columns = Columns::read(&table, &joined, space.as_ref(), &filter, &mut notes);
         let data = columns.describe(self, &filter, &mut notes)?;
         let mut text = format!(
             "# Proposed by `carl init` from {} of {}. Check what is marked with a question mark; `carl config --explain KEY` says\n\
@@ -105,10 +106,7 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
         }
     }
     let open = Dag::new(Vocabulary::default())?;
-    let texts = table.architectures(&open).map_err(|error| match choice_columns(table).is_empty() {
-        true => error,
-        false => error.hint("a table with a column per choice is a space of choices: see `carl spaces`"),
-    })?;
+    let texts = table.architectures(&open).map_err(|error| no_architectures(table, error))?;
     let roles = roles(&texts, notes);
     let vocabulary = Vocabulary::new(roles.iter().map(|(name, role)| (name.as_str(), *role)));
     let space = Dag::new(vocabulary).map_err(|error| error.file(table.file()))?;
@@ -124,22 +122,26 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
     let large = rules.nodes.is_some_and(|nodes| nodes.most > DRAWN);
     lines.push_str("# What all rows obey; cells are drawn, mutated and searched within it.\n");
     if large {
-        lines.push_str(&format!("# Networks of more than {DRAWN} nodes are not drawn: without rules, the rows are the candidates.\n"));
+        lines.push_str(&format!(
+            "# Networks of more than {DRAWN} nodes are not drawn: without rules, the rows are the candidates.\n"
+        ));
     }
     lines.push_str(&yaml(&BTreeMap::from([("rules", rules)]), if large { "# " } else { "" }));
     Ok((Box::new(space), lines))
 }
 
-/// Columns that could be choices: words, or a few whole numbers.
-fn choice_columns(table: &Table) -> Vec<String> {
-    let is_choice = |name: &&String| {
-        let mut values = table.texts(name).unwrap_or_default();
-        let whole = values.iter().all(|value| value.parse::<f64>().map_or(true, |number| number.fract() == 0.0));
-        values.sort_unstable();
-        values.dedup();
-        whole && (2..=64).contains(&values.len())
+/// The error about a table in which no cells were found, with what the table seems to be.
+fn no_architectures(table: &Table, error: Error) -> Error {
+    if ["arch", "ops"].iter().any(|name| table.header().iter().any(|column| column == name)) {
+        return error;
+    }
+    let hint = match table.header().iter().any(|name| name == "index") {
+        true => "it numbers the architectures of another table: begin with that one, and add this one by --columns",
+        false => {
+            "an architecture is a text in a column `arch`, or `ops` and `edges`; a built-in space may have columns of its own"
+        }
     };
-    table.header().iter().filter(is_choice).cloned().collect()
+    Error::new(error.stage(), error.message()).file(table.file()).hint(hint)
 }
 
 /// The operations of cells and what each does, from its name and from where it stands.
@@ -168,7 +170,8 @@ fn roles(texts: &[String], notes: &mut Vec<String>) -> BTreeMap<String, Role> {
     let mut role = |name: &str, seen: &Seen| {
         let word = name.to_lowercase().replace('-', "_");
         let is = |words: &[&str]| words.contains(&word.as_str());
-        let (starts, ends) = (is(&["input", "in", "x", "data", "source", "start"]), is(&["output", "out", "y", "sink", "end"]));
+        let (starts, ends) =
+            (is(&["input", "in", "x", "data", "source", "start"]), is(&["output", "out", "y", "sink", "end"]));
         let by_name = match word.as_str() {
             _ if starts => Role::Input,
             _ if ends => Role::Output,
@@ -178,14 +181,17 @@ fn roles(texts: &[String], notes: &mut Vec<String>) -> BTreeMap<String, Role> {
         };
         if (starts && seen.into) || (ends && seen.out_of) {
             let edges = if starts { "edges lead to it" } else { "edges lead from it" };
-            notes.push(format!("`{name}` is called like an end of a cell, but {edges}: it is taken for an operation that computes?"));
+            notes.push(format!(
+                "`{name}` is called like an end of a cell, but {edges}: it is taken for an operation that computes?"
+            ));
             return Role::Compute;
         }
         if by_name == Role::Compute && texts.len() > 1 && !(seen.into && seen.out_of) {
             let ends = texts.iter().all(|text| is_end(text, name, seen.into));
             if ends {
                 let (edges, role) = if seen.into { ("from", "output") } else { ("to", "input") };
-                notes.push(format!("`{name}` is in every cell once, and no edge leads {edges} it: is its role {role}?"));
+                notes
+                    .push(format!("`{name}` is in every cell once, and no edge leads {edges} it: is its role {role}?"));
             }
         }
         by_name
@@ -224,7 +230,13 @@ struct Columns {
 
 impl Columns {
     /// Reads what can be read and tells of the rest.
-    fn read(table: &Table, joined: &JoinedColumns, space: &dyn Space, notes: &mut Vec<String>) -> Self {
+    fn read(
+        table: &Table,
+        joined: &JoinedColumns,
+        space: &dyn Space,
+        filter: &Option<(String, String)>,
+        notes: &mut Vec<String>,
+    ) -> Self {
         let parts: Vec<&str> = space.columns().iter().flat_map(|set| set.iter().copied()).collect();
         let own = |name: &&String| !parts.contains(&name.as_str()) && !KEYS.split(' ').any(|key| key == name.as_str());
         let mut names: Vec<String> = table.header().iter().filter(own).cloned().collect();
@@ -234,6 +246,7 @@ impl Columns {
         for name in names {
             let values = match joined.numbers(&name) {
                 Ok(values) => values,
+                Err(_) if filter.as_ref().is_some_and(|(column, _)| *column == name) => continue,
                 Err(error) => {
                     let at = error.position().map_or(String::new(), |position| format!(" ({position})"));
                     notes.push(format!("no target: {}{at}", error.message()));
@@ -262,7 +275,12 @@ impl Columns {
     }
 
     /// The lines that say what is trained on.
-    fn describe(&self, init: &Init, filter: &Option<(String, String)>, notes: &mut Vec<String>) -> Result<String> {
+    fn describe(
+        &self,
+        init: &InitConfig,
+        filter: &Option<(String, String)>,
+        notes: &mut Vec<String>,
+    ) -> Result<String> {
         let names: Vec<&str> = self.numbers.iter().map(|(name, _)| name.as_str()).collect();
         let has = |name: &str, parts: &str| parts.split(' ').any(|part| name.to_lowercase().contains(part));
         // Validation before test, quality before cost.
@@ -303,7 +321,8 @@ impl Columns {
         }
         if !others.is_empty() {
             lines.push_str(&format!("  # Other columns that can be a target: {}\n", others.join(", ")));
-            let cheap: Vec<String> = others.iter().filter(|name| has(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
+            let cheap: Vec<String> =
+                others.iter().filter(|name| has(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
             if !cheap.is_empty() {
                 lines.push_str("  # What is known of all architectures helps where labels are few:\n");
                 lines.push_str(&format!("  # columns: [{}]\n", cheap.join(", ")));

@@ -200,7 +200,9 @@ impl Space for Dag {
     fn sample(&self, random: &mut Random) -> Result<Architecture> {
         let Some(rules) = self.rules.as_ref().filter(|rules| rules.can_sample()) else {
             return Err(Error::new(Stage::Config, "cells of the space dag can be drawn only within `rules.nodes`")
-                .hint("give the candidates in a table, or the rules in the configuration: `carl init TABLE` writes them"));
+                .hint(
+                    "give the candidates in a table, or the rules in the configuration: `carl init TABLE` writes them",
+                ));
         };
         let drawn = (0..ATTEMPTS).find_map(|_| rules.draw(random).filter(|cell| self.check(cell).is_ok()));
         drawn.ok_or_else(|| {

@@ -38,7 +38,10 @@ fn networks() -> impl Iterator<Item = Architecture> + Send {
             (0..length).rev().map(|digit| FIRST + (code / 4u32.pow(digit) % 4) as u16).collect::<Vec<u16>>()
         })
     };
-    (4..=6).flat_map(of_length).filter(|modules| is_network(modules)).map(|modules| Architecture::new(modules, Vec::new()))
+    (4..=6)
+        .flat_map(of_length)
+        .filter(|modules| is_network(modules))
+        .map(|modules| Architecture::new(modules, Vec::new()))
 }
 
 impl Space for TransNas101Macro {
@@ -52,7 +55,8 @@ impl Space for TransNas101Macro {
 
     fn parse(&self, text: &str) -> Result<Architecture> {
         let digits = text.strip_prefix(ENDS[0]).and_then(|rest| rest.strip_suffix(ENDS[1]));
-        let module = |digit: u8| digit.checked_sub(b'1').filter(|&digit| digit < 4).map(|digit| FIRST + u16::from(digit));
+        let module =
+            |digit: u8| digit.checked_sub(b'1').filter(|&digit| digit < 4).map(|digit| FIRST + u16::from(digit));
         let modules: Option<Vec<u16>> = digits.and_then(|digits| digits.bytes().map(module).collect());
         let modules = modules.filter(|modules| is_network(modules)).ok_or_else(|| {
             not_a("a TransNAS-Bench-101 macro network", text).hint(

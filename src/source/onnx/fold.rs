@@ -34,7 +34,7 @@ struct Step {
 
 /// What a value holds.
 #[derive(Clone, Copy)]
-enum Content {
+enum ValueContent {
     /// A constant, or a number that depends on sizes alone.
     Constant,
     /// Zeros, whatever the input.
@@ -79,12 +79,13 @@ pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
 /// # Errors
 /// An operator that reads what no earlier one gives; outputs that are constants.
 fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>)> {
-    let mut contents: HashMap<Value, Content> = model.tensors.keys().map(|&value| (value, Content::Constant)).collect();
+    let mut contents: HashMap<Value, ValueContent> =
+        model.tensors.keys().map(|&value| (value, ValueContent::Constant)).collect();
     let mut steps: Vec<Step> = Vec::new();
     for &input in &model.inputs {
         contents.entry(input).or_insert_with(|| {
             steps.push(Step { kind: StepKind::Input, operator: None, inputs: Vec::new(), part_of: steps.len() });
-            Content::Of(steps.len() - 1)
+            ValueContent::Of(steps.len() - 1)
         });
     }
     for (index, operator) in model.operators.iter().enumerate() {
@@ -94,20 +95,22 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             let unknown = || invalid(format!("operator {index} reads `{}`, which nothing gives", model.names[*value]));
             contents.get(value).copied().ok_or_else(unknown)
         });
-        let given: Vec<Content> = given.collect::<Result<_>>()?;
-        let data = given.iter().filter(|content| !matches!(content, Content::Constant)).count();
-        let inputs: Vec<usize> =
-            given.iter().filter_map(|content| if let Content::Of(step) = content { Some(*step) } else { None }).collect();
+        let given: Vec<ValueContent> = given.collect::<Result<_>>()?;
+        let data = given.iter().filter(|content| !matches!(content, ValueContent::Constant)).count();
+        let inputs: Vec<usize> = given
+            .iter()
+            .filter_map(|content| if let ValueContent::Of(step) = content { Some(*step) } else { None })
+            .collect();
         let content = if data == 0 || matches!(operator.kind.as_str(), "Shape" | "Size") {
-            Content::Constant
+            ValueContent::Constant
         } else if inputs.is_empty() || is_times_zero(operator, facts) {
-            Content::Zero
+            ValueContent::Zero
         } else if is_layout(&operator.kind) || (is_join(&operator.kind) && data > 1 && inputs.len() == 1) {
-            Content::Of(inputs[0])
+            ValueContent::Of(inputs[0])
         } else {
             let kind = kind_of(operator, given.len() - data, data);
             steps.push(Step { kind, operator: Some(index), inputs, part_of: steps.len() });
-            Content::Of(steps.len() - 1)
+            ValueContent::Of(steps.len() - 1)
         };
         for output in operator.outputs.iter().flatten() {
             if contents.insert(*output, content).is_some() {
@@ -115,11 +118,12 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             }
         }
     }
-    let given: Vec<Content> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
-    if given.iter().all(|content| matches!(content, Content::Constant)) {
+    let given: Vec<ValueContent> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
+    if given.iter().all(|content| matches!(content, ValueContent::Constant)) {
         return Err(invalid("no output depends on an input"));
     }
-    let held = given.into_iter().filter_map(|content| if let Content::Of(step) = content { Some(step) } else { None });
+    let held =
+        given.into_iter().filter_map(|content| if let ValueContent::Of(step) = content { Some(step) } else { None });
     Ok((steps, held.collect()))
 }
 
@@ -136,7 +140,8 @@ fn is_join(kind: &str) -> bool {
 
 /// Whether the product of data with a constant zero: how an operation that is absent is written.
 fn is_times_zero(operator: &Operator, facts: &ValueFacts) -> bool {
-    let zeros = |value: &Value| facts.numbers(*value).is_some_and(|numbers| numbers.iter().all(|&number| number == 0.0));
+    let zeros =
+        |value: &Value| facts.numbers(*value).is_some_and(|numbers| numbers.iter().all(|&number| number == 0.0));
     operator.kind == "Mul" && operator.inputs.iter().flatten().any(zeros)
 }
 
@@ -196,7 +201,10 @@ impl Folding<'_> {
     fn chain(&self, step: usize) -> Vec<usize> {
         let mut chain = vec![step];
         let mut last = step;
-        while self.steps[last].kind == StepKind::Activation && self.uses[last].len() == 1 && self.steps[last].inputs.len() == 1 {
+        while self.steps[last].kind == StepKind::Activation
+            && self.uses[last].len() == 1
+            && self.steps[last].inputs.len() == 1
+        {
             last = self.steps[last].inputs[0];
             chain.push(last);
         }
@@ -219,7 +227,9 @@ impl Folding<'_> {
             let &[input] = self.steps[index].inputs.as_slice() else { continue };
             let head = self.node(input);
             let joins = match (kind, self.steps[head].kind) {
-                (StepKind::Norm | StepKind::Activation, StepKind::Weighted | StepKind::Norm | StepKind::Activation) => true,
+                (StepKind::Norm | StepKind::Activation, StepKind::Weighted | StepKind::Norm | StepKind::Activation) => {
+                    true
+                }
                 (kind, StepKind::Sum) => kind == StepKind::Activation,
                 _ => false,
             };
@@ -304,7 +314,7 @@ impl Folding<'_> {
         }
         // Edges lead to later nodes.
         let mut reached: Vec<bool> = network.names.iter().map(|name| name == "input").collect();
-        network.edges.sort_by_key(|edge| edge.1);
+        network.edges.sort_unstable_by_key(|&(from, to)| (to, from));
         network.edges.iter().for_each(|&(from, to)| reached[to] |= reached[from]);
         match reached[last] {
             true => Ok(network),
@@ -316,7 +326,8 @@ impl Folding<'_> {
     fn name(&self, step: usize) -> String {
         let Step { kind, operator, .. } = &self.steps[step];
         let Some(operator) = operator.map(|index| &self.model.operators[index]) else { return "input".to_string() };
-        let shape = |index: usize| operator.inputs.get(index).copied().flatten().and_then(|value| self.facts.shape(value));
+        let shape =
+            |index: usize| operator.inputs.get(index).copied().flatten().and_then(|value| self.facts.shape(value));
         match operator.kind.as_str() {
             "Conv" | "ConvTranspose" => {
                 let kernel: Option<Vec<i64>> = shape(1).and_then(|shape| {
@@ -348,7 +359,9 @@ impl Folding<'_> {
             "Sum" => "add".to_string(),
             "SplitToSequence" => "split".to_string(),
             other => {
-                let clean = |c: char| if c.is_ascii_graphic() && !matches!(c, ',' | ';' | '>') { c.to_ascii_lowercase() } else { '_' };
+                let clean = |c: char| {
+                    if c.is_ascii_graphic() && !matches!(c, ',' | ';' | '>') { c.to_ascii_lowercase() } else { '_' }
+                };
                 match other.chars().map(clean).take(60).collect::<String>() {
                     // The ends of a network have these names.
                     name if name.is_empty() || name == "input" || name == "output" => format!("op_{name}"),

@@ -42,7 +42,9 @@ pub fn read(path: &Path) -> Result<ImportedNetwork> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let size = file.metadata().map_err(|error| Error::io(path, "read", &error))?.len();
     read_from(BufReader::with_capacity(1 << 16, file), size).map_err(|error| {
-        error.file(path).hint("`torch.onnx.export(model, (example,), file, dynamo=True, optimize=False)` writes such a file")
+        error
+            .file(path)
+            .hint("`torch.onnx.export(model, (example,), file, dynamo=True, optimize=False)` writes such a file")
     })
 }
 
@@ -80,7 +82,8 @@ pub fn read_from(input: impl BufRead + Seek, size: u64) -> Result<ImportedNetwor
 /// of normalisations are equal in networks that are not trained yet. Running statistics, and settings that operators take as
 /// inputs, do not count.
 fn parameters(model: &OnnxModel) -> u64 {
-    let mut tensors: HashMap<Value, &StoredTensor> = model.tensors.iter().map(|(&value, tensor)| (value, tensor)).collect();
+    let mut tensors: HashMap<Value, &StoredTensor> =
+        model.tensors.iter().map(|(&value, tensor)| (value, tensor)).collect();
     let mut of: HashMap<Value, Value> = tensors.keys().map(|&value| (value, value)).collect();
     let (mut counted, mut sum) = (BTreeSet::new(), 0u64);
     for operator in &model.operators {
@@ -105,7 +108,9 @@ fn parameters(model: &OnnxModel) -> u64 {
             _ => usize::MAX,
         };
         for value in operator.inputs.iter().take(weights).flatten().filter_map(|value| of.get(value)) {
-            let Some(tensor) = tensors.get(value).filter(|tensor| tensor.float && !tensor.sizes.is_empty()) else { continue };
+            let Some(tensor) = tensors.get(value).filter(|tensor| tensor.float && !tensor.sizes.is_empty()) else {
+                continue;
+            };
             let is_vector = tensor.sizes.iter().filter(|&&size| size > 1).count() <= 1;
             if is_vector || counted.insert(*value) {
                 let size = tensor.sizes.iter().try_fold(1u64, |count, &size| count.checked_mul(size));

@@ -144,7 +144,8 @@ impl<'m> ValueFacts<'m> {
         let one = match operator.kind.as_str() {
             "Conv" | "ConvTranspose" => {
                 let (data, weight) = (input(0)?, input(1)?);
-                let kernel: Vec<i64> = weight.get(2..)?.iter().map(|size| size.map(|s| s as i64)).collect::<Option<_>>()?;
+                let kernel: Vec<i64> =
+                    weight.get(2..)?.iter().map(|size| size.map(|s| s as i64)).collect::<Option<_>>()?;
                 let transposed = operator.kind == "ConvTranspose";
                 let groups = operator.number("group").unwrap_or(1).max(1) as u64;
                 let channels = match transposed {
