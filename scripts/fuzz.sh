@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-1000000}
 targets=("${@:2}")
 if [ ${#targets[@]} -eq 0 ]; then
-  targets=(pickle tfrecord architecture table json torch_file file)
+  targets=(pickle tfrecord architecture table json torch_file onnx file)
 fi
 cargo test --release --no-default-features --features internals --test hostile -- --ignored corpus
 # libFuzzer's instruments need flags that a stable compiler takes only with this.

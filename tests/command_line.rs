@@ -217,7 +217,7 @@ fn from_table_to_program() {
     let scores = carl(&["predict", text(&checkpoint), "--input", text(&table), "--output", "-", "--top", "3"]);
     let scores = String::from_utf8(scores.stdout).unwrap();
     assert!(scores.starts_with("arch,score,std,predicted,rank\n") && scores.lines().count() == 4);
-    assert!(fs::read_to_string(checkpoint.join("report.html")).unwrap().contains("Score against truth"));
+    assert!(fs::read_to_string(checkpoint.join("report.html")).unwrap().contains("Error by operation"));
 }
 
 #[test]

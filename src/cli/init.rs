@@ -30,7 +30,7 @@ const DONE: [&str; 6] = ["ok", "success", "successful", "done", "finished", "com
 #[command(after_help = "Examples:
   carl init networks.csv > mine.yaml && carl train mine.yaml
   carl init networks.csv --columns accuracies.csv --target top1 --output mine.yaml")]
-pub struct Init {
+pub struct InitConfig {
     /// Table of architectures
     table: PathBuf,
     /// Column to predict [default: the one whose name speaks most for it]
@@ -44,7 +44,7 @@ pub struct Init {
     output: PathBuf,
 }
 
-impl Init {
+impl InitConfig {
     pub fn run(&self, common: &Common) -> Result<()> {
         let path = find_table(&self.table);
         common.check_output(&self.output, Some(&path))?;
@@ -58,7 +58,7 @@ impl Init {
         let further = super::table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
         duplicates(&table, space.as_ref(), &mut notes)?;
-        let columns = Columns::read(&table, &joined, space.as_ref(), &mut notes);
+        let columns = Columns::read(&table, &joined, space.as_ref(), &filter, &mut notes);
         let data = columns.describe(self, &filter, &mut notes)?;
         let mut text = format!(
             "# Proposed by `carl init` from {} of {}. Check what is marked with a question mark; `carl config --explain KEY` says\n\
@@ -106,10 +106,7 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
         }
     }
     let open = Dag::new(Vocabulary::default())?;
-    let texts = table.architectures(&open).map_err(|error| match choice_columns(table).is_empty() {
-        true => error,
-        false => error.hint("a table with a column per choice is a space of choices: see `carl spaces`"),
-    })?;
+    let texts = table.architectures(&open).map_err(|error| no_architectures(table, error))?;
     let roles = roles(&texts, notes);
     let vocabulary = Vocabulary::new(roles.iter().map(|(name, role)| (name.as_str(), *role)));
     let space = Dag::new(vocabulary).map_err(|error| error.file(table.file()))?;
@@ -133,16 +130,18 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
     Ok((Box::new(space), lines))
 }
 
-/// Columns that could be choices: words, or a few whole numbers.
-fn choice_columns(table: &Table) -> Vec<String> {
-    let is_choice = |name: &&String| {
-        let mut values = table.texts(name).unwrap_or_default();
-        let whole = values.iter().all(|value| value.parse::<f64>().map_or(true, |number| number.fract() == 0.0));
-        values.sort_unstable();
-        values.dedup();
-        whole && (2..=64).contains(&values.len())
+/// The error about a table in which no cells were found, with what the table seems to be.
+fn no_architectures(table: &Table, error: Error) -> Error {
+    if ["arch", "ops"].iter().any(|name| table.header().iter().any(|column| column == name)) {
+        return error;
+    }
+    let hint = match table.header().iter().any(|name| name == "index") {
+        true => "it numbers the architectures of another table: begin with that one, and add this one by --columns",
+        false => {
+            "an architecture is a text in a column `arch`, or `ops` and `edges`; a built-in space may have columns of its own"
+        }
     };
-    table.header().iter().filter(is_choice).cloned().collect()
+    Error::new(error.stage(), error.message()).file(table.file()).hint(hint)
 }
 
 /// The operations of cells and what each does, from its name and from where it stands.
@@ -231,7 +230,13 @@ struct Columns {
 
 impl Columns {
     /// Reads what can be read and tells of the rest.
-    fn read(table: &Table, joined: &JoinedColumns, space: &dyn Space, notes: &mut Vec<String>) -> Self {
+    fn read(
+        table: &Table,
+        joined: &JoinedColumns,
+        space: &dyn Space,
+        filter: &Option<(String, String)>,
+        notes: &mut Vec<String>,
+    ) -> Self {
         let parts: Vec<&str> = space.columns().iter().flat_map(|set| set.iter().copied()).collect();
         let own = |name: &&String| !parts.contains(&name.as_str()) && !KEYS.split(' ').any(|key| key == name.as_str());
         let mut names: Vec<String> = table.header().iter().filter(own).cloned().collect();
@@ -241,6 +246,7 @@ impl Columns {
         for name in names {
             let values = match joined.numbers(&name) {
                 Ok(values) => values,
+                Err(_) if filter.as_ref().is_some_and(|(column, _)| *column == name) => continue,
                 Err(error) => {
                     let at = error.position().map_or(String::new(), |position| format!(" ({position})"));
                     notes.push(format!("no target: {}{at}", error.message()));
@@ -269,7 +275,12 @@ impl Columns {
     }
 
     /// The lines that say what is trained on.
-    fn describe(&self, init: &Init, filter: &Option<(String, String)>, notes: &mut Vec<String>) -> Result<String> {
+    fn describe(
+        &self,
+        init: &InitConfig,
+        filter: &Option<(String, String)>,
+        notes: &mut Vec<String>,
+    ) -> Result<String> {
         let names: Vec<&str> = self.numbers.iter().map(|(name, _)| name.as_str()).collect();
         let has = |name: &str, parts: &str| parts.split(' ').any(|part| name.to_lowercase().contains(part));
         // Validation before test, quality before cost.

@@ -77,7 +77,7 @@ enum Command {
     /// Turn networks in ONNX files into a table
     Import(import::Import),
     /// Write a commented configuration for a table
-    Init(init::Init),
+    Init(init::InitConfig),
     /// Train an ensemble and write a checkpoint
     Train(train::Train),
     /// Compare a checkpoint's scores with the truth of a table

@@ -34,7 +34,7 @@ struct Step {
 
 /// What a value holds.
 #[derive(Clone, Copy)]
-enum ValueKind {
+enum ValueContent {
     /// A constant, or a number that depends on sizes alone.
     Constant,
     /// Zeros, whatever the input.
@@ -79,13 +79,13 @@ pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
 /// # Errors
 /// An operator that reads what no earlier one gives; outputs that are constants.
 fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>)> {
-    let mut contents: HashMap<Value, ValueKind> =
-        model.tensors.keys().map(|&value| (value, ValueKind::Constant)).collect();
+    let mut contents: HashMap<Value, ValueContent> =
+        model.tensors.keys().map(|&value| (value, ValueContent::Constant)).collect();
     let mut steps: Vec<Step> = Vec::new();
     for &input in &model.inputs {
         contents.entry(input).or_insert_with(|| {
             steps.push(Step { kind: StepKind::Input, operator: None, inputs: Vec::new(), part_of: steps.len() });
-            ValueKind::Of(steps.len() - 1)
+            ValueContent::Of(steps.len() - 1)
         });
     }
     for (index, operator) in model.operators.iter().enumerate() {
@@ -95,22 +95,22 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             let unknown = || invalid(format!("operator {index} reads `{}`, which nothing gives", model.names[*value]));
             contents.get(value).copied().ok_or_else(unknown)
         });
-        let given: Vec<ValueKind> = given.collect::<Result<_>>()?;
-        let data = given.iter().filter(|content| !matches!(content, ValueKind::Constant)).count();
+        let given: Vec<ValueContent> = given.collect::<Result<_>>()?;
+        let data = given.iter().filter(|content| !matches!(content, ValueContent::Constant)).count();
         let inputs: Vec<usize> = given
             .iter()
-            .filter_map(|content| if let ValueKind::Of(step) = content { Some(*step) } else { None })
+            .filter_map(|content| if let ValueContent::Of(step) = content { Some(*step) } else { None })
             .collect();
         let content = if data == 0 || matches!(operator.kind.as_str(), "Shape" | "Size") {
-            ValueKind::Constant
+            ValueContent::Constant
         } else if inputs.is_empty() || is_times_zero(operator, facts) {
-            ValueKind::Zero
+            ValueContent::Zero
         } else if is_layout(&operator.kind) || (is_join(&operator.kind) && data > 1 && inputs.len() == 1) {
-            ValueKind::Of(inputs[0])
+            ValueContent::Of(inputs[0])
         } else {
             let kind = kind_of(operator, given.len() - data, data);
             steps.push(Step { kind, operator: Some(index), inputs, part_of: steps.len() });
-            ValueKind::Of(steps.len() - 1)
+            ValueContent::Of(steps.len() - 1)
         };
         for output in operator.outputs.iter().flatten() {
             if contents.insert(*output, content).is_some() {
@@ -118,12 +118,12 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             }
         }
     }
-    let given: Vec<ValueKind> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
-    if given.iter().all(|content| matches!(content, ValueKind::Constant)) {
+    let given: Vec<ValueContent> = model.outputs.iter().filter_map(|output| contents.get(output).copied()).collect();
+    if given.iter().all(|content| matches!(content, ValueContent::Constant)) {
         return Err(invalid("no output depends on an input"));
     }
     let held =
-        given.into_iter().filter_map(|content| if let ValueKind::Of(step) = content { Some(step) } else { None });
+        given.into_iter().filter_map(|content| if let ValueContent::Of(step) = content { Some(step) } else { None });
     Ok((steps, held.collect()))
 }
 
@@ -314,7 +314,7 @@ impl Folding<'_> {
         }
         // Edges lead to later nodes.
         let mut reached: Vec<bool> = network.names.iter().map(|name| name == "input").collect();
-        network.edges.sort_by_key(|edge| edge.1);
+        network.edges.sort_unstable_by_key(|&(from, to)| (to, from));
         network.edges.iter().for_each(|&(from, to)| reached[to] |= reached[from]);
         match reached[last] {
             true => Ok(network),

@@ -16,12 +16,16 @@ fn counts(network: &ImportedNetwork) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Weights and multiply-adds as torch counts them (its flop counter leaves out the products of attention, 2 heads x 2 x 6 x 6 x 4).
+/// Weights and multiply-adds as torch counts them. Its flop counter leaves out the products of attention, 2 heads x 2 x 6 x 6 x 4; the
+/// optimiser of its exporter, which has been over `text`, leaves out a bias of eight zeros and writes the scale of attention as a weight.
 #[test]
 fn weights_and_multiply_adds_are_those_of_torch() {
-    for (name, parameters, multiply_adds) in
-        [("residual", 1409, 60_456), ("mobile", 1159, 230_508), ("cell", 2228, 73_296), ("text", 706, 3_088 + 576)]
-    {
+    for (name, parameters, multiply_adds) in [
+        ("residual", 1409, 60_456),
+        ("mobile", 1159, 230_508),
+        ("cell", 2228, 73_296),
+        ("text", 706 - 8 + 2, 3_088 + 576),
+    ] {
         let network = fixture(name);
         assert_eq!((network.parameters, network.multiply_adds), (parameters, Some(multiply_adds)), "{name}");
         assert!(network.unknown.is_empty());
