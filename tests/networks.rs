@@ -95,6 +95,27 @@ fn a_built_in_space_is_found() {
 }
 
 #[test]
+fn a_column_for_each_choice_is_a_space_of_choices() {
+    let folder = TempDir::new().unwrap();
+    let row =
+        |k: usize| format!("{},{},{},{}.5\n", 1 + k % 4, [16, 32, 64][k / 4 % 3], ["relu", "silu"][k / 12 % 2], 70 + k);
+    let rows: String = (0..24).map(row).collect();
+    fs::write(folder.path().join("choices.csv"), format!("depth,width,act,top1\n{rows}")).unwrap();
+    let config = done(folder.path(), &["init", "choices.csv"]);
+    for line in [
+        "space: choices",
+        "  depth: [1, 2, 3, 4]",
+        "  width: [16, 32, 64]",
+        "  act: [relu, silu]",
+        "  train_target: top1",
+    ] {
+        assert!(config.contains(line), "no `{line}` in\n{config}");
+    }
+    fs::write(folder.path().join("choices.yaml"), config).unwrap();
+    done(folder.path(), &[&["train", "choices.yaml", "--output", "choices"][..], &FAST].concat());
+}
+
+#[test]
 fn networks_are_imported_joined_by_name_and_ranked() {
     let folder = TempDir::new().unwrap();
     let networks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx");

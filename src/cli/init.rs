@@ -54,7 +54,7 @@ impl InitConfig {
         if let Some((column, value)) = &filter {
             table = table.filter(column, value)?;
         }
-        let (space, described) = describe_space(&table, &mut notes)?;
+        let (space, described) = describe_space(&table, self.target.as_deref(), &mut notes)?;
         let further = super::table_arguments(&self.columns);
         let joined = JoinedColumns::open(&table, &further, space.as_ref())?;
         duplicates(&table, space.as_ref(), &mut notes)?;
@@ -95,8 +95,9 @@ fn failed_rows(table: &Table, notes: &mut Vec<String>) -> Option<(String, String
     None
 }
 
-/// The space of a table and the lines that declare it: a built-in one where all architectures are of it, else cells of one's own.
-fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Space>, String)> {
+/// The space of a table and the lines that declare it: a built-in one where all architectures are of it, choices where there are no
+/// architectures, else cells of one's own.
+fn describe_space(table: &Table, target: Option<&str>, notes: &mut Vec<String>) -> Result<(Box<dyn Space>, String)> {
     for (name, make) in space::SPACES {
         let space = make();
         if let Ok(texts) = table.architectures(space.as_ref())
@@ -106,7 +107,10 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
         }
     }
     let open = Dag::new(Vocabulary::default())?;
-    let texts = table.architectures(&open).map_err(|error| no_architectures(table, error))?;
+    let texts = match table.architectures(&open) {
+        Ok(texts) => texts,
+        Err(error) => return choices(table, target).ok_or_else(|| no_architectures(table, error)),
+    };
     let roles = roles(&texts, notes);
     let vocabulary = Vocabulary::new(roles.iter().map(|(name, role)| (name.as_str(), *role)));
     let space = Dag::new(vocabulary).map_err(|error| error.file(table.file()))?;
@@ -128,6 +132,33 @@ fn describe_space(table: &Table, notes: &mut Vec<String>) -> Result<(Box<dyn Spa
     }
     lines.push_str(&yaml(&BTreeMap::from([("rules", rules)]), if large { "# " } else { "" }));
     Ok((Box::new(space), lines))
+}
+
+/// The space of the columns that could be choices, words or a few whole numbers, where there are several.
+fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, String)> {
+    let mut lines = "choices:   # in the order of the network? Leave out what is none\n".to_string();
+    let mut count = 0;
+    for name in table.header().iter().filter(|name| !KEYS.split(' ').any(|key| key == name.as_str())) {
+        let mut values = table.texts(name)?;
+        // Numbers in their order, then words.
+        values.sort_by(|a, b| match (a.parse::<f64>().ok(), b.parse::<f64>().ok()) {
+            (Some(x), Some(y)) => x.total_cmp(&y).then(a.cmp(b)),
+            (x, y) => y.is_some().cmp(&x.is_some()).then(a.cmp(b)),
+        });
+        values.dedup();
+        let whole =
+            |value: &String| !value.is_empty() && value.parse().map_or(true, |number: f64| number.fract() == 0.0);
+        if (2..=64).contains(&values.len()) && values.iter().all(whole) && target != Some(name) {
+            let number = |value: &String| if value.parse::<f64>().is_ok() { value.clone() } else { yaml_text(value) };
+            let values: Vec<String> = values.iter().map(number).collect();
+            lines.push_str(&format!("  {}: [{}]\n", yaml_text(name), values.join(", ")));
+            count += 1;
+        }
+    }
+    let space = space::open(space::CHOICE_SPACE, Some(Vocabulary::of_choices(&lines).ok()?)).ok()?;
+    let texts = table.architectures(space.as_ref()).ok()?;
+    let fits = count > 1 && texts.iter().all(|text| space.parse(text).is_ok());
+    fits.then(|| (space, format!("space: {}\n{lines}", space::CHOICE_SPACE)))
 }
 
 /// The error about a table in which no cells were found, with what the table seems to be.
