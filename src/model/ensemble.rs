@@ -28,11 +28,6 @@ impl Ensemble {
         Ensemble { model, center, scale, variance: calibration.variance }
     }
 
-    /// The models.
-    pub fn model(&self) -> &Carl {
-        &self.model
-    }
-
     /// Standardised scores of every member, [E, B], and masks.
     pub fn member_scores(&self, graphs: &GraphBatch) -> (Tensor, Masks) {
         let (scores, masks) = self.model.score(graphs);

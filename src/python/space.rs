@@ -23,11 +23,11 @@ pub struct SearchSpace {
     pub space: Arc<dyn Space>,
     /// The lines of a configuration that name it.
     pub declaration: String,
-    operations: Option<Vec<String>>,
+    arguments: Mutex<ConstructorArguments>,
 }
 
-/// What a space is made from.
-type ConstructorArguments = (String, Option<Vec<String>>);
+/// What a space is made from: its name, operations, choices and their conditions.
+type ConstructorArguments = (String, Option<Vec<String>>, Option<Py<PyAny>>, Option<Py<PyAny>>);
 
 /// Operations, adjacency and mask of a batch.
 type BatchArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
@@ -50,21 +50,41 @@ impl SearchSpace {
 #[pymethods]
 impl SearchSpace {
     #[new]
-    #[pyo3(signature = (name, operations = None))]
-    fn new(py: Python<'_>, name: &str, operations: Option<Vec<String>>) -> PyResult<Self> {
+    #[pyo3(signature = (name, operations = None, choices = None, when = None))]
+    fn new(
+        py: Python<'_>,
+        name: &str,
+        operations: Option<Vec<String>>,
+        choices: Option<Py<PyAny>>,
+        when: Option<Py<PyAny>>,
+    ) -> PyResult<Self> {
         let mut declaration = format!("space: {}\n", json(&name));
+        let mut vocabulary = None;
         if let Some(names) = &operations {
             let roles: BTreeMap<&String, Role> = names.iter().map(|name| (name, Role::by_convention(name))).collect();
             declaration += &format!("vocabulary: {}\n", json(&roles));
+            vocabulary = Some(Vocabulary::by_convention(names.iter().map(String::as_str)));
         }
-        let names = operations.as_ref().map(|names| names.iter().map(String::as_str));
-        let space = space::open(name, names.map(Vocabulary::by_convention)).map_err(|error| exception(py, &error))?;
-        Ok(SearchSpace { space: space.into(), declaration, operations })
+        if let Some(choices) = &choices {
+            // JSON is YAML.
+            let text = |value: &Py<PyAny>| py.import("json")?.call_method1("dumps", (value,))?.extract::<String>();
+            let mut lines = format!("choices: {}\n", text(choices)?);
+            if let Some(when) = &when {
+                lines += &format!("when: {}\n", text(when)?);
+            }
+            vocabulary = Some(Vocabulary::of_choices(&lines).map_err(|error| exception(py, &error))?);
+            declaration += &lines;
+        }
+        let space = space::open(name, vocabulary).map_err(|error| exception(py, &error))?;
+        let arguments = Mutex::new((name.to_string(), operations, choices, when));
+        Ok(SearchSpace { space: space.into(), declaration, arguments })
     }
 
     fn __reduce__(&self, py: Python<'_>) -> (Py<PyAny>, ConstructorArguments) {
         let class = py.get_type::<SearchSpace>().into_any().unbind();
-        (class, (self.space.name().to_string(), self.operations.clone()))
+        let (name, operations, choices, when) = &*self.arguments.lock().unwrap_or_else(PoisonError::into_inner);
+        let copy = |value: &Option<Py<PyAny>>| value.as_ref().map(|value| value.clone_ref(py));
+        (class, (name.clone(), operations.clone(), copy(choices), copy(when)))
     }
 
     fn __repr__(&self) -> String {

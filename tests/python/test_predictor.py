@@ -158,6 +158,25 @@ class Predictors(unittest.TestCase):
         self.assertEqual(again.get_params(), predictor.get_params())
         self.assertEqual(pickle.loads(pickle.dumps(carl_nas.Space("darts"))).size, carl_nas.Space("darts").size)
 
+    def test_a_list_of_choices(self):
+        when = {"kernel": {"depth": [2, 3, 4]}}
+        space = carl_nas.Space("choices", choices={"depth": [1, 2, 3, 4], "kernel": [3, 5, 7], "act": ["relu", "silu"]}, when=when)
+        networks = list(space.enumerate())
+        self.assertEqual((space.size, len(networks)), (20, 20))
+        self.assertEqual(space.parse("depth=2 kernel=5 act=silu"), "depth=2 kernel=5 act=silu")
+        with self.assertRaisesRegex(ValueError, "kernel"):
+            space.parse("depth=1 kernel=5 act=silu")
+        again = pickle.loads(pickle.dumps(space))
+        self.assertEqual(list(again.enumerate()), networks)
+        values = [text.count("silu") + int(text.split("depth=")[1][0]) for text in networks]
+        predictor = carl_nas.Predictor(space, options={"model.members": 2, "train.epochs": 40}).fit(networks[::2], values[::2])
+        self.assertGreater(predictor.score(networks, values), 0.6)
+        search = carl_nas.Search(space, maximize="value", seed=1)
+        for _ in range(12):
+            [network] = search.ask()
+            search.tell(network, network.count("silu") + int(str(network).split("depth=")[1][0]))
+        self.assertEqual(search.best()[1], 5)
+
     def test_two_threads_fit_at_once_and_leave_torch_its_threads(self):
         before = torch.get_num_threads()
         texts, labels = cells("nasbench201", 40)

@@ -12,9 +12,16 @@ __version__: str
 def main(arguments: Sequence[str]) -> int: ...
 
 class Space:
-    """A search space by its name; the space "dag" of cells of one's own has the names of its `operations`."""
+    """A search space by its name; the space "dag" of cells of one's own has the names of its `operations`, the space "choices" the values
+    of every choice in `choices`, and in `when` the conditions of those that do not always exist: `{choice: {other: [values]}}`."""
 
-    def __init__(self, name: str, operations: Sequence[str] | None = None) -> None: ...
+    def __init__(
+        self,
+        name: str,
+        operations: Sequence[str] | None = None,
+        choices: Mapping[str, Sequence[Any]] | None = None,
+        when: Mapping[str, Mapping[str, Sequence[Any]]] | None = None,
+    ) -> None: ...
     @property
     def name(self) -> str: ...
     @property

@@ -1,22 +1,18 @@
 """A sampler of Optuna for spaces of choices: networks that are a list of decisions."""
 from __future__ import annotations
 
-import itertools
 import math
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from . import InputError, Search, Space
-
-# Networks that stand for a space which has more of them.
-LISTED = 20_000
 
 
 def _values(name: str, choices: BaseDistribution | Sequence[Any]) -> tuple[BaseDistribution, list[Any]]:
@@ -28,6 +24,12 @@ def _values(name: str, choices: BaseDistribution | Sequence[Any]) -> tuple[BaseD
     if isinstance(choices, IntDistribution) and not choices.log:
         return choices, list(range(choices.low, choices.high + 1, choices.step))
     raise InputError(f"{name}: {choices} is not a list of choices\n  hint: use a categorical or an integer one", "usage")
+
+
+def _declared(values: list[Any]) -> list[Any]:
+    """Values as carl declares them: numbers as they are, anything else as a word."""
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
+    return values if numbers else [f"v{pick}" for pick in range(len(values))]
 
 
 class CarlSampler(BaseSampler):  # type: ignore[misc]
@@ -42,33 +44,32 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
         decided = {name: _values(name, values) for name, values in choices.items()}
         self.distributions = {name: distribution for name, (distribution, _) in decided.items()}
         self.values = {name: values for name, (_, values) in decided.items()}
+        self.declared = {
+            re.sub(r"[^A-Za-z0-9_.]", "_", name) + ("" if re.fullmatch(r"[A-Za-z0-9_.]+", name) else f"_{k}"): _declared(values)
+            for k, (name, values) in enumerate(self.values.items())
+        }
+        self.space = Space("choices", choices=self.declared)
+        self.tokens: list[list[str]] = []
         self.seed = seed
         self.independent = RandomSampler(seed)
         self.search: Search | None = None
         self.told: set[int] = set()
         self.lock = threading.Lock()
 
-    # A network is a chain with an operation for each decision.
+    # What stands for a value in the text of a network: numbers are ordered, anything else is a word.
     def _text(self, picks: Sequence[int]) -> str:
-        chain = " ".join(f"d{decision}v{pick}" for decision, pick in enumerate(picks))
-        return f"input {chain} output;" + " ".join(f"{k}>{k + 1}" for k in range(len(picks) + 1))
+        return " ".join(f"{name}={values[pick]}" for (name, values), pick in zip(self.declared.items(), picks))
 
     def _params(self, text: str) -> dict[str, Any]:
-        picks = [int(name.split("v")[1]) for name in text.split(";")[0].split()[1:-1]]
+        picks = [tokens.index(token) for tokens, token in zip(self.tokens, text.split(" "))]
         return {name: values[pick] for (name, values), pick in zip(self.values.items(), picks)}
 
     def _start(self, direction: StudyDirection) -> Search:
-        sizes = [len(values) for values in self.values.values()]
-        operations = [f"d{decision}v{pick}" for decision, size in enumerate(sizes) for pick in range(size)]
-        if math.prod(sizes) <= LISTED:
-            networks = list(itertools.product(*map(range, sizes)))
-        else:
-            random = np.random.default_rng(self.seed)
-            columns = [random.integers(0, size, LISTED).tolist() for size in sizes]
-            networks = list(dict.fromkeys(zip(*columns)))
+        for place, values in enumerate(self.declared.values()):
+            picks = [[pick if k == place else 0 for k in range(len(self.declared))] for pick in range(len(values))]
+            self.tokens.append([self.space.parse(self._text(pick)).split(" ")[place] for pick in picks])
         objective = {"minimize" if direction == StudyDirection.MINIMIZE else "maximize": "value"}
-        space = Space("dag", ["input", *operations, "output"])
-        return Search(space, **objective, seed=self.seed, candidates=map(self._text, networks))  # type: ignore[arg-type]
+        return Search(self.space, **objective, seed=self.seed)  # type: ignore[arg-type]
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
@@ -88,7 +89,7 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
 
     def _tell(self, search: Search, trial: FrozenTrial) -> None:
         picks = [values.index(trial.params[name]) for name, values in self.values.items()]
-        text = self._text(picks)
+        text = self.space.parse(self._text(picks))
         self.told.add(trial.number)
         if any(text == cell for cell, values in search.history() if values):
             return
