@@ -325,8 +325,10 @@ impl Columns {
             None => names.iter().min_by_key(rank).copied(),
         };
         let Some(target) = chosen else {
-            let wanted = init.target.as_deref().unwrap_or("to predict");
-            let message = format!("no column of numbers {} that differ", shorten(wanted));
+            let message = match &init.target {
+                Some(name) => format!("there is no column `{}` of numbers that differ", shorten(name)),
+                None => "there is no column of numbers that differ: nothing to predict".to_string(),
+            };
             let hint = format!("columns that can be a target: {}; --columns adds another table", names.join(", "));
             return Err(Error::new(Stage::Usage, message).file(&init.table).hint(hint));
         };

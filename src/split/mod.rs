@@ -23,7 +23,7 @@ pub enum ChooseRows {
 /// How many rows are trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", expecting = "expected `auto`, `all` or a number of rows")]
 pub enum TrainRows {
     /// 156, or all with a label where the table has fewer.
     #[default]
