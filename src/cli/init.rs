@@ -148,7 +148,9 @@ fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, Strin
         values.dedup();
         let whole =
             |value: &String| !value.is_empty() && value.parse().map_or(true, |number: f64| number.fract() == 0.0);
-        if (2..=64).contains(&values.len()) && values.iter().all(whole) && target != Some(name) {
+        // Whole numbers that are called like a result are one.
+        let is_result = has_part(name, QUALITIES) && values.iter().all(|value| value.parse::<f64>().is_ok());
+        if (2..=64).contains(&values.len()) && values.iter().all(whole) && !is_result && target != Some(name) {
             let number = |value: &String| if value.parse::<f64>().is_ok() { value.clone() } else { yaml_text(value) };
             let values: Vec<String> = values.iter().map(number).collect();
             lines.push_str(&format!("  {}: [{}]\n", yaml_text(name), values.join(", ")));
@@ -159,6 +161,11 @@ fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, Strin
     let texts = table.architectures(space.as_ref()).ok()?;
     let fits = count > 1 && texts.iter().all(|text| space.parse(text).is_ok());
     fits.then(|| (space, format!("space: {}\n{lines}", space::CHOICE_SPACE)))
+}
+
+/// Whether one of `parts` is in the name of a column.
+fn has_part(name: &str, parts: &str) -> bool {
+    parts.split(' ').any(|part| name.to_lowercase().contains(part))
 }
 
 /// The error about a table in which no cells were found, with what the table seems to be.
@@ -313,12 +320,16 @@ impl Columns {
         notes: &mut Vec<String>,
     ) -> Result<String> {
         let names: Vec<&str> = self.numbers.iter().map(|(name, _)| name.as_str()).collect();
-        let has = |name: &str, parts: &str| parts.split(' ').any(|part| name.to_lowercase().contains(part));
         // Validation before test, quality before cost.
         let rank = |name: &&&str| {
             let lower = name.to_lowercase();
             let is_test = lower.contains("test") && !lower.contains("val");
-            (has(name, COSTS) && !lower.contains("loss"), !has(name, QUALITIES), lower.contains("train"), is_test)
+            (
+                has_part(name, COSTS) && !lower.contains("loss"),
+                !has_part(name, QUALITIES),
+                lower.contains("train"),
+                is_test,
+            )
         };
         let chosen = match &init.target {
             Some(name) => names.iter().find(|other| *other == name).copied(),
@@ -337,7 +348,7 @@ impl Columns {
         if labelled < values.len() {
             notes.push(format!("{} without a value of `{target}`", counted(values.len() - labelled, "row")));
         }
-        let lower_is_better = has(target, COSTS);
+        let lower_is_better = has_part(target, COSTS);
         let test = target.replace("val", "test").replace("testid", "test");
         let test = names.iter().find(|name| **name == test && test != target);
         let others: Vec<&str> = names.iter().copied().filter(|name| *name != target).collect();
@@ -355,7 +366,7 @@ impl Columns {
         if !others.is_empty() {
             lines.push_str(&format!("  # Other columns that can be a target: {}\n", others.join(", ")));
             let cheap: Vec<String> =
-                others.iter().filter(|name| has(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
+                others.iter().filter(|name| has_part(name, "param flop madd depth")).map(|n| yaml_text(n)).collect();
             if !cheap.is_empty() {
                 lines.push_str("  # What is known of all architectures helps where labels are few:\n");
                 lines.push_str(&format!("  # columns: [{}]\n", cheap.join(", ")));

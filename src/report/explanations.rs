@@ -48,12 +48,12 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
         text: Some(explanations[order[rank]].arch.clone()),
         content: Content::Svg(explanations[order[rank]].to_svg()),
     });
-    let mut sections = vec![
-        operations(explanations),
-        pairs(explanations),
-        substructures(explanations, &order),
-        cells(explanations, &order),
-    ];
+    let mut sections = vec![operations(explanations)];
+    // Choices do not feed each other.
+    if explanations.iter().any(|cell| !cell.edges.is_empty()) {
+        sections.push(pairs(explanations));
+    }
+    sections.extend([substructures(explanations, &order), cells(explanations, &order)]);
     sections.extend(drawings);
     Page {
         title: title.to_string(),

@@ -123,8 +123,9 @@ impl LabelPosterior {
     }
 
     /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or reads all that
-    /// there is of a cell, all members learn from it; else every other one does without, since a process that does not know a space well is a bad teacher. Where it
-    /// knows columns that networks do not see, all of them learn from it, and the more, the fewer labels they have of their own.
+    /// there is of a cell, all members learn from it; else every other one does without, since a process that does not know a space
+    /// well is a bad teacher. Where it knows columns that networks do not see, all of them learn from it, and the more, the fewer
+    /// labels they have of their own.
     pub fn weight(&self, index: usize) -> f64 {
         if self.column_share >= 0.5 {
             return (ENOUGH / self.labels as f64).max(1.0);
@@ -330,8 +331,8 @@ impl Average {
     }
 
     /// Kendall's tau of the mean with a new label that is to be expected over cells without a label, now and with 20 more labels:
-    /// the mean of what leaving one label out shows and of what the best process expects. For two cells whose difference has mean d and variance s^2, the expected sign of a difference of labels that agrees
-    /// with d is 2 Phi(|d| / s) - 1. Further labels turn a part of s^2 into variance of d.
+    /// the mean of what leaving one label out shows and of what the best process expects. For two cells whose difference has mean d
+    /// and variance s^2, the expected sign of a difference of labels that agrees with d is 2 Phi(|d| / s) - 1. Further labels turn a part of s^2 into variance of d.
     fn expected_tau(&self, inputs: &Inputs, trained: &[i64], labels: &[f64]) -> (f64, f64) {
         let rows = inputs.rows() as usize;
         let order = Random::of(0, Purpose::Unlabelled, 4, 0).choose(rows, rows);
