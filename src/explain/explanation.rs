@@ -4,7 +4,7 @@ use super::cell::ExplainedCell;
 use super::counterfactual::Counterfactual;
 use super::mass::{critical_mass, member_masses};
 use super::substructure::CriticalSubstructure;
-use super::{Explainer, choice_table, dot, drawing, losses};
+use super::{Explainer, choice_table, dot, drawing, edge_drawing, losses};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::metrics::standard_deviation;
@@ -42,7 +42,7 @@ pub struct CellEnd {
 }
 
 /// An edge between operations or ends.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ExplainedEdge {
     /// Index of the source.
     pub from: usize,
@@ -77,6 +77,40 @@ impl Explanation {
     /// A drawing of the cell, or a table of its choices: an SVG element that needs no other file.
     pub fn to_svg(&self) -> String {
         if self.edges.is_empty() && self.ends.is_empty() { choice_table::table(self) } else { drawing::svg(self) }
+    }
+
+    /// The drawing as users of spaces with operations on edges draw it; none in a space whose operations are nodes.
+    pub fn to_edge_svg(&self) -> Option<String> {
+        edge_drawing::svg(self)
+    }
+
+    /// The drawing with operations on edges if `on_edges`, where the space has them there; [`Explanation::to_svg`] otherwise.
+    pub fn drawing(&self, on_edges: bool) -> String {
+        on_edges.then(|| self.to_edge_svg()).flatten().unwrap_or_else(|| self.to_svg())
+    }
+
+    /// The critical substructure alone: its operations and the ends of the cell, with the edges between them.
+    pub fn critical_part(&self) -> Explanation {
+        let kept = |index: &usize| match self.nodes.get(*index) {
+            Some(node) => self.critical_substructure.operations.contains(&node.index),
+            None => true,
+        };
+        let kept: Vec<usize> = (0..self.nodes.len() + self.ends.len()).filter(kept).collect();
+        let place = |index: usize| kept.binary_search(&index).ok();
+        let edge = |edge: &ExplainedEdge| Some(ExplainedEdge { from: place(edge.from)?, to: place(edge.to)?, ..*edge });
+        let node = |node: &ExplainedNode| Some(ExplainedNode { index: place(node.index)?, ..node.clone() });
+        let end = |end: &CellEnd| Some(CellEnd { index: place(end.index)?, ..end.clone() });
+        Explanation {
+            nodes: self.nodes.iter().filter_map(node).collect(),
+            ends: self.ends.iter().filter_map(end).collect(),
+            edges: self.edges.iter().filter_map(edge).collect(),
+            counterfactuals: Vec::new(),
+            critical_substructure: CriticalSubstructure {
+                operations: Vec::new(),
+                ..self.critical_substructure.clone()
+            },
+            ..self.clone()
+        }
     }
 
     /// The cell as a graph in the language of Graphviz.

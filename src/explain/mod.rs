@@ -16,6 +16,7 @@ mod choice_table;
 pub mod counterfactual;
 mod dot;
 mod drawing;
+mod edge_drawing;
 pub mod explanation;
 pub mod faithfulness;
 pub mod mass;
