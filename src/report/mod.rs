@@ -4,6 +4,7 @@
 //! ([`Content::Svg`]) is taken as it is.
 
 pub(crate) mod axis;
+pub mod compare;
 pub mod explanations;
 mod plot;
 pub mod search;
