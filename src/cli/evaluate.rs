@@ -129,7 +129,8 @@ fn explanations_table(judged: &Faithfulness) -> String {
         .filter_map(|(name, figures)| Some(row(name, figures.as_ref()?.each(|&value| value))))
         .collect();
     if let Some(figures) = &judged.truth {
-        let of: [(&str, fn(&TrueFigures) -> f64); 6] = [
+        type Named = (&'static str, fn(&TrueFigures) -> f64);
+        let of: [Named; 6] = [
             ("largest loss found", |figures| figures.top_1),
             ("two largest losses found", |figures| figures.top_2),
             ("sign", |figures| figures.sign),
