@@ -60,6 +60,7 @@ impl Compare {
         let table = data.open()?;
         let dataset = Dataset::read(&table, first.encoder(), &data)?;
         let test = TestRows::new(&dataset);
+        test.check(&data.train_target)?;
         let texts: Vec<String> = test.rows.iter().map(|&row| dataset.unique.texts[row].clone()).collect();
         let bar = Bar::new("scoring");
         bar.start(2 * dataset.unique.graphs.len() as u64);

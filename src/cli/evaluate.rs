@@ -42,11 +42,13 @@ impl Evaluate {
         let data = judging_data(self.table.as_deref(), self.target.as_deref(), &predictor, config.as_ref())?;
         let table = data.open()?;
         let dataset = Dataset::read(&table, predictor.encoder(), &data)?;
+        let test = TestRows::new(&dataset);
+        test.check(&data.train_target)?;
         let bar = Bar::new("scoring");
         bar.start(dataset.unique.graphs.len() as u64);
         let (scores, _) = predictor.score_graphs(&dataset.unique.graphs, &bar);
         drop(bar);
-        let figures = TestRows::new(&dataset).compare(&dataset.unique.broadcast(&scores));
+        let figures = test.compare(&dataset.unique.broadcast(&scores));
         let explanations = match self.explanations {
             true => {
                 let without = trained_rows(&predictor, config.as_ref(), &table, &dataset)?;
@@ -118,7 +120,8 @@ fn trained_rows(
 /// Figures of explanations for the terminal.
 fn explanations_table(judged: &Faithfulness) -> String {
     let row = |name: &str, figures: [f64; 5]| -> Vec<String> {
-        std::iter::once(name.to_string()).chain(figures.map(|value| format!("{value:.3}"))).collect()
+        let figure = |value: f64| if value.is_nan() { String::new() } else { format!("{value:.3}") };
+        std::iter::once(name.to_string()).chain(figures.map(figure)).collect()
     };
     let agreements = [
         ("order: without the operation", &judged.truth_agreement),

@@ -42,7 +42,7 @@ pub struct TrueFigures {
 }
 
 impl SubsetValues {
-    /// From one value per subset of at least one operation; none for another number of values.
+    /// From one value per subset (NaN for an unknown one of the empty cell) of at least one operation; none for another number of values.
     pub fn new(values: Vec<f64>) -> Option<Self> {
         (values.len() > 1 && values.len().is_power_of_two()).then_some(SubsetValues(values))
     }
@@ -51,19 +51,18 @@ impl SubsetValues {
         self.0.len().ilog2() as usize
     }
 
-    /// The value of a subset in a sum along a path: both ends count half, as in the trapezoidal rule.
+    /// The value of a subset in a sum along a path; the whole cell and the empty one are on every path and do not count.
     fn term(&self, removed: usize) -> f64 {
-        let end = removed == 0 || removed == self.0.len() - 1;
-        self.0[removed] * if end { 0.5 } else { 1.0 } / self.operations() as f64
+        if removed == self.0.len() - 1 { 0.0 } else { self.0[removed] / self.operations() as f64 }
     }
 
-    /// Area under the values while operations are removed in this `order`, over an axis from 0 to 1.
+    /// Area under the values while operations are removed in this `order`, over an axis from 0 to 1, up to what all orders share.
     pub fn area(&self, order: &[usize]) -> f64 {
         let removed = order.iter().scan(0, |removed, operation| {
             *removed |= 1 << operation;
             Some(*removed)
         });
-        self.term(0) + removed.map(|removed| self.term(removed)).sum::<f64>()
+        removed.map(|removed| self.term(removed)).sum()
     }
 
     /// The mean area over all orders.
@@ -72,7 +71,7 @@ impl SubsetValues {
             let subsets = (0..self.0.len()).filter(|removed| removed.count_ones() == size);
             mean(&subsets.map(|removed| self.term(removed)).collect::<Vec<f64>>())
         };
-        (0..=self.operations() as u32).map(of_size).sum()
+        (1..=self.operations() as u32).map(of_size).sum()
     }
 
     /// The order of removal with the smallest area, or with the largest one.
@@ -144,7 +143,9 @@ pub fn true_figures(cells: &[JudgedCell]) -> TrueFigures {
     let mut lost = [0.0; 3];
     for (labels, [order, _]) in with_subsets() {
         let losses = labels.half_losses(&order[..order.len().div_ceil(2)]);
-        lost.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+        if losses[2].is_finite() {
+            lost.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+        }
     }
     let [necessary, sufficient] = [lost[0] / lost[2], 1.0 - lost[1] / lost[2]].map(|share| share.clamp(0.0, 1.0));
     let with_losses = || cells.iter().filter(|cell| !cell.values.is_empty());

@@ -75,10 +75,14 @@ impl<'a> TrueLabels<'a> {
     }
 
     /// Labels of the subsets of every cell that [`Explainer::subsets`] returned; none for a cell without subsets, or of which some
-    /// has no label.
+    /// has no label. That of the empty cell may be missing, which is NaN: it is on the way of every order.
     pub fn of_subsets(&self, variants: &Variants<String>) -> Vec<Option<SubsetValues>> {
-        let label = |(text, graph): &(String, u32)| self.label(Some(text), *graph);
-        let of = |variants: &Vec<(String, u32)>| variants.iter().map(label).collect::<Option<Vec<f64>>>();
+        let of = |variants: &Vec<(String, u32)>| -> Option<Vec<f64>> {
+            let ((text, graph), rest) = variants.split_last()?;
+            let empty = self.label(Some(text), *graph).unwrap_or(f64::NAN);
+            let labels = rest.iter().map(|(text, graph)| self.label(Some(text), *graph));
+            labels.chain([Some(empty)]).collect()
+        };
         variants.iter().map(|variants| of(variants).and_then(SubsetValues::new)).collect()
     }
 
