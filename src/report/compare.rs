@@ -93,7 +93,7 @@ impl ComparisonPage {
         let masses = self.masses.iter().map(|own| row(&own.operation, own.masses.map(|mass| format!("{mass:.3}"))));
         let settings = self.settings.iter().map(|setting| row(&setting.key, setting.values.clone()));
         let [first, second] = self.names.each_ref().map(String::as_str);
-        let names = [("", false), (first, true), (second, true)];
+        let names = |name, numbers| [(name, false), (first, numbers), (second, numbers)];
         let cell = |cell: &RankedCell| {
             let ranks = [cell.ranks[0], cell.ranks[1], cell.true_rank].map(|rank| rank.to_string());
             ranks.into_iter().chain([cell.arch.clone()]).collect()
@@ -106,18 +106,18 @@ impl ComparisonPage {
                 ("Kendall tau between the two".to_string(), format!("{:.4}", self.kendall_tau_between)),
             ],
             sections: vec![
-                table("Figures", "Scores against the truth of the table.", &names, self.figure_rows()),
+                table("Figures", "Scores against the truth of the table.", &names("figure", true), self.figure_rows()),
                 table(
                     "Settings that differ",
                     "Of the configurations, and what was chosen from the training labels.",
-                    &names.map(|(name, _)| (name, false)),
+                    &names("setting", false),
                     settings.collect(),
                 ),
                 self.ranks(),
                 Section {
                     heading: "Critical mass by operation".to_string(),
                     text: Some("Mean over the cells of a sample whose score depends on the operation.".to_string()),
-                    content: Content::Heat(page_table(&names, masses.collect())),
+                    content: Content::Heat(page_table(&names("operation", true), masses.collect())),
                 },
                 table(
                     "Where they disagree most",
