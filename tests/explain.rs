@@ -35,6 +35,10 @@ fn keys_ranges_and_dead_parts() {
         assert!(if [1, 2, 5].contains(&index) { mass == 0.0 } else { (0.0..1.0).contains(&mass) }, "{index}: {mass}");
     }
     assert_eq!(explanation, explain(arch));
+    let removals = explanation["removals"].as_array().unwrap();
+    let mut removed: Vec<u64> = removals.iter().map(|step| step["index"].as_u64().unwrap()).collect();
+    removed.sort_unstable();
+    assert_eq!(removed, [0, 3, 4]);
     let critical = &explanation["critical_substructure"];
     let operations = critical["operations"].as_array().unwrap();
     assert!(!operations.is_empty() && operations.iter().all(|index| [0, 3, 4].contains(&index.as_u64().unwrap())));

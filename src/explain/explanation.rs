@@ -1,8 +1,9 @@
 //! The explanation of a cell, as it is written to JSON.
 
-use super::cell::ExplainedCell;
+use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Counterfactual;
 use super::mass::{critical_mass, member_masses};
+use super::subset::SubsetValues;
 use super::substructure::CriticalSubstructure;
 use super::{Explainer, choice_table, dot, drawing, edge_drawing, losses};
 use crate::error::{Error, Result};
@@ -52,6 +53,15 @@ pub struct ExplainedEdge {
     pub critical: f64,
 }
 
+/// A step of removing the operations of a cell one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RemovalStep {
+    /// Index of the removed operation in the text.
+    pub index: usize,
+    /// Score without it and those before it.
+    pub score: f64,
+}
+
 /// Which parts of a cell its score rests on.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
@@ -69,6 +79,8 @@ pub struct Explanation {
     pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: CriticalSubstructure,
+    /// The order of removal in which the score falls fastest; none in a cell of more than eight live operations, or of choices.
+    pub removals: Vec<RemovalStep>,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,
 }
@@ -104,6 +116,7 @@ impl Explanation {
             nodes: self.nodes.iter().filter_map(node).collect(),
             ends: self.ends.iter().filter_map(end).collect(),
             edges: self.edges.iter().filter_map(edge).collect(),
+            removals: Vec::new(),
             counterfactuals: Vec::new(),
             critical_substructure: CriticalSubstructure {
                 operations: Vec::new(),
@@ -142,6 +155,7 @@ impl Explainer<'_> {
         };
         let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
         let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
+        let subsets = self.subsets(&cells, &mut pool, progress).map_err(first)?;
         let explain = |(index, cell): (usize, &ExplainedCell)| {
             let occlusion = losses(cell, &pool, &removals[index], cell.len(), |&operation| operation);
             let members = member_masses(cell, &pool, &removals[index]);
@@ -155,10 +169,27 @@ impl Explainer<'_> {
                 ends,
                 edges,
                 critical_substructure: parts[index].within(tolerance),
+                removals: self.fastest_removals(cell, &pool, &subsets[index]),
                 counterfactuals: self.counterfactuals(cell, &pool, &replacements[index], COUNTERFACTUALS),
             }
         };
         Ok(cells.iter().enumerate().map(explain).collect())
+    }
+
+    fn fastest_removals(
+        &self,
+        cell: &ExplainedCell,
+        pool: &VariantPool,
+        subsets: &[(String, u32)],
+    ) -> Vec<RemovalStep> {
+        let scores: Vec<f64> = subsets.iter().map(|subset| pool.score(subset.1)).collect();
+        let live = cell.live_operations(self.encoder.space);
+        let order = SubsetValues::new(scores.clone()).map_or(Vec::new(), |scores| scores.best_order(true));
+        let step = |removed: &mut usize, operation: usize| {
+            *removed |= 1 << operation;
+            Some(RemovalStep { index: live[operation], score: scores[*removed] })
+        };
+        order.into_iter().scan(0, step).collect()
     }
 
     fn nodes(&self, cell: &ExplainedCell, occlusion: &[f64], members: &[Vec<f64>]) -> Vec<ExplainedNode> {

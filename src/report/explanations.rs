@@ -2,7 +2,7 @@
 //! drawings, all cells in a table, and drawings of the best and the worst.
 
 use super::{Content, Page, PageTable, Section, TableColumn};
-use crate::explain::explanation::{ExplainedNode, Explanation};
+use crate::explain::explanation::{ExplainedNode, Explanation, RemovalStep};
 use crate::metrics::mean;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,6 +11,8 @@ const BEST: usize = 6;
 const WORST: usize = 3;
 /// Number of drawn critical substructures.
 const MOTIFS: usize = 4;
+/// Steps of a removal that are told.
+const STEPS: usize = 3;
 /// Rows of the tables of pairs and substructures.
 const ROWS: usize = 40;
 /// A pattern is shown if at least this share of the cells have it, and at least two cells.
@@ -47,7 +49,7 @@ pub fn page(title: &str, explanations: &[Explanation], on_edges: bool) -> Page {
     let worst = BEST.max(order.len().saturating_sub(WORST))..order.len();
     let drawings = (0..BEST.min(order.len())).chain(worst).map(|rank| Section {
         heading: format!("Cell {} of {}", rank + 1, order.len()),
-        text: Some(explanations[order[rank]].arch.clone()),
+        text: Some(explanations[order[rank]].arch.clone() + &fastest_removals(&explanations[order[rank]])),
         content: Content::Svg(explanations[order[rank]].drawing(on_edges)),
     });
     let mut sections = Vec::new();
@@ -106,6 +108,15 @@ fn section(heading: &str, text: &str, columns: Vec<TableColumn>, rows: Vec<Vec<S
         heading: heading.to_string(),
         text: Some(text.to_string()),
         content: Content::Table(PageTable { columns, rows }),
+    }
+}
+
+/// The first steps of the removal in which the score falls fastest, as a paragraph.
+fn fastest_removals(cell: &Explanation) -> String {
+    let step = |step: &RemovalStep| format!("{}@{} ({:.2})", cell.nodes[step.index].op, step.index, step.score);
+    match cell.removals.iter().take(STEPS).map(step).collect::<Vec<String>>().join(", then ") {
+        none if none.is_empty() => none,
+        steps => format!("\n\nFrom {:.2}, the score falls fastest without {steps}.", cell.score),
     }
 }
 

@@ -22,6 +22,7 @@ fn chain(name: &str) -> Explanation {
         ends: [3, 4].map(|index| CellEnd { index, op: name.to_string() }).into(),
         edges: vec![edge(3, 0), edge(0, 1), edge(1, 4), edge(3, 2), edge(3, 4)],
         critical_substructure: CriticalSubstructure { operations: vec![1], score: 0.0, tolerance: 0.25 },
+        removals: Vec::new(),
         counterfactuals: Vec::new(),
     }
 }
