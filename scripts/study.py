@@ -55,14 +55,23 @@ COLUMNS = {
     "accuracy after 12 epochs": "[c10_val_e12]",
 }
 
-# What `carl evaluate --explanations` says: the path of each figure.
+# What `carl evaluate --explanations` says: the path of each figure, and of those that every method of explanation has.
+METHODS = ["critical", "occlusion", "attention", "gradient", "random"]
+OF_METHODS = {
+    "agreement with the truth": "explanations.truth_agreement.{}",
+    "largest loss found": "explanations.truth.{}.top_1",
+    "two largest losses found": "explanations.truth.{}.top_2",
+    "sign": "explanations.truth.{}.sign",
+    "deletion": "explanations.truth.{}.deletion",
+    "insertion": "explanations.truth.{}.insertion",
+    "characterization": "explanations.truth.{}.characterization",
+}
 EXPLANATIONS = {
     "Kendall's tau": "kendall_tau",
-    "agreement with the truth: critical mass": "explanations.truth_agreement.critical",
-    "occlusion of the predictor": "explanations.truth_agreement.occlusion",
-    "attention of the masks": "explanations.truth_agreement.attention",
-    "gradient x input": "explanations.truth_agreement.gradient",
-    "random": "explanations.truth_agreement.random",
+    "deletion in the joint order": "explanations.joint_order.deletion",
+    "insertion in the joint order": "explanations.joint_order.insertion",
+    "deletion by true losses": "explanations.true_loss_order.deletion",
+    "insertion by true losses": "explanations.true_loss_order.insertion",
     "critical half kept": "explanations.fidelity_keep",
     "the rest kept": "explanations.fidelity_remove",
     "heavier half by mass kept": "explanations.fidelity_keep_by_mass",
@@ -149,12 +158,19 @@ def explanations(arguments):
             settings = [f"split.seed={seed}", *arguments.set]
             run(arguments, "train", settings, arguments.config, "--output", checkpoint)
             reports.append(run(arguments, "evaluate", [], checkpoint, "--explanations"))
-    print("| figure | mean and standard deviation |\n|---|---|")
-    for name, path in EXPLANATIONS.items():
+    def figure(path):
         values = [functools.reduce(lambda part, key: (part or {}).get(key), path.split("."), report) for report in reports]
-        if None not in values:
-            deviation = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-            print(f"| {name} | {statistics.mean(values):.4f}{deviation} |")
+        if None in values:
+            return ""
+        deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        return f"{statistics.mean(values):.3f}{deviation}"
+
+    print("| figure | " + " | ".join(METHODS) + " |\n|" + "---|" * (1 + len(METHODS)))
+    for name, path in OF_METHODS.items():
+        print(f"| {name} | " + " | ".join(figure(path.format(method)) for method in METHODS) + " |")
+    print("\n| figure | mean and standard deviation |\n|---|---|")
+    for name, path in EXPLANATIONS.items():
+        print(f"| {name} | {figure(path)} |")
 
 
 def main():

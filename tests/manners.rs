@@ -19,8 +19,8 @@ fn carl(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// Exit code 2, a message with every one of `words`, nothing on standard output, and no new file.
-fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
+/// Exit code 2, a message with every one of `words`, which is returned, nothing on standard output, and no new file.
+fn refused(folder: &Path, arguments: &[&str], words: &[&str]) -> String {
     let count = || fs::read_dir(folder).unwrap().count();
     let before = count();
     let (code, output, message) = carl(folder, arguments);
@@ -32,6 +32,7 @@ fn refused(folder: &Path, arguments: &[&str], words: &[&str]) {
         assert!(!message.contains(word), "{arguments:?}: {message}");
     }
     assert_eq!((output.as_str(), count()), ("", before), "{arguments:?}");
+    message
 }
 
 /// A folder with a table of one cell.
@@ -44,7 +45,7 @@ fn folder() -> TempDir {
 #[test]
 fn help_has_examples() {
     let folder = folder();
-    for command in ["predict", "prepare", "export", "doctor", "spaces", "benchmark", "config"] {
+    for command in ["predict", "prepare", "explain", "compare", "export", "doctor", "spaces", "benchmark", "config"] {
         let (code, help, _) = carl(folder.path(), &[command, "--help"]);
         assert_eq!(code, Some(0));
         assert!(help.contains(&format!("Examples:\n  carl {command}")), "{help}");
@@ -177,4 +178,152 @@ fn keys_of_configurations_are_explained() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["key"], &json["schema"]["default"]), (&"loss.distillation".into(), &"auto".into()));
     refused(path, &["config", "--explain", "split.chose"], &["split.chose", "did you mean `split.choose`"]);
+}
+
+/// A name and a text each.
+const FILES: [(&str, &str); 30] = [
+    ("empty.csv", ""),
+    ("header.csv", "arch,val\n"),
+    ("noarch.csv", "cell,val\nx,1\n"),
+    ("twice.csv", "arch,arch\nx,x\n"),
+    ("short.csv", "arch,val\nx\n"),
+    ("cell.csv", "arch,val\n|conv~0|,1\n"),
+    ("nul.csv", "arch,val\n\0x,1\n"),
+    ("three.csv", "arch,val,text,same,none\nA,90,a,1,\nB,91,b,1,\nC,92,c,1,\n"),
+    ("cut.jsonl", "{\"arch\": \n"),
+    ("list.jsonl", "[1, 2]\n"),
+    ("empty.yaml", ""),
+    ("list.yaml", "- a\n- b\n"),
+    ("tab.yaml", "space: nasbench201\n\tdata: x\n"),
+    ("nospace.yaml", "data: {table: three.csv, train_target: val}\n"),
+    ("space.yaml", "space: nasbench2O1\ndata: {table: three.csv, train_target: val}\n"),
+    ("good.yaml", "space: nasbench201\ndata: {table: three.csv, train_target: val}\n"),
+    ("one.yaml", "space: nasbench201\ndata: {table: cells.csv, train_target: val}\n"),
+    ("column.yaml", "space: nasbench201\ndata: {table: three.csv, train_target: vla}\n"),
+    ("table.yaml", "space: nasbench201\ndata: {table: there.csv, train_target: val}\n"),
+    ("words.yaml", "space: nasbench201\ndata: {table: three.csv, train_target: text}\n"),
+    ("key.yaml", "space: nasbench201\ndata: {table: three.csv, train_target: val}\ntrian: {epochs: 5}\n"),
+    (
+        "twice.yaml",
+        "space: nasbench201\ndata: {table: three.csv, train_target: val}\nsplit: {train: 2}\nsplit: {train: 3}\n",
+    ),
+    ("choices.yaml", "space: nasbench201\nchoices: {a: [1, 2]}\ndata: {table: three.csv, train_target: val}\n"),
+    ("rules.yaml", "space: nasbench201\nrules: {nodes: [1, 3]}\ndata: {table: three.csv, train_target: val}\n"),
+    (
+        "names.yaml",
+        "space: nasbench201\nvocabulary: {conv: nor_conv_7x7}\ndata: {table: three.csv, train_target: val}\n",
+    ),
+    (
+        "when.yaml",
+        "space: choices\nchoices: {a: [1, 2]}\nwhen: {b: {a: [1]}}\ndata: {table: three.csv, train_target: val}\n",
+    ),
+    ("nothing.yaml", "space: choices\nchoices: {}\ndata: {table: three.csv, train_target: val}\n"),
+    ("network.onnx", "not a network"),
+    ("model.safetensors", "x"),
+    ("log.jsonl", "{}\n"),
+];
+
+/// A command line and a word of its message; CHECKPOINT is a checkpoint, HERE a folder with a damaged one, CELL a cell.
+const WRONG: &str = "
+    predict CHECKPOINT --input empty.csv --output o.csv => the table is empty
+    predict CHECKPOINT --input noarch.csv --output o.csv => needs `arch`
+    predict CHECKPOINT --input twice.csv --output o.csv => name `arch` of an earlier column
+    predict CHECKPOINT --input short.csv --output o.csv => line 2
+    predict CHECKPOINT --input cell.csv --output o.csv => did you mean `none`
+    predict CHECKPOINT --input nul.csv --output o.csv => not a NAS-Bench-201 cell
+    predict CHECKPOINT --input cut.jsonl --output o.csv => not a JSON object
+    predict CHECKPOINT --input list.jsonl --output o.csv => not a JSON object
+    predict CHECKPOINT --input nowhere.csv --output o.csv => check the path
+    predict CHECKPOINT --input cells.csv --output o.csv --top 0 => --top
+    predict CHECKPOINT --input cells.csv --output o.csv --shard 3/2 => such as 2/8
+    predict CHECKPOINT --input cells.csv --all --output o.csv => cannot be used with
+    predict cells.csv --input cells.csv --output o.csv => not a checkpoint
+    predict HERE --input cells.csv --output o.csv => the file is damaged
+    explain CHECKPOINT --arch CELL --output o.svg --tolerance nan => from 0 upwards
+    explain CHECKPOINT --arch CELL --output o.svg --style round => possible values: nodes, edges
+    explain CHECKPOINT --input header.csv --output o.html => no row to explain
+    explain CHECKPOINT --arch CELL --output cells.csv/o.svg => Not a directory
+    evaluate CHECKPOINT --table cells.csv => --target is needed
+    evaluate CHECKPOINT --table cells.csv --target test => no column `test`
+    evaluate CHECKPOINT --table three.csv --target val --explanations => at least 10 cells
+    evaluate CHECKPOINT --table three.csv --target same => no two different values
+    evaluate CHECKPOINT --cells 5 => --explanations
+    compare CHECKPOINT CHECKPOINT --table cells.csv --target val --output o.pdf => use .html
+    compare CHECKPOINT HERE --table cells.csv --target val => the file is damaged
+    train nowhere.yaml --output o => cannot read the configuration
+    train empty.yaml --output o => missing field `space`
+    train list.yaml --output o => expected keys with values
+    train tab.yaml --output o => tab character
+    train nospace.yaml --output o => missing field `space`
+    train space.yaml --output o => did you mean `nasbench201`
+    train one.yaml --output o => ranking needs at least two
+    train column.yaml --output o => did you mean `val`
+    train table.yaml --output o => there.csv
+    train words.yaml --output o => not a finite number
+    train key.yaml --output o => did you mean `train`
+    train twice.yaml --output o => duplicate field `split`
+    train choices.yaml --output o => takes no `choices`
+    train rules.yaml --output o => `vocabulary`
+    train names.yaml --output o => did you mean `nor_conv_1x1`
+    train when.yaml --output o => there is no choice `b`
+    train nothing.yaml --output o => declare every choice
+    train good.yaml --output o --set data.train_target=same => all 3 training labels are 1
+    train good.yaml --output o --set data.train_target=none => has no value
+    train good.yaml --output o --set split.validation=9 => training rows: 0
+    train good.yaml --output o --set split.train=9 => only 3 have a label
+    train good.yaml --output o --set data.sources=[nowhere] => not a checkpoint
+    train good.yaml --output o --device tpu => cuda:N
+    benchmark good.yaml --train-sizes 0 => no training row and no source
+    benchmark good.yaml --shift sideways => unknown shift
+    search good.yaml --baselines magic => unknown baseline
+    search good.yaml --report o.txt => use .html
+    search good.yaml --resume log.jsonl => log.jsonl
+    search good.yaml --max val => COLUMN=VALUE
+    suggest good.yaml --count 1 --output o.txt => o.txt
+    suggest good.yaml --count 1 --output o.jsonl => use .csv
+    init header.csv --output o.yaml => no row
+    init three.csv --target text --output o.yaml => three.csv
+    import network.onnx --output o.csv => network.onnx
+    export HERE --output o.pt => the file is damaged
+    prepare nasbench101 cells.csv --output o.csv => not a nasbench101 benchmark file
+    config --explain nothing.at.all => `carl config` lists all keys
+    spaces nowhere.yaml => cannot read the configuration
+";
+
+#[test]
+fn wrong_inputs_are_one_message_each() {
+    let folder = folder();
+    let path = folder.path();
+    let cells = [CELL.to_string(), CELL.replace("1x1~2", "3x3~2"), CELL.replace("nor_conv_3x3~0", "none~0")];
+    for (name, text) in FILES {
+        let text = text.replace("\nA,", &format!("\n{},", cells[0])).replace("\nB,", &format!("\n{},", cells[1]));
+        fs::write(path.join(name), text.replace("\nC,", &format!("\n{},", cells[2]))).unwrap();
+    }
+    let mut count = 0;
+    for line in WRONG.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (command, word) = line.split_once(" => ").unwrap();
+        let argument = |word| match word {
+            "CHECKPOINT" => checkpoint(),
+            "HERE" => ".",
+            "CELL" => CELL,
+            word => word,
+        };
+        let arguments: Vec<&str> = command.split(' ').map(argument).collect();
+        let message = refused(path, &arguments, &[word]);
+        assert_eq!(message.lines().filter(|line| line.starts_with("error: ")).count(), 1, "{line}: {message}");
+        assert!(message.starts_with("error: "), "{line}: {message}");
+        count += 1;
+    }
+    assert!(count >= 50);
+}
+
+#[test]
+fn the_manual_page_has_the_options_of_all_commands_once() {
+    let (code, page, _) = carl(folder().path(), &["man"]);
+    assert_eq!(code, Some(0));
+    for option in ["\\-\\-threads\\fR", "\\-\\-device\\fR"] {
+        // In the synopsis and among the options.
+        assert_eq!(page.matches(option).count(), 2, "{option}");
+    }
+    assert!(page.contains("\\-\\-train\\-sizes"), "{page}");
 }

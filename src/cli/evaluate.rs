@@ -5,7 +5,8 @@ use super::{Common, checkpoint_config, counted, load_predictor, print, print_jso
 use crate::config::Config;
 use crate::dataset::{DataOptions, Dataset, GraphEncoder};
 use crate::error::{Error, Result, Stage};
-use crate::explain::faithfulness::{Agreement, Faithfulness, JudgedSample, judge};
+use crate::explain::faithfulness::{Faithfulness, JudgedSample, judge};
+use crate::explain::subset::TrueFigures;
 use crate::gp::coverage::choose_rows;
 use crate::predictor::Predictor;
 use crate::progress::Progress;
@@ -13,7 +14,7 @@ use crate::protocol::evaluation::{Figures, TestRows};
 use crate::source::table::Table;
 use crate::split::SplitOptions;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Compare a checkpoint's scores with the truth of a table
 #[derive(Args)]
@@ -38,14 +39,16 @@ impl Evaluate {
     pub fn run(&self, common: &Common) -> Result<()> {
         let predictor = load_predictor(&self.checkpoint, common.machine()?)?;
         let config = checkpoint_config(&self.checkpoint, &predictor)?;
-        let data = self.data(&predictor, config.as_ref())?;
+        let data = judging_data(self.table.as_deref(), self.target.as_deref(), &predictor, config.as_ref())?;
         let table = data.open()?;
         let dataset = Dataset::read(&table, predictor.encoder(), &data)?;
+        let test = TestRows::new(&dataset);
+        test.check(&data.train_target)?;
         let bar = Bar::new("scoring");
         bar.start(dataset.unique.graphs.len() as u64);
         let (scores, _) = predictor.score_graphs(&dataset.unique.graphs, &bar);
         drop(bar);
-        let figures = TestRows::new(&dataset).compare(&dataset.unique.broadcast(&scores));
+        let figures = test.compare(&dataset.unique.broadcast(&scores));
         let explanations = match self.explanations {
             true => {
                 let without = trained_rows(&predictor, config.as_ref(), &table, &dataset)?;
@@ -64,26 +67,32 @@ impl Evaluate {
         }
         print_json(&figures)
     }
+}
 
-    /// The table and the column to compare with; no other column needs to be there.
-    fn data(&self, predictor: &Predictor, config: Option<&Config>) -> Result<DataOptions> {
-        let needed = |name: &str| {
-            Error::new(Stage::Usage, format!("this checkpoint does not name its data: {name} is needed"))
-                .hint("a predictor that was saved by the library has no configuration")
-        };
-        let data = config.map(|config| &config.data);
-        let table = self.table.clone().or_else(|| data.map(|data| data.table.clone()));
-        let target = self.target.clone().or_else(|| data.map(|data| data.test_target().to_string()));
-        Ok(DataOptions {
-            table: table.ok_or_else(|| needed("--table"))?,
-            train_target: target.ok_or_else(|| needed("--target"))?,
-            test_target: None,
-            higher_is_better: predictor.card().label_std > 0.0,
-            columns: Vec::new(),
-            sources: Vec::new(),
-            filter: data.map(|data| data.filter.clone()).unwrap_or_default(),
-        })
-    }
+/// The table and the column to compare the scores of `predictor` with, those of its configuration where none are given; no other
+/// column needs to be there.
+pub fn judging_data(
+    table: Option<&Path>,
+    target: Option<&str>,
+    predictor: &Predictor,
+    config: Option<&Config>,
+) -> Result<DataOptions> {
+    let needed = |name: &str| {
+        Error::new(Stage::Usage, format!("this checkpoint does not name its data: {name} is needed"))
+            .hint("a predictor that was saved by the library has no configuration")
+    };
+    let data = config.map(|config| &config.data);
+    let table = table.map(Path::to_path_buf).or_else(|| data.map(|data| data.table.clone()));
+    let target = target.map(str::to_string).or_else(|| data.map(|data| data.test_target().to_string()));
+    Ok(DataOptions {
+        table: table.ok_or_else(|| needed("--table"))?,
+        train_target: target.ok_or_else(|| needed("--target"))?,
+        test_target: None,
+        higher_is_better: predictor.card().label_std > 0.0,
+        columns: Vec::new(),
+        sources: Vec::new(),
+        filter: data.map(|data| data.filter.clone()).unwrap_or_default(),
+    })
 }
 
 /// The rows that the checkpoint was trained on, ascending, if `table` is the table that it was trained on: the split is then drawn
@@ -110,25 +119,38 @@ fn trained_rows(
 
 /// Figures of explanations for the terminal.
 fn explanations_table(judged: &Faithfulness) -> String {
-    let row = |name: &str, agreement: &Option<Agreement>| {
-        agreement.as_ref().map(|Agreement { critical, occlusion, attention, gradient, random }| {
-            let values = [critical, occlusion, attention, gradient, random].map(|value| format!("{value:.3}"));
-            std::iter::once(name.to_string()).chain(values).collect::<Vec<String>>()
-        })
+    let row = |name: &str, figures: [f64; 5]| -> Vec<String> {
+        let figure = |value: f64| if value.is_nan() { String::new() } else { format!("{value:.3}") };
+        std::iter::once(name.to_string()).chain(figures.map(figure)).collect()
     };
-    let rows: Vec<Vec<String>> = [
-        row("operation removed", &judged.truth_agreement),
-        row("mean over replacements", &judged.truth_agreement_replacements),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
+    let agreements = [
+        ("order: without the operation", &judged.truth_agreement),
+        ("order: mean over replacements", &judged.truth_agreement_replacements),
+    ];
+    let mut rows: Vec<Vec<String>> = agreements
+        .iter()
+        .filter_map(|(name, figures)| Some(row(name, figures.as_ref()?.each(|&value| value))))
+        .collect();
+    if let Some(figures) = &judged.truth {
+        type Named = (&'static str, fn(&TrueFigures) -> f64);
+        let of: [Named; 6] = [
+            ("largest loss found", |figures| figures.top_1),
+            ("two largest losses found", |figures| figures.top_2),
+            ("sign", |figures| figures.sign),
+            ("deletion (best order: 1)", |figures| figures.areas.deletion),
+            ("insertion (best order: 1)", |figures| figures.areas.insertion),
+            ("characterization at half", |figures| figures.characterization),
+        ];
+        // The last three need every subset of a cell's operations.
+        let of = if judged.cells_with_subsets > 0 { &of[..] } else { &of[..3] };
+        rows.extend(of.iter().map(|(name, of)| row(name, figures.each(of))));
+    }
     let agreement = match rows.is_empty() {
         true => "The table does not have the variants that an agreement with the truth needs".to_string(),
         false => {
-            let header = ["true loss", "critical mass", "occlusion", "attention", "gradient", "random"];
+            let header = ["against the true loss", "mass", "occlusion", "attention", "gradient", "random"];
             let cells = counted(judged.cells_with_truth, "cell");
-            format!("Agreement with the truth, {cells} (Spearman)\n{}", text_table(&header, &rows))
+            format!("Agreement with the truth, {cells}{}\n{}", orders(judged), text_table(&header, &rows))
         }
     };
     format!(
@@ -145,6 +167,23 @@ fn explanations_table(judged: &Faithfulness) -> String {
         judged.insertion.critical,
         judged.insertion.random,
         judged.stability,
+    )
+}
+
+/// How well the operations are removed and inserted in an order that is not that of attributions.
+fn orders(judged: &Faithfulness) -> String {
+    let Faithfulness { joint_order: joint, true_loss_order: single, cells_with_subsets: cells, .. } = judged;
+    if *cells == 0 {
+        return String::new();
+    }
+    format!(
+        "; deletion, insertion and half, {}\nIn the order of the predictor's scores of all subsets: deletion {:.3}, insertion {:.3}; \
+         of the true losses of single operations: {:.3}, {:.3}",
+        counted(*cells, "cell"),
+        joint.deletion,
+        joint.insertion,
+        single.deletion,
+        single.insertion
     )
 }
 

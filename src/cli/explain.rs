@@ -9,14 +9,16 @@ use crate::report::explanations::page;
 use crate::report::render;
 use crate::source::table::{Records, Spelling};
 use crate::space::Space;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Say which parts of a cell its score rests on
 #[derive(Args)]
-#[command(group = clap::ArgGroup::new("cells").required(true))]
+#[command(group = clap::ArgGroup::new("cells").required(true), after_help = "Examples:
+  carl explain checkpoints/nasbench201 --arch '|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|' --output cell.svg
+  carl explain checkpoints/nasbench201 --input cells.csv --style edges --output cells.html")]
 pub struct Explain {
     /// A checkpoint folder
     checkpoint: PathBuf,
@@ -32,6 +34,17 @@ pub struct Explain {
     /// Largest change of the score by the critical substructure, in standard deviations of the training labels
     #[arg(long, default_value_t = 0.25)]
     tolerance: f64,
+    /// How cells are drawn: a box per operation, or operations on the edges between feature maps (NAS-Bench-201,
+    /// TransNAS-Bench-101 micro, DARTS)
+    #[arg(long, value_enum, default_value = "nodes")]
+    style: DrawingStyle,
+}
+
+/// Where a drawing has its operations.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum DrawingStyle {
+    Nodes,
+    Edges,
 }
 
 /// The format of the output.
@@ -58,6 +71,11 @@ impl Explain {
         let explained = predictor.explainer().explain(&texts, self.tolerance, &bar);
         let explained = explained.map_err(|(row, error)| locate(row, error))?;
         drop(bar);
+        if self.style == DrawingStyle::Edges && explained[0].to_edge_svg().is_none() {
+            let message =
+                format!("--style edges: cells of {} have their operations on nodes", predictor.space().name());
+            return Err(Error::new(Stage::Usage, message).hint("leave out --style"));
+        }
         let card = predictor.card();
         let own = [
             ("checkpoint", format!("{} (weights {})", self.checkpoint.display(), card.weights_hash)),
@@ -126,12 +144,13 @@ impl Explain {
         space: &str,
         origin: &[(String, String)],
     ) -> Result<()> {
+        let on_edges = self.style == DrawingStyle::Edges;
         match format {
-            ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].to_svg().as_bytes()),
+            ExplanationFormat::Svg => file::write_bytes(&self.output, explained[0].drawing(on_edges).as_bytes()),
             ExplanationFormat::Dot => file::write_bytes(&self.output, explained[0].to_dot().as_bytes()),
             ExplanationFormat::Html => {
                 let title = format!("{space}: {} explained", counted(explained.len(), "cell"));
-                file::write_bytes(&self.output, render(&page(&title, explained), origin).as_bytes())
+                file::write_bytes(&self.output, render(&page(&title, explained, on_edges), origin).as_bytes())
             }
             ExplanationFormat::Json => file::write(&self.output, |output| {
                 match self.arch {

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Nothing else in the crate prints.
 
 mod benchmark;
+mod compare;
 mod config;
 mod doctor;
 mod evaluate;
@@ -82,6 +83,8 @@ enum Command {
     Train(train::Train),
     /// Compare a checkpoint's scores with the truth of a table
     Evaluate(evaluate::Evaluate),
+    /// Compare two checkpoints on the same table
+    Compare(compare::Compare),
     /// Train and test on many splits in one pass
     Benchmark(benchmark::Benchmark),
     /// Score architectures with a checkpoint
@@ -157,6 +160,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Init(command) => command.run(&common)?,
         Command::Train(command) => command.run(&common)?,
         Command::Evaluate(command) => command.run(&common)?,
+        Command::Compare(command) => command.run(&common)?,
         Command::Benchmark(command) => command.run(&common)?,
         Command::Predict(command) => command.run(&common)?,
         Command::Explain(command) => command.run(&common)?,

@@ -2,7 +2,7 @@
 
 use super::{Cli, print};
 use crate::error::{Error, Result};
-use clap::{Args, CommandFactory};
+use clap::{Arg, Args, CommandFactory};
 use clap_complete::Shell;
 use clap_mangen::Man as Page;
 
@@ -24,7 +24,7 @@ impl Completions {
     }
 }
 
-/// Print the manual page: the program and all of its commands
+/// Print the manual page: the program and all of its commands, options of all commands once
 #[derive(Args)]
 #[command(after_help = "Examples:
   carl man > carl.1
@@ -42,7 +42,8 @@ impl Man {
         for command in
             program.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help")
         {
-            let page = Page::new(command.clone());
+            let repeated = |arg: &Arg| arg.is_global_set() || ["help", "version"].contains(&arg.get_id().as_str());
+            let page = Page::new(command.clone().mut_args(|arg| if repeated(&arg) { arg.hide(true) } else { arg }));
             page.render_name_section(&mut text).map_err(failed)?;
             page.render_synopsis_section(&mut text).map_err(failed)?;
             page.render_options_section(&mut text).map_err(failed)?;

@@ -3,12 +3,13 @@
 
 use super::search::CellArguments;
 use super::{Common, ConfigArguments, print_json, talk};
-use crate::error::Result;
+use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::search::History;
 use crate::search::guided::{GuidedSearch, Suggestion};
 use crate::search::problem::Problem;
 use crate::search::ranking::suggest_for_ranking;
+use crate::source::table::TableFormat;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use std::io;
@@ -42,6 +43,9 @@ enum Goal {
 impl Suggest {
     pub fn run(&self, common: &Common) -> Result<()> {
         common.check_output(&self.output, self.cells.known())?;
+        if TableFormat::of(&self.output)? != (TableFormat::Csv, false) {
+            return Err(Error::new(Stage::Usage, "suggestions are written as CSV").file(&self.output).hint("use .csv"));
+        }
         let config = common.config(&self.config.config, &self.config.set)?;
         let problem = Problem::of_space(&config.search_setup(common.machine()?)?, &self.cells.request())?;
         let pool = problem.pool()?;

@@ -198,7 +198,8 @@ impl Run<'_> {
             let labels: Vec<f64> = of(&dataset.train_labels).iter().map(|label| dataset.sign() * label).collect();
             metrics["validation_kendall_tau"] = kendall_tau(&of(&scores), &labels).into();
         }
-        let unseen = test.unseen(split).compare(&scores);
+        let unseen_rows = test.unseen(split);
+        let unseen = unseen_rows.compare(&scores);
         metrics["kendall_tau_unseen"] = unseen.kendall_tau.into();
         metrics["regret_at_10_unseen"] = unseen.regret_at_k[&10].into();
         metrics["precision_at_10_unseen"] = unseen.precision_at_k[&10].into();
@@ -216,6 +217,8 @@ impl Run<'_> {
         let text = serde_json::to_string_pretty(&metrics).expect("plain data") + "\n";
         file::write_bytes(&self.folder.join(METRICS), text.as_bytes())?;
         let best = self.best(&test, &scores, &stds);
+        let prediction = |&row: &usize| (predictor.prediction(scores[row], stds[row]), dataset.train_labels[row]);
+        let held_out = unseen_rows.rows.iter().map(prediction);
         let page = TrainingPage {
             space: &self.config.space,
             train_target: &self.config.data.train_target,
@@ -226,6 +229,7 @@ impl Run<'_> {
             figures: &figures,
             best: &best,
             judged: self.judged(predictor.space().vocabulary(), &test, &scores),
+            held_out: held_out.filter(|(_, label)| !label.is_nan()).collect(),
             curves: curves(log),
         };
         file::write_bytes(&self.folder.join(REPORT), render(&page.page(), &self.origin(&predictor)).as_bytes())?;

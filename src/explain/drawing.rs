@@ -4,7 +4,7 @@
 //! Colours run from light to dark, so that a print in grey shows the same; the critical substructure has a bold frame, dead
 //! parts are dashed. An edge over several layers has a free lane in each of those that it passes.
 
-use super::explanation::Explanation;
+use super::explanation::{ExplainedEdge, Explanation};
 use std::fmt::Write;
 
 /// Width of a character, height and distances of boxes, in the drawing's units.
@@ -24,7 +24,7 @@ const LANE: f64 = 8.0;
 const SWEEPS: usize = 8;
 
 /// A box of the drawing.
-struct DrawnNode {
+pub(super) struct DrawnNode {
     label: String,
     mass: Option<f64>,
     live: bool,
@@ -37,12 +37,16 @@ struct DrawnNode {
 
 /// `explanation` as an SVG element that needs no other file.
 pub(super) fn svg(explanation: &Explanation) -> String {
-    let mut shapes = shapes(explanation);
+    draw(explanation, shapes(explanation), &explanation.edges)
+}
+
+/// Draws `shapes`, which `edges` lead from and to by their indices.
+pub(super) fn draw(explanation: &Explanation, mut shapes: Vec<DrawnNode>, edges: &[ExplainedEdge]) -> String {
     let scale = largest_mass(explanation);
-    let DrawingSize { routes, width, height } = arrange(&mut shapes, explanation);
+    let DrawingSize { routes, width, height } = arrange(&mut shapes, edges);
     let height = height + LEGEND;
     let mut svg = head(explanation, width, height);
-    for (edge, route) in explanation.edges.iter().zip(&routes) {
+    for (edge, route) in edges.iter().zip(&routes) {
         let (from, to) = (&shapes[edge.from], &shapes[edge.to]);
         draw_edge(&mut svg, from, to, route, edge.critical, scale);
     }
@@ -88,7 +92,16 @@ pub(super) fn escape(text: &str) -> String {
     escaped
 }
 
-fn shapes(explanation: &Explanation) -> Vec<DrawnNode> {
+impl DrawnNode {
+    /// A box that is live and has no mass.
+    pub fn plain(label: &str) -> Self {
+        let (label, tooltip) = (label.to_string(), label.to_string());
+        DrawnNode { label, mass: None, live: true, bold: false, tooltip, x: 0.0, y: 0.0, width: 0.0 }
+    }
+}
+
+/// A box for every operation, then one for every end.
+pub(super) fn shapes(explanation: &Explanation) -> Vec<DrawnNode> {
     let critical = &explanation.critical_substructure.operations;
     let nodes = explanation.nodes.iter().map(|node| {
         let bold = critical.contains(&node.index);
@@ -100,16 +113,10 @@ fn shapes(explanation: &Explanation) -> Vec<DrawnNode> {
             ),
             false => format!("{}: the score does not depend on it", node.op),
         };
-        (node.op.clone(), node.live.then_some(node.critical), node.live, bold, tooltip)
+        let mass = node.live.then_some(node.critical);
+        DrawnNode { mass, live: node.live, bold, tooltip, ..DrawnNode::plain(&node.op) }
     });
-    let ends = explanation.ends.iter().map(|end| (end.op.clone(), None, true, false, end.op.clone()));
-    nodes
-        .chain(ends)
-        .map(|(label, mass, live, bold, tooltip)| {
-            let width = (label.chars().count() as f64 * CHARACTER + 16.0).max(44.0);
-            DrawnNode { label, mass, live, bold, tooltip, x: 0.0, y: 0.0, width }
-        })
-        .collect()
+    nodes.chain(explanation.ends.iter().map(|end| DrawnNode::plain(&end.op))).collect()
 }
 
 /// Routes of the edges, and the size of the drawing.
@@ -121,8 +128,11 @@ struct DrawingSize {
 }
 
 /// Positions every shape, column by column; edges that pass a column have a lane in it.
-fn arrange(shapes: &mut [DrawnNode], explanation: &Explanation) -> DrawingSize {
-    let edges: Vec<(usize, usize)> = explanation.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+fn arrange(shapes: &mut [DrawnNode], edges: &[ExplainedEdge]) -> DrawingSize {
+    for shape in shapes.iter_mut() {
+        shape.width = (shape.label.chars().count() as f64 * CHARACTER + 16.0).max(44.0);
+    }
+    let edges: Vec<(usize, usize)> = edges.iter().map(|edge| (edge.from, edge.to)).collect();
     let mut layer = layers(shapes.len(), &edges);
     let mut links = Vec::new();
     let mut lanes: Vec<Vec<usize>> = Vec::new();

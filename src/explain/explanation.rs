@@ -1,10 +1,11 @@
 //! The explanation of a cell, as it is written to JSON.
 
-use super::cell::ExplainedCell;
+use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Counterfactual;
 use super::mass::{critical_mass, member_masses};
+use super::subset::SubsetValues;
 use super::substructure::CriticalSubstructure;
-use super::{Explainer, choice_table, dot, drawing, losses};
+use super::{Explainer, choice_table, dot, drawing, edge_drawing, losses};
 use crate::error::{Error, Result};
 use crate::graph;
 use crate::metrics::standard_deviation;
@@ -42,7 +43,7 @@ pub struct CellEnd {
 }
 
 /// An edge between operations or ends.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ExplainedEdge {
     /// Index of the source.
     pub from: usize,
@@ -50,6 +51,15 @@ pub struct ExplainedEdge {
     pub to: usize,
     /// Critical mass in [0, 1), as of an operation.
     pub critical: f64,
+}
+
+/// A step of removing the operations of a cell one after another.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct RemovalStep {
+    /// Index of the removed operation in the text.
+    pub index: usize,
+    /// Score without it and those before it.
+    pub score: f64,
 }
 
 /// Which parts of a cell its score rests on.
@@ -69,6 +79,8 @@ pub struct Explanation {
     pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: CriticalSubstructure,
+    /// The order of removal in which the score falls fastest; none in a cell of more than eight live operations, or of choices.
+    pub removals: Vec<RemovalStep>,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,
 }
@@ -77,6 +89,41 @@ impl Explanation {
     /// A drawing of the cell, or a table of its choices: an SVG element that needs no other file.
     pub fn to_svg(&self) -> String {
         if self.edges.is_empty() && self.ends.is_empty() { choice_table::table(self) } else { drawing::svg(self) }
+    }
+
+    /// The drawing as users of spaces with operations on edges draw it; none in a space whose operations are nodes.
+    pub fn to_edge_svg(&self) -> Option<String> {
+        edge_drawing::svg(self)
+    }
+
+    /// The drawing with operations on edges if `on_edges`, where the space has them there; [`Explanation::to_svg`] otherwise.
+    pub fn drawing(&self, on_edges: bool) -> String {
+        on_edges.then(|| self.to_edge_svg()).flatten().unwrap_or_else(|| self.to_svg())
+    }
+
+    /// The critical substructure alone: its operations and the ends of the cell, with the edges between them.
+    pub fn critical_part(&self) -> Explanation {
+        let kept = |index: &usize| match self.nodes.get(*index) {
+            Some(node) => self.critical_substructure.operations.contains(&node.index),
+            None => true,
+        };
+        let kept: Vec<usize> = (0..self.nodes.len() + self.ends.len()).filter(kept).collect();
+        let place = |index: usize| kept.binary_search(&index).ok();
+        let edge = |edge: &ExplainedEdge| Some(ExplainedEdge { from: place(edge.from)?, to: place(edge.to)?, ..*edge });
+        let node = |node: &ExplainedNode| Some(ExplainedNode { index: place(node.index)?, ..node.clone() });
+        let end = |end: &CellEnd| Some(CellEnd { index: place(end.index)?, ..end.clone() });
+        Explanation {
+            nodes: self.nodes.iter().filter_map(node).collect(),
+            ends: self.ends.iter().filter_map(end).collect(),
+            edges: self.edges.iter().filter_map(edge).collect(),
+            removals: Vec::new(),
+            counterfactuals: Vec::new(),
+            critical_substructure: CriticalSubstructure {
+                operations: Vec::new(),
+                ..self.critical_substructure.clone()
+            },
+            ..self.clone()
+        }
     }
 
     /// The cell as a graph in the language of Graphviz.
@@ -108,6 +155,7 @@ impl Explainer<'_> {
         };
         let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
         let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
+        let subsets = self.subsets(&cells, &mut pool, progress).map_err(first)?;
         let explain = |(index, cell): (usize, &ExplainedCell)| {
             let occlusion = losses(cell, &pool, &removals[index], cell.len(), |&operation| operation);
             let members = member_masses(cell, &pool, &removals[index]);
@@ -121,10 +169,27 @@ impl Explainer<'_> {
                 ends,
                 edges,
                 critical_substructure: parts[index].within(tolerance),
+                removals: self.fastest_removals(cell, &pool, &subsets[index]),
                 counterfactuals: self.counterfactuals(cell, &pool, &replacements[index], COUNTERFACTUALS),
             }
         };
         Ok(cells.iter().enumerate().map(explain).collect())
+    }
+
+    fn fastest_removals(
+        &self,
+        cell: &ExplainedCell,
+        pool: &VariantPool,
+        subsets: &[(String, u32)],
+    ) -> Vec<RemovalStep> {
+        let scores: Vec<f64> = subsets.iter().map(|subset| pool.score(subset.1)).collect();
+        let live = cell.live_operations(self.encoder.space);
+        let order = SubsetValues::new(scores.clone()).map_or(Vec::new(), |scores| scores.best_order(true));
+        let step = |removed: &mut usize, operation: usize| {
+            *removed |= 1 << operation;
+            Some(RemovalStep { index: live[operation], score: scores[*removed] })
+        };
+        order.into_iter().scan(0, step).collect()
     }
 
     fn nodes(&self, cell: &ExplainedCell, occlusion: &[f64], members: &[Vec<f64>]) -> Vec<ExplainedNode> {

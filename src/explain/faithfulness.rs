@@ -5,6 +5,7 @@ use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Replacement;
 use super::mass::{critical_mass, member_masses};
 use super::metrics::{agreement, area, mean_curve, member_agreement};
+use super::subset::{JudgedCell, OrderAreas, SubsetValues, TrueFigures, heaviest_first, order_areas, true_figures};
 use super::truth::TrueLabels;
 use super::{Explainer, losses};
 use crate::dataset::Dataset;
@@ -23,20 +24,30 @@ const MIN_CELLS: usize = 10;
 /// Points of a mean curve.
 const POINTS: usize = 21;
 
-/// Agreement with the truth: Spearman's correlation over the operations of a cell, mean over cells.
+/// A figure of every method of explanation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Agreement {
+pub struct ByMethod<T> {
     /// Of the critical mass.
-    pub critical: f64,
+    pub critical: T,
     /// Of the loss of the predictor's own score in the same variants.
-    pub occlusion: f64,
+    pub occlusion: T,
     /// Of the attention of the extractor's masks.
-    pub attention: f64,
+    pub attention: T,
     /// Of gradient x input.
-    pub gradient: f64,
+    pub gradient: T,
     /// Of random numbers.
-    pub random: f64,
+    pub random: T,
 }
+
+impl<T> ByMethod<T> {
+    /// A number of every method, in the order of the fields.
+    pub fn each(&self, of: impl Fn(&T) -> f64) -> [f64; 5] {
+        [&self.critical, &self.occlusion, &self.attention, &self.gradient, &self.random].map(of)
+    }
+}
+
+/// Agreement with the truth: Spearman's correlation over the operations of a cell, mean over cells.
+pub type Agreement = ByMethod<f64>;
 
 /// A figure of the critical masses, and the same of a random order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -54,6 +65,12 @@ pub struct Faithfulness {
     pub truth_agreement: Option<Agreement>,
     /// Agreement with the mean true loss over the replacements of an operation.
     pub truth_agreement_replacements: Option<Agreement>,
+    /// Further figures against the true losses; none where there is no agreement.
+    pub truth: Option<ByMethod<TrueFigures>>,
+    /// Areas under the true labels in the order that the predictor thinks best from its scores of all subsets.
+    pub joint_order: OrderAreas,
+    /// The same in the order of the true losses of single operations, which attributions try to find.
+    pub true_loss_order: OrderAreas,
     /// Spearman's correlation over cells between the score of the critical half alone and the score of the cell. The critical
     /// half is the connected part of at most half of a cell's operations whose score is nearest to the score of the cell.
     pub fidelity_keep: f64,
@@ -75,6 +92,9 @@ pub struct Faithfulness {
     pub cells: usize,
     /// Number of cells that the agreement with the truth is computed over.
     pub cells_with_truth: usize,
+    /// Number of cells that deletion and insertion in true labels are computed over: the table has each without every subset of
+    /// its operations.
+    pub cells_with_subsets: usize,
 }
 
 /// Which cells are judged.
@@ -117,9 +137,18 @@ pub fn judge(
     let agreements: Vec<f64> = (cells.iter().zip(&removals))
         .filter_map(|(cell, variants)| member_agreement(&member_masses(cell, &pool, variants)))
         .collect();
+    let subsets = explainer.subsets(&cells, &mut pool, progress)?;
     let labels = TrueLabels::new(explainer, dataset, &pool)?;
     let true_losses = labels.losses(&cells, &removals, removed, |cell, &index| labels.text_without(cell, index));
     let true_replaced = labels.losses(&cells, &replaced, replacement, |_, other| Some(other.text.clone()));
+    let subset_labels = labels.of_subsets(&subsets);
+    let own = |variants: &Vec<(String, u32)>| variants.iter().map(|variant| pool.score(variant.1)).collect();
+    let own = subsets.iter().map(|variants| SubsetValues::new(own(variants)));
+    let pairs: Vec<(&SubsetValues, SubsetValues)> =
+        subset_labels.iter().zip(own).filter_map(|(labels, own)| Some((labels.as_ref()?, own?))).collect();
+    let joint = pairs.iter().map(|(labels, own)| (*labels, [true, false].map(|smallest| own.best_order(smallest))));
+    let joint_order = order_areas(joint);
+    let true_loss_order = order_areas(pairs.iter().map(|(labels, _)| (*labels, heaviest_first(&labels.losses()))));
     let mut judge = Judge { explainer, cells: &cells, pool: &mut pool, progress };
     let halves = judge.critical_halves()?;
     let heavier = judge.heavier_halves(&attributions.critical);
@@ -128,6 +157,9 @@ pub fn judge(
     Ok(Faithfulness {
         truth_agreement: attributions.agreement(explainer, &cells, &own_losses, &true_losses),
         truth_agreement_replacements: attributions.agreement(explainer, &cells, &own_replaced, &true_replaced),
+        truth: attributions.figures(explainer, &cells, &own_losses, &true_losses, &subset_labels),
+        joint_order,
+        true_loss_order,
         fidelity_keep,
         fidelity_remove,
         fidelity_keep_by_mass,
@@ -138,6 +170,7 @@ pub fn judge(
         twins_difference: twins_difference(explainer, &cells, &attributions.critical),
         cells: cells.len(),
         cells_with_truth: true_losses.iter().flatten().count(),
+        cells_with_subsets: subset_labels.iter().flatten().count(),
     })
 }
 
@@ -196,6 +229,17 @@ impl Attributions {
         }
     }
 
+    /// `of` the attributions of every method.
+    fn by_method<T>(&self, occlusion: &[Vec<f64>], of: impl Fn(&[Vec<f64>]) -> T) -> ByMethod<T> {
+        ByMethod {
+            critical: of(&self.critical),
+            occlusion: of(occlusion),
+            attention: of(&self.attention),
+            gradient: of(&self.gradient),
+            random: of(&self.random),
+        }
+    }
+
     /// Agreement with the true losses, where enough cells have them.
     fn agreement(
         &self,
@@ -204,26 +248,49 @@ impl Attributions {
         own_losses: &[Vec<f64>],
         true_losses: &[Option<Vec<f64>>],
     ) -> Option<Agreement> {
-        if true_losses.iter().flatten().count() < MIN_CELLS {
-            return None;
-        }
+        let none = vec![None; cells.len()];
         let of = |attributions: &[Vec<f64>]| {
-            let pairs = (cells.iter().zip(attributions).zip(true_losses)).filter_map(|((cell, values), losses)| {
-                let losses = losses.as_ref()?;
-                let counted = (0..cell.len()).filter(|&index| cell.counts(index, explainer.encoder.space));
-                Some(counted.map(|index| (values[index], losses[index])).unzip::<f64, f64, Vec<f64>, Vec<f64>>())
-            });
-            let pairs: Vec<(Vec<f64>, Vec<f64>)> = pairs.collect();
-            agreement(pairs.iter().map(|(values, losses)| (&values[..], &losses[..])))
+            let cells = judged_cells(explainer, cells, attributions, true_losses, &none);
+            let with_losses = cells.iter().filter(|cell| !cell.losses.is_empty());
+            agreement(with_losses.map(|cell| (&cell.values[..], &cell.losses[..])))
         };
-        Some(Agreement {
-            critical: of(&self.critical),
-            occlusion: of(own_losses),
-            attention: of(&self.attention),
-            gradient: of(&self.gradient),
-            random: of(&self.random),
-        })
+        (true_losses.iter().flatten().count() >= MIN_CELLS).then(|| self.by_method(own_losses, of))
     }
+
+    /// Further figures against the true losses, where enough cells have them.
+    fn figures(
+        &self,
+        explainer: &Explainer,
+        cells: &[ExplainedCell],
+        own_losses: &[Vec<f64>],
+        true_losses: &[Option<Vec<f64>>],
+        subsets: &[Option<SubsetValues>],
+    ) -> Option<ByMethod<TrueFigures>> {
+        let of = |attributions: &[Vec<f64>]| {
+            true_figures(&judged_cells(explainer, cells, attributions, true_losses, subsets))
+        };
+        (true_losses.iter().flatten().count() >= MIN_CELLS).then(|| self.by_method(own_losses, of))
+    }
+}
+
+/// The cells as a method is judged on them.
+fn judged_cells<'a>(
+    explainer: &Explainer,
+    cells: &[ExplainedCell],
+    attributions: &[Vec<f64>],
+    true_losses: &[Option<Vec<f64>>],
+    subsets: &'a [Option<SubsetValues>],
+) -> Vec<JudgedCell<'a>> {
+    let space = explainer.encoder.space;
+    let judged = (cells.iter().zip(attributions)).zip(true_losses.iter().zip(subsets));
+    let judged = judged.map(|((cell, values), (losses, subsets))| {
+        let counted = (0..cell.len()).filter(|&index| cell.counts(index, space));
+        let pairs = losses.iter().flat_map(|losses| counted.clone().map(|index| (values[index], losses[index])));
+        let (counted, losses) = pairs.unzip();
+        let live = cell.live_operations(space).into_iter().map(|index| values[index]).collect();
+        JudgedCell { subsets: subsets.as_ref(), live, values: counted, losses }
+    });
+    judged.collect()
 }
 
 /// Scores the parts of cells that attributions point at.

@@ -16,17 +16,19 @@ mod choice_table;
 pub mod counterfactual;
 mod dot;
 mod drawing;
+mod edge_drawing;
 pub mod explanation;
 pub mod faithfulness;
 pub mod mass;
 pub mod metrics;
+pub mod subset;
 pub mod substructure;
 mod truth;
 
 use crate::dataset::GraphEncoder;
 use crate::device::Machine;
 use crate::error::{Error, Result};
-use crate::graph::Canonical;
+use crate::graph::{Canonical, Role};
 use crate::metrics::mean;
 use crate::model::weights::Weights;
 use crate::progress::Progress;
@@ -34,6 +36,7 @@ use attribution::{Signal, signals, transfer};
 use cell::{ExplainedCell, VariantPool};
 use counterfactual::Replacement;
 use rayon::prelude::*;
+use subset::MAX_OPERATIONS;
 
 /// Cells whose variants are in memory at once.
 const CHUNK: usize = 1024;
@@ -131,6 +134,33 @@ impl Explainer<'_> {
         self.variants(cells, pool, progress, |cell, _| {
             let operations = cell.live_operations(encoder.space).into_iter();
             operations.map(|index| Ok((index, cell.without(&[index], encoder)?))).collect()
+        })
+    }
+
+    /// Every cell without each subset of its live operations, identified by its text, in the order of the masks of the subsets;
+    /// none of a larger cell. An operation is left out by the space's own means: it becomes absent, or an identity.
+    ///
+    /// # Errors
+    /// As [`Explainer::variants`].
+    pub fn subsets(
+        &self,
+        cells: &[ExplainedCell],
+        pool: &mut VariantPool,
+        progress: &dyn Progress,
+    ) -> Result<Variants<String>> {
+        let (encoder, space) = (self.encoder, self.encoder.space);
+        let with_role = |role| space.vocabulary().operations().iter().position(|operation| operation.role == role);
+        let nothing = with_role(Role::Absent).or_else(|| with_role(Role::Identity));
+        self.variants(cells, pool, progress, |cell, _| {
+            let live = cell.live_operations(space);
+            let Some(nothing) = nothing.filter(|_| live.len() <= MAX_OPERATIONS) else { return Ok(Vec::new()) };
+            let of_mask = |mask: usize| {
+                let mut rest = cell.architecture.clone();
+                let removed = live.iter().enumerate().filter(|(bit, _)| mask >> bit & 1 == 1);
+                removed.for_each(|(_, &index)| rest.operations[index] = nothing as u16);
+                Ok((space.print(&rest), encoder.canonical(&space.graph(&rest))?))
+            };
+            (0..1 << live.len()).map(of_mask).collect()
         })
     }
 }

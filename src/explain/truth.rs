@@ -3,6 +3,7 @@
 //! A variant is looked up under its text first, and otherwise under its unique graph.
 
 use super::cell::{ExplainedCell, VariantPool};
+use super::subset::SubsetValues;
 use super::{Explainer, Variants};
 use crate::dataset::Dataset;
 use crate::error::Result;
@@ -71,6 +72,18 @@ impl<'a> TrueLabels<'a> {
             Some(sums.iter().zip(&counts).map(|(sum, count)| sum / count.max(1.0)).collect())
         };
         cells.iter().zip(variants).map(of).collect()
+    }
+
+    /// Labels of the subsets of every cell that [`Explainer::subsets`] returned; none for a cell without subsets, or of which some
+    /// has no label. That of the empty cell may be missing, which is NaN: it is on the way of every order.
+    pub fn of_subsets(&self, variants: &Variants<String>) -> Vec<Option<SubsetValues>> {
+        let of = |variants: &Vec<(String, u32)>| -> Option<Vec<f64>> {
+            let ((text, graph), rest) = variants.split_last()?;
+            let empty = self.label(Some(text), *graph).unwrap_or(f64::NAN);
+            let labels = rest.iter().map(|(text, graph)| self.label(Some(text), *graph));
+            labels.chain([Some(empty)]).collect()
+        };
+        variants.iter().map(|variants| of(variants).and_then(SubsetValues::new)).collect()
     }
 
     /// Text of `cell` whose operation at `index` is absent, where the space has such an operation.

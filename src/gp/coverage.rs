@@ -164,7 +164,7 @@ pub fn choose_rows(
     (train, validation): (usize, usize),
     seed: u64,
 ) -> Result<Split> {
-    if train == 0 {
+    if train + validation == 0 {
         return Ok(Split { seed, train: Vec::new(), validation: Vec::new() });
     }
     if choose == ChooseRows::Random {

@@ -53,10 +53,11 @@ impl TrainingTask<'_> {
     /// read cells: at most two.
     ///
     /// # Errors
-    /// A split whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
+    /// A split of fewer than two rows, whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
     pub fn prepare(&self, splits: &[Split]) -> Result<Vec<Training>> {
         for split in splits {
-            // Before anything is fitted to labels that do not differ.
+            // Before anything is fitted to no labels, or to labels that do not differ.
+            Split::check(split.train.len(), split.train.len(), 0)?;
             let labels: Vec<f64> = split.train.iter().map(|&row| self.dataset.train_labels[row]).collect();
             LabelScale::new(&labels, self.dataset.sign())?;
         }

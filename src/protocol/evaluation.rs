@@ -1,6 +1,7 @@
 //! Scores against the truth of a table.
 
 use crate::dataset::Dataset;
+use crate::error::{Error, Result, Stage};
 use crate::metrics::{best_rank_of_top, kendall_tau, pearson, precision_at, regret_at, spearman};
 use crate::model::calibration::VarianceCalibration;
 use crate::split::Split;
@@ -42,6 +43,18 @@ impl TestRows {
     /// All rows that have a test label, training rows included.
     pub fn new(dataset: &Dataset) -> Self {
         TestRows::of((0..dataset.len()).filter(|&row| !dataset.test_labels[row].is_nan()).collect(), dataset)
+    }
+
+    /// Checks that the rows have an order; `column` is where their labels come from.
+    ///
+    /// # Errors
+    /// No two rows with different labels.
+    pub fn check(&self, column: &str) -> Result<()> {
+        if self.values.iter().any(|value| *value != self.values[0]) {
+            return Ok(());
+        }
+        let message = format!("column `{column}` has no two different values: there is no order to compare scores with");
+        Err(Error::new(Stage::Dataset, message).hint("name another column, or use a larger table"))
     }
 
     /// The given rows, each of which must have a test label.

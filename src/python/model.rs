@@ -249,7 +249,7 @@ impl CellExplanation {
     }
 
     fn html(&self) -> String {
-        render(&page(&self.0.arch, std::slice::from_ref(&self.0)), &[])
+        render(&page(&self.0.arch, std::slice::from_ref(&self.0), false), &[])
     }
 
     fn json(&self) -> String {

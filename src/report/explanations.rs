@@ -1,14 +1,18 @@
-//! The page of explained cells: which operations matter where and in which pairs, frequent critical substructures, all cells in a
-//! table, and drawings of the best and the worst.
+//! The page of explained cells: which operations matter where and in which pairs, frequent critical substructures as table and
+//! drawings, all cells in a table, and drawings of the best and the worst.
 
 use super::{Content, Page, PageTable, Section, TableColumn};
-use crate::explain::explanation::{ExplainedNode, Explanation};
+use crate::explain::explanation::{ExplainedNode, Explanation, RemovalStep};
 use crate::metrics::mean;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of drawn cells: the best and the worst.
 const BEST: usize = 6;
 const WORST: usize = 3;
+/// Number of drawn critical substructures.
+const MOTIFS: usize = 4;
+/// Steps of a removal that are told.
+const STEPS: usize = 3;
 /// Rows of the tables of pairs and substructures.
 const ROWS: usize = 40;
 /// A pattern is shown if at least this share of the cells have it, and at least two cells.
@@ -35,8 +39,8 @@ impl PatternGroup {
     }
 }
 
-/// The page of `explanations`, with the title `title`.
-pub fn page(title: &str, explanations: &[Explanation]) -> Page {
+/// The page of `explanations`, with the title `title`; cells are drawn with operations on edges if `on_edges`.
+pub fn page(title: &str, explanations: &[Explanation], on_edges: bool) -> Page {
     let mut order: Vec<usize> = (0..explanations.len()).collect();
     order.sort_by(|&a, &b| explanations[b].score.total_cmp(&explanations[a].score));
     let fact = |name: &str, value: String| (name.to_string(), value);
@@ -45,15 +49,29 @@ pub fn page(title: &str, explanations: &[Explanation]) -> Page {
     let worst = BEST.max(order.len().saturating_sub(WORST))..order.len();
     let drawings = (0..BEST.min(order.len())).chain(worst).map(|rank| Section {
         heading: format!("Cell {} of {}", rank + 1, order.len()),
-        text: Some(explanations[order[rank]].arch.clone()),
-        content: Content::Svg(explanations[order[rank]].to_svg()),
+        text: Some(explanations[order[rank]].arch.clone() + &fastest_removals(&explanations[order[rank]])),
+        content: Content::Svg(explanations[order[rank]].drawing(on_edges)),
     });
-    let mut sections = vec![operations(explanations)];
-    // Choices do not feed each other.
+    let mut sections = Vec::new();
+    let groups = substructures(explanations, &order);
+    let motifs = groups.iter().take(MOTIFS).enumerate().map(|(rank, (_, scores, first))| Section {
+        heading: format!("Motif {}", rank + 1),
+        text: Some(format!(
+            "Critical in {} cells, mean score {:.3}; drawn from the best of them.",
+            scores.len(),
+            mean(scores)
+        )),
+        content: Content::Svg(first.critical_part().drawing(on_edges)),
+    });
+    // Choices do not feed each other, and each has its own place.
     if explanations.iter().any(|cell| !cell.edges.is_empty()) {
-        sections.push(pairs(explanations));
+        sections.extend([heat_map(explanations), operations(explanations), pairs(explanations)]);
+        sections.push(substructure_table(&groups));
+        sections.extend(motifs);
+    } else {
+        sections.extend([operations(explanations), substructure_table(&groups)]);
     }
-    sections.extend([substructures(explanations, &order), cells(explanations, &order)]);
+    sections.push(cells(explanations, &order));
     sections.extend(drawings);
     Page {
         title: title.to_string(),
@@ -93,6 +111,40 @@ fn section(heading: &str, text: &str, columns: Vec<TableColumn>, rows: Vec<Vec<S
     }
 }
 
+/// The first steps of the removal in which the score falls fastest, as a paragraph.
+fn fastest_removals(cell: &Explanation) -> String {
+    let step = |step: &RemovalStep| format!("{}@{} ({:.2})", cell.nodes[step.index].op, step.index, step.score);
+    match cell.removals.iter().take(STEPS).map(step).collect::<Vec<String>>().join(", then ") {
+        none if none.is_empty() => none,
+        steps => format!("\n\nFrom {:.2}, the score falls fastest without {steps}.", cell.score),
+    }
+}
+
+/// Mean masses as colours: a row per operation, a column per index.
+fn heat_map(explanations: &[Explanation]) -> Section {
+    let mut masses: BTreeMap<&str, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
+    for node in explanations.iter().flat_map(live) {
+        masses.entry(&node.op).or_default().entry(node.index).or_default().push(node.critical);
+    }
+    let places: BTreeSet<usize> = masses.values().flat_map(|places| places.keys().copied()).collect();
+    let cell = |own: &BTreeMap<usize, Vec<f64>>, place| {
+        own.get(place).map_or(String::new(), |own| format!("{:.2}", mean(own)))
+    };
+    let row = |(op, own): (&&str, &BTreeMap<usize, Vec<f64>>)| {
+        std::iter::once((*op).to_string()).chain(places.iter().map(|place| cell(own, place))).collect()
+    };
+    let columns = places.iter().map(|place| column(&place.to_string(), true));
+    let table = PageTable {
+        columns: std::iter::once(column("operation", false)).chain(columns).collect(),
+        rows: masses.iter().map(row).collect(),
+    };
+    Section {
+        heading: "Critical mass by place".to_string(),
+        text: Some("Mean critical mass of each operation at each index of the text, counted from 0.".to_string()),
+        content: Content::Heat(table),
+    }
+}
+
 /// Which operation matters at which index.
 fn operations(explanations: &[Explanation]) -> Section {
     let mut groups: BTreeMap<(usize, &str), PatternGroup> = BTreeMap::new();
@@ -126,23 +178,31 @@ fn pairs(explanations: &[Explanation]) -> Section {
     section("Pairs", text, pattern_columns(&["from", "to"]), rows.collect())
 }
 
-/// Which critical substructures are frequent.
-fn substructures(explanations: &[Explanation], order: &[usize]) -> Section {
-    let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+/// A critical substructure: its operations in words, the scores of the cells that have it, and the best of these.
+type Substructure<'a> = (String, Vec<f64>, &'a Explanation);
+
+/// The frequent critical substructures, by the mean score of their cells.
+fn substructures<'a>(explanations: &'a [Explanation], order: &[usize]) -> Vec<Substructure<'a>> {
+    let mut groups: BTreeMap<String, (Vec<f64>, &Explanation)> = BTreeMap::new();
     for cell in order.iter().map(|&cell| &explanations[cell]) {
         let operations = &cell.critical_substructure.operations;
         let mut names: Vec<String> =
             operations.iter().map(|&index| format!("{}@{index}", cell.nodes[index].op)).collect();
         names.sort_unstable();
-        groups.entry(names.join(" ")).or_default().push(cell.score);
+        groups.entry(names.join(" ")).or_insert((Vec::new(), cell)).0.push(cell.score);
     }
-    let mut groups: Vec<_> =
-        groups.into_iter().filter(|(_, scores)| is_frequent(scores.len(), explanations.len())).collect();
+    let groups = groups.into_iter().map(|(names, (scores, first))| (names, scores, first));
+    let mut groups: Vec<Substructure> =
+        groups.filter(|(_, scores, _)| is_frequent(scores.len(), explanations.len())).collect();
     groups.sort_by(|a, b| mean(&b.1).total_cmp(&mean(&a.1)));
-    if groups.len() > ROWS {
-        groups.drain(ROWS / 2..groups.len() - ROWS / 2);
-    }
-    let rows = groups.iter().map(|(names, scores)| {
+    groups
+}
+
+/// The best and the worst of the frequent critical substructures.
+fn substructure_table(groups: &[Substructure]) -> Section {
+    let ends = ROWS / 2..groups.len().saturating_sub(ROWS / 2).max(ROWS / 2);
+    let shown = groups.iter().enumerate().filter(|(rank, _)| !ends.contains(rank));
+    let rows = shown.map(|(_, (names, scores, _))| {
         let names = if names.is_empty() { "nothing".to_string() } else { names.clone() };
         vec![names, scores.len().to_string(), format!("{:.3}", mean(scores))]
     });

@@ -4,6 +4,7 @@
 //! ([`Content::Svg`]) is taken as it is.
 
 pub(crate) mod axis;
+pub mod compare;
 pub mod explanations;
 mod plot;
 pub mod search;
@@ -16,6 +17,9 @@ const TEMPLATE: &str = include_str!("page.html");
 
 /// Text cells longer than this may be broken, at a mark between parts if there is one.
 const LONG: usize = 24;
+
+/// Name of the columns whose cells can be copied.
+const ARCHITECTURE: &str = "architecture";
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -48,6 +52,8 @@ pub enum Content {
     Lines(Lines),
     /// Rows and columns.
     Table(PageTable),
+    /// Rows and columns whose numbers are coloured, on a scale from 0 to the largest of them.
+    Heat(PageTable),
     /// A finished drawing: an `<svg>` element of this program's own making, with all text in it escaped, since it goes
     /// into the page as it is. It stands on light paper in both modes.
     Svg(String),
@@ -143,7 +149,8 @@ fn section_value(section: &Section, id: usize) -> Value {
     let content = match &section.content {
         Content::Scatter(data) => plot_value(plot::scatter(data, &section.heading, id), Vec::new()),
         Content::Lines(data) => plot_value(plot::lines(data, &section.heading, id), legend(data)),
-        Content::Table(table) => table_value(table),
+        Content::Table(table) => table_value(table, None),
+        Content::Heat(table) => table_value(table, Some(largest(table))),
         Content::Svg(svg) => context! { kind => "drawing", svg => Value::from_safe_string(svg.clone()) },
     };
     context! { id, heading => &section.heading, paragraphs, content }
@@ -158,7 +165,13 @@ fn legend(data: &Lines) -> Vec<Value> {
     data.series.iter().enumerate().map(entry).collect()
 }
 
-fn table_value(table: &PageTable) -> Value {
+/// The largest number of a table.
+fn largest(table: &PageTable) -> f64 {
+    table.rows.iter().flatten().filter_map(|text| text.parse::<f64>().ok()).fold(f64::MIN_POSITIVE, f64::max)
+}
+
+/// `scale` is the number of the strongest colour, if numbers are coloured.
+fn table_value(table: &PageTable, scale: Option<f64>) -> Value {
     let cell = |row: &[String], index: usize, column: &TableColumn| {
         let text = row.get(index).map_or("", String::as_str);
         let class = match column.numeric {
@@ -170,7 +183,9 @@ fn table_value(table: &PageTable) -> Value {
             "long" => text.split_inclusive(['|', ',', ';', ' ']).map(str::to_string).collect(),
             _ => vec![text.to_string()],
         };
-        context! { pieces, class }
+        let share = |scale: f64| text.parse::<f64>().ok().map(|value| format!("{:.2}", value / scale));
+        let heat = scale.filter(|_| column.numeric).and_then(share);
+        context! { pieces, class, heat, copied => column.name == ARCHITECTURE }
     };
     let cells = |row: &Vec<String>| -> Value {
         table.columns.iter().enumerate().map(|(index, column)| cell(row, index, column)).collect::<Vec<_>>().into()

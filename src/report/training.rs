@@ -2,9 +2,14 @@
 
 use super::{Content, Lines, Page, PageTable, Scatter, Section, Series, TableColumn};
 use crate::metrics::mean;
+use crate::predictor::Prediction;
 use crate::protocol::evaluation::Figures;
+use crate::train::target_map::COVERAGE;
 use serde::Serialize;
 use std::collections::BTreeMap;
+
+/// Most bins of the calibration.
+const BINS: usize = 20;
 
 /// An architecture with a high score.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -55,6 +60,8 @@ pub struct TrainingPage<'a> {
     pub best: &'a [BestArchitecture],
     /// Every row that has a test label.
     pub judged: Vec<JudgedRow<'a>>,
+    /// Predictions of cells that were not trained on, with their labels, in the unit of the training target.
+    pub held_out: Vec<(Prediction, f64)>,
     /// Name of each loss term, with its values as (epoch, mean over members).
     pub curves: Vec<(String, Vec<(f64, f64)>)>,
 }
@@ -84,9 +91,50 @@ impl TrainingPage<'_> {
                 ),
                 self.ranks("The best tenth", "Those that are among the best tenth by score or by truth.", 0.1),
                 self.best(),
+                self.calibration(),
                 self.errors(),
                 self.loss(),
             ],
+        }
+    }
+
+    /// Mean labels over mean predictions, in bins of equal size, with the mean interval.
+    fn calibration(&self) -> Section {
+        let mut sorted: Vec<&(Prediction, f64)> = self.held_out.iter().collect();
+        sorted.sort_by(|a, b| a.0.predicted.total_cmp(&b.0.predicted));
+        let of = |bin: &[&(Prediction, f64)], value: fn(&(Prediction, f64)) -> f64| {
+            mean(&bin.iter().map(|cell| value(cell)).collect::<Vec<f64>>())
+        };
+        let bins: Vec<_> = sorted.chunks(sorted.len().div_ceil(BINS).max(1)).collect();
+        let predicted: Vec<f64> = bins.iter().map(|bin| of(bin, |cell| cell.0.predicted)).collect();
+        let interval = |bin: &&[_]| (of(bin, |cell| cell.0.interval.0), of(bin, |cell| cell.0.interval.1));
+        let truth = predicted.iter().copied().zip(bins.iter().map(|bin| of(bin, |cell| cell.1))).collect();
+        let inside =
+            |(prediction, label): &&&(Prediction, f64)| (prediction.interval.0..=prediction.interval.1).contains(label);
+        let share = 100.0 * sorted.iter().filter(inside).count() as f64 / sorted.len().max(1) as f64;
+        Section {
+            heading: "Calibration".to_string(),
+            text: Some(format!(
+                "The {} cells with a label that were not trained on, in {} bins of equal size: their mean {} over the mean \
+                 prediction, and the mean interval that is to hold {:.0} % of the labels. It holds {share:.1} % of them.",
+                sorted.len(),
+                bins.len(),
+                self.train_target,
+                100.0 * COVERAGE
+            )),
+            content: Content::Lines(Lines {
+                x_label: format!("predicted {}", self.train_target),
+                y_label: self.train_target.to_string(),
+                log_y: false,
+                series: vec![
+                    Series {
+                        name: "prediction and interval".to_string(),
+                        points: predicted.iter().map(|&value| (value, value)).collect(),
+                        band: Some(bins.iter().map(interval).collect()),
+                    },
+                    Series { name: "truth".to_string(), points: truth, band: None },
+                ],
+            }),
         }
     }
 

@@ -100,7 +100,7 @@ impl Split {
     /// Fewer than two training rows, or more rows than there are.
     pub fn check(candidates: usize, train: usize, validation: usize) -> Result<()> {
         if train < 2 {
-            return Err(Error::new(Stage::Dataset, format!("{train} training rows: ranking needs at least two")));
+            return Err(Error::new(Stage::Dataset, format!("training rows: {train}; ranking needs at least two")));
         }
         if train + validation > candidates {
             let wanted = if validation == 0 { format!("{train}") } else { format!("{train} + {validation}") };

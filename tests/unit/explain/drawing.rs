@@ -22,6 +22,7 @@ fn chain(name: &str) -> Explanation {
         ends: [3, 4].map(|index| CellEnd { index, op: name.to_string() }).into(),
         edges: vec![edge(3, 0), edge(0, 1), edge(1, 4), edge(3, 2), edge(3, 4)],
         critical_substructure: CriticalSubstructure { operations: vec![1], score: 0.0, tolerance: 0.25 },
+        removals: Vec::new(),
         counterfactuals: Vec::new(),
     }
 }
@@ -50,4 +51,28 @@ fn graphs_for_papers_escape_names_and_say_the_same() {
     let lines = |word: &str| dot.lines().filter(|line| line.contains(word)).count();
     // Five nodes and five edges; the critical substructure is bold, the dead operation and its edge are dashed.
     assert_eq!((lines("label=") - 1, lines("->"), lines("penwidth=3]"), lines("dashed")), (5, 5, 1, 2), "{dot}");
+}
+
+#[test]
+fn operations_on_edges_lie_between_maps() {
+    let mut cell = chain("conv");
+    // The input leads to the output past the operations: no graph of maps has that.
+    assert_eq!(cell.to_edge_svg(), None);
+    assert_eq!(cell.drawing(true), cell.to_svg());
+    cell.edges.truncate(3);
+    (cell.ends[0].op, cell.ends[1].op) = ("start".to_string(), "end".to_string());
+    let svg = cell.to_edge_svg().unwrap();
+    for map in ["start", "1", "end"] {
+        assert_eq!(svg.matches(&format!(">{map}</text>")).count(), 1, "{map}: {svg}");
+    }
+    assert_eq!(svg.matches(">conv</text>").count(), 3);
+}
+
+#[test]
+fn the_critical_part_has_its_own_indices() {
+    let part = chain("conv").critical_part();
+    let ends: Vec<(usize, usize)> = part.edges.iter().map(|edge| (edge.from, edge.to)).collect();
+    // Operation 1, input and output; 1 -> output and input -> output.
+    assert_eq!((part.nodes[0].index, part.ends[0].index, part.ends[1].index), (0, 1, 2));
+    assert_eq!(ends, [(0, 2), (1, 2)]);
 }

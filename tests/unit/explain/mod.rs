@@ -3,4 +3,5 @@
 mod drawing;
 mod mass;
 mod metrics;
+mod subset;
 mod substructure;

@@ -24,7 +24,8 @@ fn page_of(text: &str) -> Page {
     let lines = Lines { x_label: text(), y_label: text(), log_y: true, series };
     let columns = [false, true].map(|numeric| TableColumn { name: text(), numeric });
     let table = PageTable { columns: columns.into(), rows: vec![vec![text(), text()], vec![text()], vec![]] };
-    let contents = [Content::Scatter(scatter), Content::Lines(lines), Content::Table(table)];
+    let heat = Content::Heat(table.clone());
+    let contents = [Content::Scatter(scatter), Content::Lines(lines), Content::Table(table), heat];
     let section = |content| Section { heading: text(), text: Some(text()), content };
     Page { title: text(), summary: vec![(text(), text())], sections: contents.map(section).into() }
 }
