@@ -347,7 +347,8 @@ impl Search {
     /// One line per query.
     fn tell(&self, report: &QueryReport, objective: &Objective, best: &Cell<f64>) {
         let QueryReport { number, slot, query, seconds, spent } = report;
-        let head = format!("query {} in slot {slot}, {seconds:.1} s, {spent:.4} of {} spent", number + 1, self.budget);
+        let spent = (spent * 1e4).round() / 1e4;
+        let head = format!("query {} in slot {slot}, {seconds:.1} s, {spent} of {} spent", number + 1, self.budget);
         let text = match &query.answer {
             Err(reason) => format!("failed: {reason}"),
             Ok(values) => {

@@ -4,7 +4,7 @@ use super::acquisition::log_expected_improvement;
 use super::baselines::evolve_one;
 use super::noise::LabelNoise;
 use super::pool::EvolutionSize;
-use super::surrogate::{LabelForm, Surrogate};
+use super::surrogate::{LabelForm, Surrogate, tau_deviation};
 use super::valuation::{FittedModels, Valuation};
 use super::{
     CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new,
@@ -23,9 +23,8 @@ const SHORTLIST: usize = 512;
 const MAX_FITTED: usize = 1000;
 /// Measured cells from which on the process has to predict better than chance.
 const JUDGED: usize = 30;
-/// Measured cells from which on scales of labels are compared, and by how much tau has to differ.
+/// Measured cells from which on scales of labels are compared.
 const COMPARED: usize = 20;
-const CLEARLY: f64 = 0.03;
 /// Cells that get the cheapest measurement before any gets a full one.
 const SCOUTED: usize = 40;
 /// Cells that get a full measurement because a cheaper one was good, before a process of the full one is asked.
@@ -107,7 +106,7 @@ impl<'a> GuidedSearch<'a> {
     }
 
     /// The scale on which an objective is modelled: ranks, unless the process predicts labels that were left out clearly better
-    /// in their own unit. Decided on the first labels, whose number grows in steps.
+    /// in their own unit: by a standard deviation of tau. Decided on the first labels, whose number grows in steps.
     fn form(&mut self, objective: usize, values: &[(usize, f64)], models: &FittedModels) -> Result<LabelForm> {
         if self.objectives.len() > 1 {
             return Ok(LabelForm::Unit);
@@ -124,7 +123,7 @@ impl<'a> GuidedSearch<'a> {
             let fitted = self.fit_values(FitTarget::Objective(objective, form), &values[..count], models, None)?;
             *tau = fitted.map_or(0.0, |surrogate| surrogate.leave_one_out_tau());
         }
-        let form = if taus[1] > taus[0] + CLEARLY { LabelForm::Bounded } else { LabelForm::Ranks };
+        let form = if taus[1] > taus[0] + tau_deviation(count) { LabelForm::Bounded } else { LabelForm::Ranks };
         self.forms.insert(count, form);
         Ok(form)
     }
