@@ -102,9 +102,7 @@ impl Train {
         drop(reading);
         let dataset = training.dataset.clone();
         talk(&rows_and_graphs(&dataset, &split));
-        talk(&chosen(training.card()));
-        let members = counted(config.model.members, "member");
-        talk(&format!("training {members} on {}", crate::device::name(machine.device)));
+        talk(&format!("{}; training on {}", chosen(training.card()), crate::device::name(machine.device)));
         let run = Run { config: &config, dataset: &dataset, split: &split, folder, machine };
         let mut log = Vec::new();
         if let Some(from) = &self.resume {
