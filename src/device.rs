@@ -88,6 +88,7 @@ thread_local! {
 }
 
 /// How often this thread has read a tensor back.
+#[cfg(test)]
 pub fn read_backs() -> u64 {
     READ_BACKS.get()
 }
