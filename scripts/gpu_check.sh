@@ -7,12 +7,12 @@
 # CARL=FILE takes a program that was built elsewhere (with LD_LIBRARY_PATH for its LibTorch); PYTHON one that has torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-device=cuda size=78,156 seeds=10 members=50 epochs=200 output=gpu_check.json tau_bound=
+device=cuda size=78,156 seeds=10 members=50 epochs=200 chosen=100 output=gpu_check.json tau_bound=
 small=(); other=(--device cuda)
 for word in "$@"; do
   case "$word" in
     --cpu) device=cpu; other=(--device cpu --engine autograd) ;;
-    --small) size=40 seeds=2 tau_bound=0.01 members=4 epochs=60; small=(--set model.members=3 --set train.epochs=100) ;;
+    --small) size=40 seeds=2 tau_bound=0.01 members=4 epochs=60 chosen=20; small=(--set model.members=3 --set train.epochs=100) ;;
     -*) echo "gpu_check: unknown option $word; there are --cpu and --small" >&2; exit 2 ;;
     *) output=$word ;;
   esac
@@ -40,6 +40,17 @@ ensemble=(--set "model.members=$members" --set "train.epochs=$epochs" --json)
 echo "gpu_check: one checkpoint on both, and its exported program" >&2
 "$carl" predict "$folder/device" --all --json --device cpu --output "$folder/scores_cpu.csv" > "$folder/predict_cpu.json"
 "$carl" predict "$folder/device" --all --json "${other[@]}" --output "$folder/scores_device.csv" > "$folder/predict_device.json"
+echo "gpu_check: cells chosen by coverage and a search on both" >&2
+both() { # name, then a command of carl: its output and seconds on both
+  local name=$1; shift
+  local start=$EPOCHREALTIME
+  "$carl" "$@" --device cpu > "$folder/${name}_cpu"
+  local middle=$EPOCHREALTIME
+  "$carl" "$@" "${other[@]}" > "$folder/${name}_device"
+  echo "$start $middle $EPOCHREALTIME" > "$folder/${name}_times"
+}
+both chosen suggest "${config[@]}" --for ranking --count "$chosen" --output - 2> /dev/null
+both search search "${config[@]}" --budget "$chosen" --runs 2 --json 2> /dev/null
 program=skipped
 if "$python" -c 'import torch' 2>/dev/null; then
   "$carl" export "$folder/device" --output "$folder/model.pt" 2> /dev/null
@@ -70,27 +81,38 @@ tau = {name: {str(r["train_size"]): r["kendall_tau"]["mean"] for r in read(f"tau
 rows = {name: [float(row["score"]) for row in csv.DictReader(open(f"{folder}/scores_{name}.csv"))] for name in ("cpu", "device")}
 gap = max(abs(a - b) for a, b in zip(rows["cpu"], rows["device"]))
 trains = {name: read(f"train_{name}") for name in ("cpu", "device")}
+def times(name):
+    start, middle, end = map(float, open(f"{folder}/{name}_times").read().split())
+    return {"cpu": middle - start, "device": end - middle}
+chosen = [[line.split(",")[0] for line in open(f"{folder}/chosen_{name}")][1:] for name in ("cpu", "device")]
+regret = [json.load(open(f"{folder}/search_{name}"))["mean_test"] for name in ("cpu", "device")]
+products = read("doctor")["products"]
 result = {
     "device": device, "doctor": read("doctor"), "kendall_tau": tau,
     "tau_difference": max(abs(tau["cpu"][n] - tau["device"][n]) for n in tau["cpu"]),
     "train_seconds": {name: run["train_seconds"] for name, run in trains.items()},
     "tau_of_all_members": {name: run["kendall_tau"] for name, run in trains.items()},
     "score_seconds": {name: read(f"predict_{name}")["seconds"] for name in ("cpu", "device")},
+    "coverage_seconds": times("chosen"), "search_seconds": times("search"),
+    "chosen_elsewhere": len(set(chosen[0]) ^ set(chosen[1])) / 2 / len(chosen[0]), "search_difference": abs(regret[0] - regret[1]),
+    "product_error": products["error"], "product_error_of_ten_bits": products["tf32_error"],
     "largest_score_difference": gap, "program_difference": None if program == "skipped" else float(program),
 }
 # Floats on the CPU agree to rounding; a GPU rounds factors of products to ten bits.
 bounds = {"tau_difference": float(tau_bound or (0.003 if device == "cpu" else 0.005)), "largest_score_difference": 1e-3 if device == "cpu" else 0.05,
-          "program_difference": 1e-4 if device == "cpu" else 0.05}
+          "program_difference": 1e-4 if device == "cpu" else 0.05, "chosen_elsewhere": 0.0 if device == "cpu" else 0.1,
+          "search_difference": 0.0 if device == "cpu" else 0.2}
 result["failed"] = [name for name, bound in bounds.items() if result[name] is not None and not result[name] <= bound]
 json.dump(result, open(output, "w"), indent=2)
 print(f"{'':28}{'cpu':>12}{device if device != 'cpu' else 'autograd':>12}")
 for size in tau["cpu"]:
     print(f"{'tau, ' + size + ' cells':28}{tau['cpu'][size]:12.4f}{tau['device'][size]:12.4f}")
-for name in ("train_seconds", "score_seconds"):
+for name in ("train_seconds", "score_seconds", "coverage_seconds", "search_seconds"):
     print(f"{name.replace('_', ' '):28}{result[name]['cpu']:12.2f}{result[name]['device']:12.2f}")
 for name, bound in bounds.items():
     value = "not run" if result[name] is None else f"{result[name]:.2e}"
     print(f"{name.replace('_', ' '):28}{value:>12}{'at most ' + str(bound):>16}")
+print(f"{'error of products':28}{products['error']:>12.1e}{products['tf32_error']:>12.1e} with factors of ten bits")
 print("failed: " + ", ".join(result["failed"]) if result["failed"] else f"both agree; {output}")
 sys.exit(bool(result["failed"]))
 P

@@ -4,8 +4,10 @@
 
 use crate::error::{Error, Result, Stage};
 use std::any::Any;
+use std::cell::Cell;
 use std::path::PathBuf;
-use tch::Device;
+use tch::kind::Element;
+use tch::{Device, Kind, Tensor};
 
 /// How the encoder and the extractor are computed in training and scoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +83,45 @@ pub fn memory_error(panic: Box<dyn Any + Send>) -> Error {
         .hint("use fewer members (model.members), smaller batches (train.batch), or --device cpu")
 }
 
+thread_local! {
+    static READ_BACKS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How often this thread has read a tensor back.
+#[cfg(test)]
+pub fn read_backs() -> u64 {
+    READ_BACKS.get()
+}
+
+/// `tensor` in host memory. The host waits here until the device has computed it: whatever reads a tensor back passes this line.
+pub fn to_host(tensor: &Tensor) -> Tensor {
+    READ_BACKS.set(READ_BACKS.get() + 1);
+    tensor.detach().to_device(Device::Cpu)
+}
+
+/// The values of `tensor`, which holds numbers of this type, row by row.
+pub fn read<T: Element>(tensor: &Tensor) -> Vec<T> {
+    let host = to_host(tensor).contiguous();
+    let mut values = vec![T::ZERO; host.numel()];
+    host.copy_data(&mut values, host.numel());
+    values
+}
+
+/// The largest error of a product of matrices of floats on `device`, relative to its largest value, and the error that it has where
+/// factors are rounded to ten bits, as a GPU does in TF32.
+pub fn product_errors(device: Device) -> (f64, f64) {
+    const ROWS: i64 = 512;
+    let squares = Tensor::arange(ROWS * ROWS, (Kind::Double, device)).square();
+    let matrix = |step: f64| (&squares * step).sin().view([ROWS, ROWS]).to_kind(Kind::Float);
+    let (a, b) = (matrix(0.7), matrix(1.3));
+    let product = |kind: Kind| a.to_kind(kind).to_kind(Kind::Double).matmul(&b.to_kind(kind).to_kind(Kind::Double));
+    let exact = product(Kind::Float);
+    let error = |product: Tensor| (product - &exact).abs().max() / exact.abs().max();
+    let errors = [error(a.matmul(&b).to_kind(Kind::Double)), error(product(Kind::Half))];
+    let errors: Vec<f64> = read(&Tensor::stack(&errors, 0));
+    (errors[0], errors[1])
+}
+
 /// What was found of CUDA.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cuda {
@@ -116,6 +157,17 @@ pub fn probe() -> Cuda {
     Cuda { driver, library, devices }
 }
 
+impl Cuda {
+    /// Why a machine with a driver computes on the CPU; none where there is no driver, or a device to use.
+    pub fn fallback(&self) -> Option<String> {
+        match &self.library {
+            _ if !self.driver || self.devices > 0 => None,
+            Err(reason) => Some(format!("LibTorch's CUDA part cannot be loaded: {reason}")),
+            Ok(()) => Some("CUDA is loaded but sees no device".to_string()),
+        }
+    }
+}
+
 /// The device called `auto`, `cpu`, `cuda` or `cuda:N`.
 ///
 /// # Errors
@@ -136,17 +188,12 @@ pub fn select(name: &str) -> Result<Device> {
     if (index as i64) < cuda.devices {
         return Ok(Device::Cuda(index));
     }
-    let fail =
-        |message: &str, hint: &str| Err(Error::new(Stage::Device, format!("--device {name}: {message}")).hint(hint));
-    match (cuda.driver, cuda.library, cuda.devices) {
-        (false, ..) => fail("there is no NVIDIA driver (libcuda.so.1) on this machine", "use --device cpu"),
-        (true, Err(reason), _) => fail(
-            &format!("LibTorch's CUDA part cannot be loaded: {reason}"),
-            "run scripts/setup.sh --full, or use --device cpu",
-        ),
-        (true, Ok(()), 0) => fail("CUDA is loaded but sees no device", "check nvidia-smi, or use --device cpu"),
-        (true, Ok(()), count) => fail(&format!("there are only {count} devices"), "use a lower number"),
-    }
+    let (message, hint) = match (cuda.driver, cuda.fallback()) {
+        (false, _) => ("there is no NVIDIA driver (libcuda.so.1) on this machine".to_string(), "use --device cpu"),
+        (true, Some(reason)) => (reason, "run scripts/setup.sh --full and check nvidia-smi, or use --device cpu"),
+        (true, None) => (format!("there are only {} devices", cuda.devices), "use a lower number"),
+    };
+    Err(Error::new(Stage::Device, format!("--device {name}: {message}")).hint(hint))
 }
 
 /// The folder that LibTorch was loaded from, read from this process's memory map.

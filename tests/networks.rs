@@ -124,6 +124,10 @@ fn networks_are_imported_joined_by_name_and_ranked() {
     let names: Vec<&str> = table.lines().map(|line| line.split(',').next().unwrap()).collect();
     assert_eq!(names, ["name", "cell", "mobile", "residual", "text"]);
     assert!(table.contains(",1409,60456,10,16"), "{table}");
+    done(folder.path(), &["import", networks, "--fold", "--output", "folded.csv"]);
+    let folded = fs::read_to_string(folder.path().join("folded.csv")).unwrap();
+    assert!(folded.lines().next().unwrap().ends_with(",input_size,repeats"), "{folded}");
+    assert!(folded.contains(",1409,60456,10,16,1\n"), "a network without repeats stays whole: {folded}");
     fs::write(folder.path().join("measured.csv"), "name,top1\nresidual,91.5\ntext,70\nmobile,93\n").unwrap();
     let config = done(folder.path(), &["init", "networks.csv", "--columns", "measured.csv"]);
     assert!(config.contains("train_target: top1") && config.contains("1 row without a value of `top1`"), "{config}");
@@ -156,4 +160,32 @@ fn what_cannot_be_imported_is_named() {
         assert!(message.contains(words), "{arguments:?}: {message}");
     }
     assert!(!folder.path().join("t.csv").exists(), "nothing is left behind");
+}
+
+/// The commands of tests/examples/own_space/README.md as they are written, with networks that are really trained.
+#[test]
+fn the_tutorial_of_an_own_family_runs() {
+    const TUTORIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/examples/own_space");
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let python = std::env::var_os("CARL_PYTHON").map_or(own, Into::into);
+    let mut importing = std::process::Command::new(&python);
+    let imports = importing.args(["-c", "import torch, sklearn"]).env_remove("LD_LIBRARY_PATH").output();
+    if !imports.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: {} lacks torch or scikit-learn; run scripts/setup.sh --full", python.display());
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    for file in ["family.py", "family.yaml"] {
+        fs::copy(Path::new(TUTORIAL).join(file), folder.path().join(file)).unwrap();
+    }
+    let readme = fs::read_to_string(Path::new(TUTORIAL).join("README.md")).unwrap();
+    let commands = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let carl = assert_cmd::cargo::cargo_bin("carl");
+    let paths = [carl.parent().unwrap(), python.parent().unwrap()].map(|path| path.display().to_string());
+    let path = format!("{}:{}", paths.join(":"), std::env::var("PATH").unwrap());
+    let mut shell = Command::new("bash");
+    shell.args(["-euo", "pipefail", "-c", commands]).current_dir(folder.path()).env("PATH", path);
+    shell.env_remove("LD_LIBRARY_PATH").assert().success();
+    let lines = |file: &str| fs::read_to_string(folder.path().join(file)).unwrap().lines().count();
+    assert_eq!((lines("trained.csv"), lines("ranked.csv")), (1 + 12 + 2 * 6, 1 + 10));
 }

@@ -68,8 +68,9 @@ impl Benchmark {
         let draw = |size: usize| -> Result<Vec<Split>> {
             let seeds = first..first + u64::from(self.seeds);
             let sizes = (size, config.split.validation);
+            let (choose, vocabulary) = (config.split.choose, space.vocabulary());
             seeds
-                .map(|seed| choose_rows(config.split.choose, &dataset, space.vocabulary(), &candidates, sizes, seed))
+                .map(|seed| choose_rows(choose, &dataset, vocabulary, &candidates, sizes, seed, machine.device))
                 .collect()
         };
         // Every size is drawn before the first is trained: a wrong one is reported at once.

@@ -22,12 +22,15 @@ impl Doctor {
         let (folder, version) = (device::libtorch_folder(), libtorch());
         let cuda = device::probe();
         let reason = cuda.library.clone().err();
+        let device = device::select(&common.device)?;
+        let (error, short) = device::product_errors(device);
         let data = tables();
         if common.json {
             return print_json(&json!({
                 "carl": env!("CARGO_PKG_VERSION"),
                 "libtorch": {"version": version, "wanted": LIBTORCH, "folder": folder},
                 "cuda": {"driver": cuda.driver, "loaded": cuda.library.is_ok(), "reason": reason, "devices": cuda.devices},
+                "products": {"device": device::name(device), "error": error, "tf32_error": short},
                 "threads": rayon::current_num_threads(),
                 "data": data,
             }));
@@ -40,9 +43,10 @@ impl Doctor {
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
         };
         print(&format!(
-            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nthreads    {}\ndata       {}",
+            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   relative error {error:.1e} on {} ({short:.1e} with factors of ten bits, TF32)\nthreads    {}\ndata       {}",
             env!("CARGO_PKG_VERSION"),
             counted(cuda.devices as usize, "device"),
+            device::name(device),
             rayon::current_num_threads(),
             list(&data),
         ))

@@ -16,16 +16,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// Columns of the table.
-const COLUMNS: [&str; 7] = ["name", "ops", "edges", "params", "madds", "depth", "input_size"];
+const COLUMNS: [&str; 8] = ["name", "ops", "edges", "params", "madds", "depth", "input_size", "repeats"];
 
 /// Turn networks in ONNX files into a table
 #[derive(Args)]
 #[command(after_help = "Examples:
   carl import networks/ --output networks.csv
   carl import resnet18.onnx resnet50.onnx --output networks.csv.gz
+  carl import cells/ --fold --output cells.csv
 
 A row is a network: its file's name, its operations and edges, weights, multiply-adds for one input, nodes on the longest path, and the
-last size of its input. Nothing is run.")]
+last size of its input. With --fold, operations and edges are those of the block that the network repeats, with the number of blocks as
+`repeats`: for networks that are made of one cell. Nothing is run.")]
 pub struct Import {
     /// ONNX files, or folders of them
     #[arg(required = true)]
@@ -33,6 +35,9 @@ pub struct Import {
     /// Table to write: .csv, .jsonl, both also .gz, or .parquet; - is standard output
     #[arg(long)]
     output: PathBuf,
+    /// Write the block that follows itself most often in place of the network, where there is one
+    #[arg(long)]
+    fold: bool,
 }
 
 impl Import {
@@ -42,8 +47,9 @@ impl Import {
         }
         TableFormat::of(&self.output)?;
         let started = Instant::now();
-        let networks = read_all(&self.paths()?)?;
-        self.write(&networks)?;
+        let columns = if self.fold { &COLUMNS[..] } else { &COLUMNS[..COLUMNS.len() - 1] };
+        let networks = read_all(&self.paths()?, self.fold)?;
+        self.write(&networks, columns)?;
         let mut unknown: BTreeMap<&String, BTreeSet<&String>> = BTreeMap::new();
         for (name, network) in &networks {
             for kind in &network.unknown {
@@ -60,7 +66,7 @@ impl Import {
         if common.json {
             let unknown: Vec<_> = unknown.keys().collect();
             print_json(
-                &json!({"rows": networks.len(), "columns": COLUMNS, "unknown": unknown, "seconds": seconds, "output": self.output}),
+                &json!({"rows": networks.len(), "columns": columns, "unknown": unknown, "seconds": seconds, "output": self.output}),
             )?;
         }
         Ok(())
@@ -84,13 +90,13 @@ impl Import {
         Ok(paths)
     }
 
-    fn write(&self, networks: &[(String, ImportedNetwork)]) -> Result<()> {
+    fn write(&self, networks: &[(String, ImportedNetwork)], columns: &[&str]) -> Result<()> {
         file::write(&self.output, |output| {
-            let mut writer = TableWriter::new(&self.output, output, COLUMNS.map(str::to_string).to_vec())?;
+            let mut writer = TableWriter::new(&self.output, output, columns.iter().map(ToString::to_string).collect())?;
             let optional =
                 |count: Option<u64>| count.map_or(FieldValue::Number(f64::NAN), |c| FieldValue::Number(c as f64));
             for (name, network) in networks {
-                writer.row(&[
+                let row = [
                     FieldValue::Text(name),
                     FieldValue::Text(&network.operations),
                     FieldValue::Text(&network.edges),
@@ -98,7 +104,9 @@ impl Import {
                     optional(network.multiply_adds),
                     FieldValue::Number(network.depth as f64),
                     optional(network.input_size),
-                ])?;
+                    FieldValue::Number(network.repeats as f64),
+                ];
+                writer.row(&row[..columns.len()])?;
             }
             writer.finish()
         })
@@ -106,7 +114,7 @@ impl Import {
 }
 
 /// Name and network of every file, in their order.
-fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, ImportedNetwork)>> {
+fn read_all(paths: &[PathBuf], folded: bool) -> Result<Vec<(String, ImportedNetwork)>> {
     let mut known: HashMap<String, &PathBuf> = HashMap::new();
     for path in paths {
         if let Some(other) = known.insert(name(path), path) {
@@ -117,7 +125,7 @@ fn read_all(paths: &[PathBuf]) -> Result<Vec<(String, ImportedNetwork)>> {
     let bar = Bar::new("reading");
     bar.start(paths.len() as u64);
     let read = |path: &PathBuf| {
-        let network = onnx::read(path);
+        let network = onnx::read(path, folded);
         bar.inc(1);
         network.map(|network| (name(path), network))
     };

@@ -131,6 +131,10 @@ pub(crate) fn run_program(arguments: Vec<OsString>) -> u8 {
             let stage = error.downcast_ref::<Error>().map(Error::stage);
             if stage == Some(Stage::Interrupted) { 130 } else { 2 }
         }
+        Err(fault) if device::is_out_of_memory(fault.as_ref()) => {
+            eprintln!("error: {}", device::memory_error(fault));
+            2
+        }
         Err(fault) => {
             let text = (fault.downcast_ref::<String>().map(String::as_str)).or(fault.downcast_ref::<&str>().copied());
             let first = text.and_then(|text| text.lines().next()).unwrap_or("unknown");
@@ -192,6 +196,9 @@ unsafe fn allow_short_products() {
 impl Common {
     fn machine(&self) -> Result<Machine> {
         let mut machine = Machine::new(device::select(&self.device)?, rayon::current_num_threads());
+        if let Some(reason) = device::probe().fallback().filter(|_| self.device == "auto") {
+            talk(&format!("computing on the CPU although there is an NVIDIA driver: {reason}"));
+        }
         match self.engine {
             EngineName::Auto => {}
             EngineName::Autograd => machine.engine = Engine::Autograd,

@@ -87,7 +87,7 @@ impl Train {
         let SplitOptions { choose, validation, seed, .. } = config.split;
         let labelled = dataset.labelled();
         let sizes = (config.split.train_rows(labelled.len()), validation);
-        let split = choose_rows(choose, &dataset, space.vocabulary(), &labelled, sizes, seed)?;
+        let split = choose_rows(choose, &dataset, space.vocabulary(), &labelled, sizes, seed, machine.device)?;
         let (options, hash) = (config.predictor(), config.hash());
         let reading = Bar::waiting("reading the labels");
         let mut training = TrainingTask {
@@ -102,7 +102,7 @@ impl Train {
         drop(reading);
         let dataset = training.dataset.clone();
         talk(&rows_and_graphs(&dataset, &split));
-        talk(&chosen(training.card()));
+        talk(&format!("{}; training on {}", chosen(training.card()), crate::device::name(machine.device)));
         let run = Run { config: &config, dataset: &dataset, split: &split, folder, machine };
         let mut log = Vec::new();
         if let Some(from) = &self.resume {

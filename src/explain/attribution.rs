@@ -5,12 +5,15 @@
 //! node, an identity that of the largest edge that runs through it, a dead part none.
 
 use super::cell::ExplainedCell;
-use crate::device::{Machine, worker};
+use crate::device::{Machine, read, run_workers};
 use crate::graph::{self, Graph};
 use crate::model::GraphBatch;
 use crate::model::batch::PaddedGraphs;
+use crate::model::ensemble::Ensemble;
 use crate::model::weights::Weights;
-use rayon::prelude::*;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// Graphs per pass.
@@ -38,25 +41,40 @@ pub struct GraphSignal {
 pub fn signals(weights: &Weights, graphs: &[Graph], signal: Signal, machine: Machine) -> Vec<GraphSignal> {
     let mut order: Vec<usize> = (0..graphs.len()).collect();
     order.sort_by_key(|&index| graphs[index].len());
+    let chunks: Vec<&[usize]> = order.chunks(CHUNK).collect();
+    let (next, ordered) = (AtomicUsize::new(0), Mutex::new(vec![Vec::new(); chunks.len()]));
+    let count = if machine.device == Device::Cpu { machine.threads } else { 1 };
     // A tensor may be sent to a thread, but not be shared between threads.
-    let chunks: Vec<(&[usize], Weights)> = order.chunks(CHUNK).map(|chunk| (chunk, weights.clone())).collect();
-    let of_chunk = |(chunk, weights): (&[usize], Weights)| {
-        let chunk: Vec<&Graph> = chunk.iter().map(|&index| &graphs[index]).collect();
-        worker(|| chunk_signals(&weights, &chunk, signal, machine.device))
-    };
-    let ordered: Vec<Vec<GraphSignal>> = match machine.device {
-        Device::Cpu => chunks.into_par_iter().map(of_chunk).collect(),
-        _ => chunks.into_iter().map(of_chunk).collect(),
-    };
+    let weights = Mutex::new(weights.clone());
+    let outcome = run_workers(count.clamp(1, chunks.len().max(1)), |_| {
+        let (ensemble, vocabulary) = {
+            let weights = weights.lock().unwrap_or_else(PoisonError::into_inner);
+            (weights.ensemble(0, weights.members() as i64, machine.device), weights.vocabulary)
+        };
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(chunk) = chunks.get(index) else { return };
+            let chunk: Vec<&Graph> = chunk.iter().map(|&index| &graphs[index]).collect();
+            let found = chunk_signals(&ensemble, vocabulary, &chunk, signal, machine.device);
+            ordered.lock().expect("nothing panics under the lock")[index] = found;
+        }
+    });
+    outcome.unwrap_or_else(|panic| resume_unwind(panic));
+    let ordered: Vec<Vec<GraphSignal>> = ordered.into_inner().expect("workers have ended");
     let mut signals = vec![GraphSignal::default(); graphs.len()];
     order.into_iter().zip(ordered.into_iter().flatten()).for_each(|(index, signal)| signals[index] = signal);
     signals
 }
 
-fn chunk_signals(weights: &Weights, graphs: &[&Graph], signal: Signal, device: Device) -> Vec<GraphSignal> {
+fn chunk_signals(
+    ensemble: &Ensemble,
+    vocabulary: usize,
+    graphs: &[&Graph],
+    signal: Signal,
+    device: Device,
+) -> Vec<GraphSignal> {
     let size = graphs.iter().map(|graph| graph.len()).max().unwrap_or(1);
-    let batch = PaddedGraphs::new(graphs, size, weights.vocabulary).to_batch(Kind::Float, device);
-    let ensemble = weights.ensemble(0, weights.members() as i64, device);
+    let batch = PaddedGraphs::new(graphs, size, vocabulary).to_batch(Kind::Float, device);
     let (nodes, edges) = match signal {
         Signal::Attention => {
             let _guard = tch::no_grad_guard();
@@ -66,10 +84,7 @@ fn chunk_signals(weights: &Weights, graphs: &[&Graph], signal: Signal, device: D
         Signal::Gradient => gradient_times_input(&batch, |batch| ensemble.member_scores(batch).0),
     };
     let members = nodes.size()[0] as usize;
-    let to_host = |tensor: Tensor| -> Vec<f64> {
-        Vec::try_from(tensor.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, -1)).expect("a flat tensor")
-    };
-    let (nodes, edges) = (to_host(nodes), to_host(edges));
+    let (nodes, edges): (Vec<f64>, Vec<f64>) = (read(&nodes.to_kind(Kind::Double)), read(&edges.to_kind(Kind::Double)));
     let of_graph = |(row, graph): (usize, &&Graph)| {
         let base = |member: usize| member * graphs.len() + row;
         let node = |node: usize| (0..members).map(|member| nodes[base(member) * size + node]).collect();

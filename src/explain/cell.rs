@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::graph::occlusion::{GraphPart, without};
 use crate::graph::reduce::reduce;
 use crate::graph::{Canonical, Graph, Key, Reduction, Role};
-use crate::model::scorer::{mean_and_std, member_scores};
+use crate::model::scorer::mean_and_std;
 use crate::progress::Progress;
 use crate::space::{Architecture, Space};
 use std::collections::HashMap;
@@ -173,7 +173,7 @@ impl VariantPool {
         if unscored.is_empty() {
             return;
         }
-        let members = member_scores(explainer.weights, unscored, explainer.machine, progress);
+        let members = explainer.scorer.member_scores(unscored, progress);
         let (scores, stds) = mean_and_std(&members);
         let variance = &explainer.weights.calibration.variance;
         self.members.resize(members.len(), Vec::new());

@@ -30,6 +30,7 @@ use crate::device::Machine;
 use crate::error::{Error, Result};
 use crate::graph::{Canonical, Role};
 use crate::metrics::mean;
+use crate::model::scorer::Scorer;
 use crate::model::weights::Weights;
 use crate::progress::Progress;
 use attribution::{Signal, signals, transfer};
@@ -42,7 +43,6 @@ use subset::MAX_OPERATIONS;
 const CHUNK: usize = 1024;
 
 /// A trained ensemble that is asked for the reasons of its scores.
-#[derive(Clone, Copy)]
 pub struct Explainer<'a> {
     /// How texts become graphs.
     pub encoder: GraphEncoder<'a>,
@@ -50,12 +50,18 @@ pub struct Explainer<'a> {
     pub weights: &'a Weights,
     /// Where it runs.
     pub machine: Machine,
+    scorer: Scorer,
 }
 
 /// The variants of each cell: what identifies a variant, and the index of its graph in the pool.
 pub type Variants<T> = Vec<Vec<(T, u32)>>;
 
-impl Explainer<'_> {
+impl<'a> Explainer<'a> {
+    /// An explainer of the scores of `weights`, which are brought to the device of `machine` here.
+    pub fn new(encoder: GraphEncoder<'a>, weights: &'a Weights, machine: Machine) -> Self {
+        Explainer { encoder, weights, machine, scorer: Scorer::new(weights, machine) }
+    }
+
     /// Parses and scores cells, whose graphs are the first of the pool.
     ///
     /// # Errors

@@ -8,16 +8,16 @@
 //! fit starts from: short lengths choose extreme cells.
 
 use super::features::{FeatureScale, describe};
-use super::kernel::{Component, Inputs, Kernel, Shape, doubles};
+use super::kernel::{Component, Inputs, Kernel, Shape};
 use crate::dataset::{Dataset, UniqueGraphs};
-use crate::device::worker;
+use crate::device::{read, worker};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 use crate::random::{Purpose, Random};
 use crate::split::{ChooseRows, Split};
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Cells that stand for the space: fewer of them choose worse cells, more of them cost their square and choose no better ones.
 const MEASURED: usize = 6000;
@@ -27,7 +27,7 @@ const WEIGHT: f64 = 0.5;
 const NOISE: f64 = 0.1;
 
 /// Chooses `count` of `candidates` (rows of `cells`), best first; a label of the cells at `known` is there already. Returns the rows
-/// with the share of the average variance that each takes away from what is left.
+/// with the share of the average variance that each takes away from what is left, which is computed on `device`.
 pub fn cover(
     cells: &UniqueGraphs,
     vocabulary: &Vocabulary,
@@ -35,6 +35,7 @@ pub fn cover(
     known: &[usize],
     count: usize,
     seed: u64,
+    device: Device,
 ) -> Vec<(usize, f64)> {
     let mut random = Random::of(seed, Purpose::Coverage, 0, 0);
     let order: Vec<usize> = random.choose(candidates.len(), candidates.len()).into_iter().map(|index| candidates[index]).collect();
@@ -61,7 +62,7 @@ pub fn cover(
     trained.dedup();
     graphs.extend(&trained);
     let described: Vec<&Graph> = graphs.iter().map(|&graph| &cells.graphs[graph as usize]).collect();
-    let greedy = || Greedy::new(&described, vocabulary, &mass, measured).choose(count, free);
+    let greedy = || Greedy::new(&described, vocabulary, &mass, measured, device).choose(count, free);
     let chosen: Vec<(u32, f64)> = worker(greedy).into_iter().map(|(place, gain)| (graphs[place], gain)).collect();
     // The cell of a graph is the first in random order; where graphs run out, further cells follow in that order.
     let mut row_of: HashMap<u32, usize> = HashMap::new();
@@ -91,11 +92,11 @@ struct Greedy {
 
 impl Greedy {
     /// Over the first `measured` graphs, told of the others.
-    fn new(graphs: &[&Graph], vocabulary: &Vocabulary, mass: &[f64], measured: usize) -> Self {
+    fn new(graphs: &[&Graph], vocabulary: &Vocabulary, mass: &[f64], measured: usize, device: Device) -> Self {
         let _guard = tch::no_grad_guard();
         let features: Vec<Vec<f64>> = graphs.par_iter().map(|graph| describe(graph, vocabulary)).collect();
         let scale = FeatureScale::new(&features[..measured]);
-        let inputs = Inputs::new(graphs.len(), &[scale.apply(&features)]);
+        let inputs = Inputs::new(graphs.len(), &[scale.apply(&features)], device);
         let component = Component { weight: (WEIGHT.ln(), 1.0), ..Component::isotropic(Shape::Matern, (0.0, 1.0)) };
         let kernel = Kernel { components: vec![component] };
         let parameters = kernel.start(&inputs, NOISE);
@@ -104,13 +105,13 @@ impl Greedy {
         if there > 0 {
             let known = inputs.narrow(measured as i64, there);
             let own = kernel.matrix(&parameters, &known, &known);
-            let noise = Tensor::eye(there, (Kind::Double, tch::Device::Cpu)) * NOISE;
+            let noise = Tensor::eye(there, (Kind::Double, device)) * NOISE;
             let cross = kernel.matrix(&parameters, &known, &here);
             let half = (own + noise).linalg_cholesky(false).linalg_solve_triangular(&cross, false, true, false);
             covariance -= half.transpose(0, 1).matmul(&half);
         }
         let total: f64 = mass.iter().sum();
-        let mass = Tensor::from_slice(&mass.iter().map(|mass| mass / total).collect::<Vec<f64>>());
+        let mass = Tensor::from_slice(&mass.iter().map(|mass| mass / total).collect::<Vec<f64>>()).to_device(device);
         let square = covariance.square().mv(&mass);
         let (diagonal, mean) = (covariance.diagonal(0, 0, 1).copy(), covariance.mv(&mass));
         Greedy { prior: covariance, mass, labels: Vec::new(), diagonal, mean, square }
@@ -134,7 +135,7 @@ impl Greedy {
     /// By how much the label of each cell lowers the average variance of the function less its mean, relative to what is left.
     fn gains(&self) -> Vec<f64> {
         let left = (&self.diagonal - &self.mean).dot(&self.mass);
-        doubles(&((&self.square - self.mean.square()) / (&self.diagonal + NOISE) / left.clamp_min(1e-12)))
+        read(&((&self.square - self.mean.square()) / (&self.diagonal + NOISE) / left.clamp_min(1e-12)))
     }
 
     /// Conditions on a label of the cell at `place`.
@@ -163,6 +164,7 @@ pub fn choose_rows(
     candidates: &[usize],
     (train, validation): (usize, usize),
     seed: u64,
+    device: Device,
 ) -> Result<Split> {
     if train + validation == 0 {
         return Ok(Split { seed, train: Vec::new(), validation: Vec::new() });
@@ -171,7 +173,7 @@ pub fn choose_rows(
         return Split::draw(candidates, train, validation, seed);
     }
     Split::check(candidates.len(), train, validation)?;
-    let rows = cover(&dataset.unique, vocabulary, candidates, &[], train, seed);
+    let rows = cover(&dataset.unique, vocabulary, candidates, &[], train, seed, device);
     let train: Vec<usize> = rows.into_iter().map(|(row, _)| row).collect();
     let used: HashSet<usize> = train.iter().copied().collect();
     let others: Vec<usize> = candidates.iter().copied().filter(|row| !used.contains(row)).collect();

@@ -7,7 +7,7 @@ use crate::graph::{Graph, Key, Reduction, Vocabulary, canonicalize};
 use crate::space::Space;
 use rayon::prelude::*;
 use std::collections::{HashMap, HashSet};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// Standardised features of cells unlike all that the scale has seen are cut here, within reach of the kernel.
 const LARGEST: f64 = 10.0;
@@ -60,9 +60,10 @@ impl FeatureScale {
 }
 
 impl FeatureScale {
-    /// The same as a tensor of doubles [F, C].
-    pub fn tensor(&self, features: &[Vec<f64>]) -> Tensor {
-        Tensor::from_slice(&self.apply(features)).view([features.len() as i64, self.columns.len() as i64])
+    /// The same as a tensor of doubles [F, C] on `device`.
+    pub fn tensor(&self, features: &[Vec<f64>], device: Device) -> Tensor {
+        let shape = [features.len() as i64, self.columns.len() as i64];
+        Tensor::from_slice(&self.apply(features)).view(shape).to_device(device)
     }
 }
 

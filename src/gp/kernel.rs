@@ -5,7 +5,8 @@
 //! exponential: k = exp(-d / 2), d = sum_f w_f^2 (x_f - x'_f)^2. Linear: k = sum_f w_f^2 x_f x'_f. With G = dL/dK and M = G a
 //! exp(-r), elementwise, dL / d log w_f = -3 w_f^2 sum_ij M_ij (x_if - x_jf)^2: two matrix products for all features together.
 
-use tch::{Kind, Tensor};
+use crate::device::read;
+use tch::{Device, Kind, Tensor};
 
 /// The form of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +49,16 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// From matrices of `rows` rows, row by row.
-    pub fn new(rows: usize, matrices: &[Vec<f64>]) -> Self {
-        let tensor = |values: &Vec<f64>| Tensor::from_slice(values).view([rows as i64, (values.len() / rows.max(1)) as i64]);
+    /// From matrices of `rows` rows, row by row, on `device`.
+    pub fn new(rows: usize, matrices: &[Vec<f64>], device: Device) -> Self {
+        let shape = |length: usize| [rows as i64, (length / rows.max(1)) as i64];
+        let tensor = |values: &Vec<f64>| Tensor::from_slice(values).view(shape(values.len())).to_device(device);
         Inputs { features: matrices.iter().map(tensor).collect() }
+    }
+
+    /// Where the matrices are.
+    pub fn device(&self) -> Device {
+        self.features[0].device()
     }
 
     /// Number of rows.
@@ -66,7 +73,7 @@ impl Inputs {
 
     /// The rows at `indices`.
     pub fn select(&self, indices: &[i64]) -> Inputs {
-        let indices = Tensor::from_slice(indices);
+        let indices = Tensor::from_slice(indices).to_device(self.device());
         self.map(|matrix| matrix.index_select(0, &indices))
     }
 
@@ -116,14 +123,13 @@ impl Component {
     }
 
     /// Weights `[C]` or `[1]`.
-    fn weights(&self, parameters: &[f64]) -> Tensor {
+    fn weights(&self, parameters: &[f64], device: Device) -> Tensor {
         let common = parameters[1];
-        match self.relevance {
-            Some(_) => {
-                Tensor::from_slice(&parameters[2..].iter().map(|deviation| (common + deviation).exp()).collect::<Vec<_>>())
-            }
-            None => Tensor::from_slice(&[common.exp()]),
-        }
+        let weights = match self.relevance {
+            Some(_) => parameters[2..].iter().map(|deviation| (common + deviation).exp()).collect(),
+            None => vec![common.exp()],
+        };
+        Tensor::from_slice(&weights).to_device(device)
     }
 
     /// Values of weighted rows [n, C] and [m, C] -> [n, m] without amplitude, and the factor of the squared distance's gradient.
@@ -171,12 +177,13 @@ impl Parts<'_> {
         sum
     }
 
-    /// Gradient of the kernel's parameters from that of its matrix, `outer` [n, n].
-    pub fn gradient(&self, outer: &Tensor) -> Vec<f64> {
+    /// The trace of `outer` [n, n], the gradient of the kernel's matrix, and with it that of the kernel's parameters.
+    pub fn gradient(&self, outer: &Tensor) -> (f64, Vec<f64>) {
         let over_rows = [0i64].as_slice();
-        let mut gradient = Vec::new();
-        for (component, part) in self.kernel.components.iter().zip(&self.parts) {
-            gradient.push((outer * &part.matrix).sum(Kind::Double).double_value(&[]));
+        // Everything is read back at once.
+        let mut sums = vec![outer.diagonal(0, 0, 1).sum(Kind::Double).view(1)];
+        for part in &self.parts {
+            sums.push((outer * &part.matrix).sum(Kind::Double).view(1));
             let x = &part.features;
             let of_weights = match &part.factor {
                 Some(factor) => {
@@ -188,13 +195,21 @@ impl Parts<'_> {
                     (x * outer.matmul(x)).sum_dim_intlist(over_rows, false, None::<Kind>) * (2.0 * part.amplitude)
                 }
             };
-            let of_weights = doubles(&(of_weights * part.weights.square()));
+            sums.push(of_weights * part.weights.square());
+        }
+        let columns = sums[1..].iter().map(Tensor::numel).collect::<Vec<_>>();
+        let mut values = read::<f64>(&Tensor::cat(&sums, 0)).into_iter();
+        let trace = values.next().expect("there is a trace");
+        let mut gradient = Vec::new();
+        for (component, columns) in self.kernel.components.iter().zip(columns.chunks_exact(2)) {
+            gradient.extend(values.next());
+            let of_weights: Vec<f64> = values.by_ref().take(columns[1]).collect();
             gradient.push(of_weights.iter().sum());
             if component.relevance.is_some() {
                 gradient.extend(of_weights);
             }
         }
-        gradient
+        (trace, gradient)
     }
 }
 
@@ -225,7 +240,7 @@ impl Kernel {
     pub fn matrix(&self, parameters: &[f64], a: &Inputs, b: &Inputs) -> Tensor {
         let mut sum: Option<Tensor> = None;
         for (index, (component, own)) in self.components.iter().zip(self.slices(parameters, a)).enumerate() {
-            let weights = component.weights(own);
+            let weights = component.weights(own, a.device());
             let values = component.values(&(&a.features[index] * &weights), &(&b.features[index] * &weights)).0;
             let values = values * own[0].exp();
             sum = Some(match sum {
@@ -243,9 +258,9 @@ impl Kernel {
             let amplitude = own[0].exp();
             match component.shape {
                 Shape::Linear => {
-                    let weighted = &x.features[index] * component.weights(own);
+                    let weighted = &x.features[index] * component.weights(own, x.device());
                     let squares = weighted.square().sum_dim_intlist([1i64].as_slice(), false, None::<Kind>);
-                    sum.iter_mut().zip(doubles(&squares)).for_each(|(sum, square)| *sum += amplitude * square);
+                    sum.iter_mut().zip(read::<f64>(&squares)).for_each(|(sum, square)| *sum += amplitude * square);
                 }
                 _ => sum.iter_mut().for_each(|sum| *sum += amplitude),
             }
@@ -256,7 +271,8 @@ impl Kernel {
     /// The components' matrices for the rows of `x`.
     pub fn parts(&self, parameters: &[f64], x: &Inputs) -> Parts<'_> {
         let part = |(index, (component, own)): (usize, (&Component, &[f64]))| {
-            let (features, weights, amplitude) = (x.features[index].shallow_clone(), component.weights(own), own[0].exp());
+            let (features, amplitude) = (x.features[index].shallow_clone(), own[0].exp());
+            let weights = component.weights(own, x.device());
             let weighted = &features * &weights;
             let (matrix, factor) = component.values(&weighted, &weighted);
             let factor = factor.map(|factor| factor * amplitude);
@@ -284,9 +300,4 @@ impl Kernel {
 /// Numbers of features of the components.
 fn columns(x: &Inputs) -> impl Iterator<Item = usize> + '_ {
     x.features.iter().map(|matrix| matrix.size()[1] as usize)
-}
-
-/// All values of a tensor of doubles.
-pub fn doubles(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.contiguous().view(-1)).expect("a tensor of doubles")
 }

@@ -10,9 +10,10 @@ pub mod coverage;
 pub mod features;
 pub mod kernel;
 
+use crate::device::read;
 use crate::error::{Error, Result, Stage};
-use kernel::{Inputs, Kernel, doubles};
-use tch::{Device, Kind, Tensor};
+use kernel::{Inputs, Kernel};
+use tch::{Kind, Tensor};
 
 const RATE: f64 = 0.1;
 /// Steps of a fit from the prior, and of one that starts from an earlier fit.
@@ -72,7 +73,7 @@ impl GaussianProcess {
     /// A kernel matrix that cannot be factorised.
     pub fn fit(kernel: &Kernel, x: &Inputs, targets: &[f64], start: Option<&[f64]>) -> Result<Self> {
         let _guard = tch::no_grad_guard();
-        let column = Tensor::from_slice(targets).unsqueeze(1);
+        let column = Tensor::from_slice(targets).unsqueeze(1).to_device(x.device());
         let fitted = x.rows().min(MAX_FITTED);
         let mut parameters = start.map_or_else(|| kernel.start(x, NOISE), <[f64]>::to_vec);
         let steps = if start.is_some() { WARM_STEPS } else { STEPS };
@@ -86,12 +87,13 @@ impl GaussianProcess {
     /// A kernel matrix that cannot be factorised.
     pub fn with_parameters(kernel: &Kernel, x: &Inputs, targets: &[f64], parameters: Vec<f64>) -> Result<Self> {
         let _guard = tch::no_grad_guard();
-        let targets = Tensor::from_slice(targets).unsqueeze(1);
+        let targets = Tensor::from_slice(targets).unsqueeze(1).to_device(x.device());
         let noise = noise(&parameters);
         let factor = factorised(&kernel.matrix(&parameters, x, x), noise)?;
         let solved = targets.cholesky_solve(&factor, false);
-        let amplitude = ((&targets * &solved).sum(Kind::Double) / x.rows()).double_value(&[]).max(f64::MIN_POSITIVE);
-        let log_determinant = factor.diagonal(0, 0, 1).log().sum(Kind::Double).double_value(&[]);
+        let sums = [(&targets * &solved).sum(Kind::Double) / x.rows(), factor.diagonal(0, 0, 1).log().sum(Kind::Double)];
+        let sums: Vec<f64> = read(&Tensor::stack(&sums, 0));
+        let (amplitude, log_determinant) = (sums[0].max(f64::MIN_POSITIVE), sums[1]);
         let loss = x.rows() as f64 / 2.0 * amplitude.ln() + log_determinant + prior(kernel, x, &parameters).0;
         let (kernel, train) = (kernel.clone(), x.copy());
         Ok(GaussianProcess { kernel, parameters, amplitude, noise, loss, train, targets, factor, solved })
@@ -110,22 +112,21 @@ impl GaussianProcess {
     /// Means for the rows of `x`.
     pub fn mean(&self, x: &Inputs) -> Vec<f64> {
         let _guard = tch::no_grad_guard();
-        self.crosses(x).flat_map(|cross| doubles(&cross.matmul(&self.solved))).collect()
+        read(&Tensor::cat(&self.crosses(x).map(|cross| cross.matmul(&self.solved)).collect::<Vec<_>>(), 0))
     }
 
     /// Means and variances for the rows of `x`.
     pub fn posterior(&self, x: &Inputs) -> Posterior {
         let _guard = tch::no_grad_guard();
-        let mut posterior = Posterior { mean: Vec::new(), variance: Vec::new() };
-        let mut prior = self.kernel.diagonal(&self.parameters, x).into_iter();
-        for cross in self.crosses(x) {
-            posterior.mean.extend(doubles(&cross.matmul(&self.solved)));
-            let reduced = self.reduced(&cross);
-            let explained = doubles(&reduced.square().sum_dim_intlist([0i64].as_slice(), false, None::<Kind>));
-            let variances = explained.iter().zip(prior.by_ref()).map(|(explained, prior)| (prior - explained).max(1e-12));
-            posterior.variance.extend(variances.map(|variance| variance * self.amplitude));
-        }
-        posterior
+        let prior = self.kernel.diagonal(&self.parameters, x);
+        let of_piece = |cross: Tensor| {
+            let explained = self.reduced(&cross).square().sum_dim_intlist([0i64].as_slice(), false, None::<Kind>);
+            (cross.matmul(&self.solved), explained)
+        };
+        let (means, explained): (Vec<Tensor>, Vec<Tensor>) = self.crosses(x).map(of_piece).unzip();
+        let explained: Vec<f64> = read(&Tensor::cat(&explained, 0));
+        let variance = explained.iter().zip(prior).map(|(explained, prior)| (prior - explained).max(1e-12) * self.amplitude);
+        Posterior { mean: read(&Tensor::cat(&means, 0)), variance: variance.collect() }
     }
 
     /// Covariance of the rows of `x`, [m, m] row by row.
@@ -133,20 +134,20 @@ impl GaussianProcess {
         let _guard = tch::no_grad_guard();
         let reduced = self.reduced(&self.kernel.matrix(&self.parameters, x, &self.train));
         let prior = self.kernel.matrix(&self.parameters, x, x);
-        doubles(&((prior - reduced.transpose(0, 1).matmul(&reduced)) * self.amplitude))
+        read(&((prior - reduced.transpose(0, 1).matmul(&reduced)) * self.amplitude))
     }
 
     /// What the others say of every training row.
     pub fn leave_one_out(&self) -> LeaveOneOut {
         let _guard = tch::no_grad_guard();
         let precision = self.factor.cholesky_inverse(false).diagonal(0, 0, 1).unsqueeze(1);
-        let residuals = doubles(&(&self.solved / &precision));
-        let variance: Vec<f64> = doubles(&(precision.reciprocal() * self.amplitude));
+        let residuals: Vec<f64> = read(&(&self.solved / &precision));
+        let variance: Vec<f64> = read(&(precision.reciprocal() * self.amplitude));
         let density = |(residual, variance): (&f64, &f64)| {
             -0.5 * ((2.0 * std::f64::consts::PI * variance).ln() + residual * residual / variance)
         };
         let log_density = residuals.iter().zip(&variance).map(density).sum();
-        let mean = doubles(&self.targets).iter().zip(&residuals).map(|(target, residual)| target - residual).collect();
+        let mean = read::<f64>(&self.targets).iter().zip(&residuals).map(|(target, residual)| target - residual).collect();
         LeaveOneOut { mean, variance, log_density }
     }
 
@@ -202,9 +203,9 @@ pub(crate) fn gradient(kernel: &Kernel, x: &Inputs, targets: &Tensor, parameters
     let solved = inverse.matmul(targets);
     let amplitude = (targets * &solved).sum(Kind::Double) / targets.size()[0];
     let outer = (&inverse - solved.matmul(&solved.transpose(0, 1)) / amplitude) * 0.5; // dL/dK
-    let trace = outer.diagonal(0, 0, 1).sum(Kind::Double).double_value(&[]);
+    let (trace, of_kernel) = parts.gradient(&outer);
     let mut gradient = prior(kernel, x, parameters).1;
-    gradient.iter_mut().zip(parts.gradient(&outer)).for_each(|(sum, value)| *sum += value);
+    gradient.iter_mut().zip(of_kernel).for_each(|(sum, value)| *sum += value);
     let last = gradient.len() - 1;
     gradient[last] += trace * noise;
     Ok(gradient)
@@ -212,7 +213,7 @@ pub(crate) fn gradient(kernel: &Kernel, x: &Inputs, targets: &Tensor, parameters
 
 /// Lower triangle of Cholesky of a kernel matrix with noise.
 fn factorised(matrix: &Tensor, noise: f64) -> Result<Tensor> {
-    let eye = Tensor::eye(matrix.size()[0], (Kind::Double, Device::Cpu));
+    let eye = Tensor::eye(matrix.size()[0], (Kind::Double, matrix.device()));
     (matrix + eye * (noise + JITTER)).f_linalg_cholesky(false).map_err(|error| {
         let first = error.to_string().lines().next().unwrap_or_default().to_string();
         Error::new(Stage::Training, format!("the kernel of the Gaussian process cannot be factorised: {first}"))

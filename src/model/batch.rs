@@ -75,6 +75,15 @@ impl GraphBatch {
         }
     }
 
+    /// The same tensors.
+    pub fn shallow_clone(&self) -> Self {
+        GraphBatch {
+            operations: self.operations.shallow_clone(),
+            adjacency: self.adjacency.shallow_clone(),
+            mask: self.mask.shallow_clone(),
+        }
+    }
+
     /// The graphs at `indices` [E, B] of graphs that all members share.
     pub fn gather(&self, indices: &Tensor) -> GraphBatch {
         let flat = indices.flatten(0, 1);

@@ -9,7 +9,7 @@ use super::ensemble::Ensemble;
 use super::options::ModelOptions;
 use super::weights::Weights;
 use super::{GraphBatch, batch::PaddedGraphs};
-use crate::device::{Engine, Machine, is_out_of_memory, run_workers};
+use crate::device::{Engine, Machine, is_out_of_memory, read, run_workers};
 use crate::graph::Graph;
 use crate::progress::Progress;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -91,7 +91,7 @@ impl Scorer {
                 // Batches of like size have little padding.
                 order.sort_by_key(|&index| graphs[index].len());
                 let limit = if self.machine.device == Device::Cpu { CPU_CHUNK } else { GPU_CHUNK };
-                padded_chunks(&order, graphs, |nodes| limit.min(BATCH_VALUES / values_per_graph(&self.options, nodes)))
+                padded_chunks(&order, graphs, |nodes| limit.min(padded_limit(&self.options, nodes)))
             }
         };
         let next = AtomicUsize::new(0);
@@ -113,6 +113,14 @@ impl Scorer {
         outcome.unwrap_or_else(|panic| resume_unwind(panic));
         scores.into_inner().expect("workers have ended")
     }
+
+    /// Standardised scores of every member for every graph, `[E][F]`.
+    pub fn member_scores(&self, graphs: &[Graph], progress: &dyn Progress) -> Vec<Vec<f32>> {
+        progress.start(graphs.len() as u64);
+        let scores = self.scores(&graphs.iter().collect::<Vec<&Graph>>(), progress);
+        let members = self.members();
+        (0..members).map(|member| scores.iter().skip(member).step_by(members).copied().collect()).collect()
+    }
 }
 
 impl ScoringWorker {
@@ -128,8 +136,7 @@ impl ScoringWorker {
             }
             ScoringWorker::Autograd { ensemble, vocabulary, limit } => within_memory(graphs, limit, |graphs| {
                 let batch: GraphBatch = padded(graphs, *vocabulary).to_batch(Kind::Float, device);
-                let scores = ensemble.member_scores(&batch).0.transpose(0, 1).contiguous();
-                Vec::try_from(scores.to_device(Device::Cpu).flatten(0, 1)).expect("a flat tensor of floats")
+                read(&ensemble.member_scores(&batch).0.transpose(0, 1))
             }),
         }
     }
@@ -140,10 +147,11 @@ fn padded(graphs: &[&Graph], vocabulary: usize) -> PaddedGraphs {
     PaddedGraphs::new(graphs, nodes, vocabulary)
 }
 
-/// Values of the terms [N, TH] and of the propagation matrix [N, TN] of one graph of `nodes` nodes for all members.
-fn values_per_graph(options: &ModelOptions, nodes: usize) -> usize {
+/// The largest number of graphs of `nodes` nodes in a padded batch, from the values of the terms [N, TH] and of the propagation
+/// matrix [N, TN] of one graph for all members.
+pub(crate) fn padded_limit(options: &ModelOptions, nodes: usize) -> usize {
     let terms = options.convolution.terms() as usize;
-    (options.members * nodes * terms * (options.hidden as usize + nodes)).max(1)
+    (BATCH_VALUES / (options.members * nodes * terms * (options.hidden as usize + nodes)).max(1)).max(1)
 }
 
 /// Cuts `order`, in which graphs grow, into chunks; `limit` is the largest number of graphs of so many nodes.
@@ -161,17 +169,17 @@ fn padded_chunks<'a>(order: &'a [usize], graphs: &[&Graph], limit: impl Fn(usize
     chunks
 }
 
-/// The results of `score` on `graphs`, of which as many are given at a time as the device has memory for: `limit` is halved
+/// The results of `score` on `items`, of which as many are given at a time as the device has memory for: `limit` is halved
 /// whenever it has too little.
-pub(crate) fn within_memory(
-    graphs: &[&Graph],
+pub(crate) fn within_memory<T>(
+    items: &[T],
     limit: &mut usize,
-    mut score: impl FnMut(&[&Graph]) -> Vec<f32>,
+    mut score: impl FnMut(&[T]) -> Vec<f32>,
 ) -> Vec<f32> {
     let (mut scores, mut done) = (Vec::new(), 0);
-    while done < graphs.len() {
-        let count = (graphs.len() - done).min(*limit);
-        match catch_unwind(AssertUnwindSafe(|| score(&graphs[done..done + count]))) {
+    while done < items.len() {
+        let count = (items.len() - done).min(*limit);
+        match catch_unwind(AssertUnwindSafe(|| score(&items[done..done + count]))) {
             Ok(part) => {
                 scores.extend(part);
                 done += count;
@@ -185,11 +193,7 @@ pub(crate) fn within_memory(
 
 /// Standardised scores of every member for every graph, `[E][F]`.
 pub fn member_scores(weights: &Weights, graphs: &[Graph], machine: Machine, progress: &dyn Progress) -> Vec<Vec<f32>> {
-    progress.start(graphs.len() as u64);
-    let graphs: Vec<&Graph> = graphs.iter().collect();
-    let scores = Scorer::new(weights, machine).scores(&graphs, progress);
-    let members = weights.members();
-    (0..members).map(|member| scores.iter().skip(member).step_by(members).copied().collect()).collect()
+    Scorer::new(weights, machine).member_scores(graphs, progress)
 }
 
 /// Mean and standard deviation over members of one graph's scores `[E]`.

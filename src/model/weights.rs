@@ -4,6 +4,7 @@ use super::calibration::Calibration;
 use super::cpu::CpuEngine;
 use super::ensemble::Ensemble;
 use super::{Carl, ModelOptions};
+use crate::device::to_host;
 use crate::graph::choice::OperationFeatures;
 use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
@@ -69,7 +70,7 @@ impl Weights {
 
     /// All members on the engine of the CPU.
     pub fn cpu_engine(&self) -> CpuEngine<f32> {
-        let flat = self.parameters.to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+        let flat = to_host(&self.parameters).to_kind(Kind::Float).contiguous();
         CpuEngine::new(&self.carl(flat, false), None)
     }
 

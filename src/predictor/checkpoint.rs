@@ -5,6 +5,7 @@
 
 use super::card::{Card, FORMAT};
 use crate::dataset::{Schema, hex};
+use crate::device::{read, to_host};
 use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::model::Carl;
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// The largest file that is read: far above any model of this size.
 const MAX_BYTES: u64 = 4 << 30;
@@ -48,7 +49,7 @@ fn fail(path: &Path, message: impl Into<String>) -> Error {
 /// # Errors
 /// The disk refuses; a file that was there stays whole.
 pub fn save_weights(path: &Path, weights: &Weights, card: &Card) -> Result<()> {
-    let flat = weights.parameters.to_device(Device::Cpu);
+    let flat = to_host(&weights.parameters);
     let slots = Carl::slots(&weights.options, inputs(weights.vocabulary, weights.features.as_deref()));
     let mut tensors: Tensors = slots.iter().map(|slot| (slot.name.clone(), slot.view(&flat))).collect();
     let mut add = |name: &str, values: &[f64]| tensors.insert(name.to_string(), Tensor::from_slice(values));
@@ -99,7 +100,7 @@ pub fn load_weights(path: &Path) -> Result<(Weights, Card, Box<dyn Space>)> {
         let shape: Vec<i64> = std::iter::once(members).chain(slot.shape.iter().copied()).collect();
         parameters.push(take(&slot.name, &shape)?.to_kind(Kind::Float));
     }
-    let numbers = |tensor: Tensor| Vec::<f64>::try_from(tensor.to_kind(Kind::Double)).expect("one dimension");
+    let numbers = |tensor: Tensor| read::<f64>(&tensor.to_kind(Kind::Double));
     let mut calibration = Calibration {
         center: numbers(take(CENTER, &[members])?),
         scale: numbers(take(SCALE, &[members])?),
@@ -146,7 +147,7 @@ impl StateCard {
 pub fn save_state(path: &Path, state: &TrainState, engine: &str, card: &Card) -> Result<()> {
     let tensors = [("parameters", &state.parameters), ("first", &state.first), ("second", &state.second)];
     let tensors: Tensors =
-        tensors.map(|(name, tensor)| (name.to_string(), tensor.to_device(Device::Cpu))).into_iter().collect();
+        tensors.map(|(name, tensor)| (name.to_string(), to_host(tensor))).into_iter().collect();
     write_tensors(path, &encode(path, &tensors)?, &StateCard::new(state.epoch, engine, card))
 }
 

@@ -267,7 +267,7 @@ impl Predictor {
     }
 
     pub(crate) fn explainer(&self) -> Explainer<'_> {
-        Explainer { encoder: self.encoder(), weights: &self.weights, machine: self.machine }
+        Explainer::new(self.encoder(), &self.weights, self.machine)
     }
 
     pub(crate) fn prediction(&self, score: f64, std: f64) -> Prediction {

@@ -20,11 +20,9 @@ use std::sync::atomic::AtomicBool;
 
 /// Predictors that are being trained, one per split; all of them read cells in the same form.
 pub struct Training {
-    options: PredictorOptions,
-    set: TrainingSet,
+    trainer: Trainer,
     state: TrainState,
     cards: Vec<Card>,
-    machine: Machine,
     /// The rows of the data set, in the form that the predictors read.
     pub dataset: Arc<Dataset>,
     /// Indices of the splits.
@@ -65,7 +63,7 @@ impl TrainingTask<'_> {
         for (name, source) in self.sources {
             pool.add(name, source.known_scores(&pool.texts)?)?;
         }
-        let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form)?;
+        let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form, self.machine.device)?;
         let mut trainings = Vec::new();
         for form in [GraphForm::Function, GraphForm::Written] {
             let own: Vec<(usize, &LabelPosterior)> =
@@ -131,8 +129,8 @@ impl TrainingTask<'_> {
             weights_hash: String::new(),
         };
         let cards = splits.iter().enumerate().map(card).collect();
-        let state = Trainer::new(options, &set, machine).start();
-        Ok(Training { options: options.clone(), set, state, cards, machine, dataset, splits: indices })
+        let trainer = Trainer::new(options.clone(), set, machine);
+        Ok(Training { state: trainer.start(), trainer, cards, dataset, splits: indices })
     }
 }
 
@@ -149,7 +147,7 @@ impl Training {
 
     /// Epochs times members: the units in which [`Training::run`] reports progress.
     pub fn units(&self, epochs: usize) -> u64 {
-        (epochs * self.set.members.len()) as u64
+        (epochs * self.trainer.set.members.len()) as u64
     }
 
     /// Trains up to epoch `until`, or to the epoch that is under way once `stop` is set.
@@ -157,8 +155,8 @@ impl Training {
     /// # Errors
     /// A loss that is not finite.
     pub fn run(&mut self, until: usize, stop: &AtomicBool, progress: &dyn Progress) -> Result<Vec<EpochLog>> {
-        let until = until.min(self.options.train.epochs);
-        Trainer::new(&self.options, &self.set, self.machine).run(&mut self.state, until, stop, progress)
+        let until = until.min(self.trainer.options.train.epochs);
+        self.trainer.run(&mut self.state, until, stop, progress)
     }
 
     /// Continues from the state that [`Training::save_state`] wrote into `folder`.
@@ -179,7 +177,7 @@ impl Training {
     }
 
     fn engine(&self) -> &'static str {
-        match self.machine.engine {
+        match self.trainer.machine.engine {
             device::Engine::Cpu => "cpu",
             device::Engine::Autograd => "autograd",
         }
@@ -190,17 +188,17 @@ impl Training {
     /// # Errors
     /// A space that cannot be opened again.
     pub fn predictors(&self) -> Result<Vec<Predictor>> {
-        let trainer = Trainer::new(&self.options, &self.set, self.machine);
-        let all = trainer.finish(&self.state);
-        let members = self.options.model.members;
+        let Trainer { options, set, machine, .. } = &self.trainer;
+        let all = self.trainer.finish(&self.state);
+        let members = options.model.members;
         let predictor = |(index, card): (usize, &Card)| -> Result<Predictor> {
             let weights = all.slice(index * members, members);
-            let (epochs, masks_refined) = (self.state.epoch, trainer.refines(&self.state));
-            let scores = mean_and_std(&member_scores(&weights, &self.set.graphs, self.machine, &NoProgress)).0;
-            let (expected, map) = &self.set.expected[index];
+            let (epochs, masks_refined) = (self.state.epoch, self.trainer.refines(&self.state));
+            let scores = mean_and_std(&member_scores(&weights, &set.graphs, *machine, &NoProgress)).0;
+            let (expected, map) = &set.expected[index];
             let card = Card { epochs, masks_refined, target_map: map.for_scores(&scores, expected), ..card.clone() };
             let space = card.schema.open()?;
-            Ok(Predictor { space, card, weights, machine: self.machine })
+            Ok(Predictor { space, card, weights, machine: *machine })
         };
         self.cards.iter().enumerate().map(predictor).collect()
     }

@@ -4,7 +4,7 @@
 
 use super::catalog::Catalog;
 use super::{History, Objective, Proposal, Reason, Strategy, measured};
-use crate::device::worker;
+use crate::device::{read, worker};
 use crate::error::Result;
 use crate::graph::reduce::reduce;
 use crate::graph::{Graph, Reduction};
@@ -173,7 +173,7 @@ impl Bananas<'_> {
         }
         let _guard = tch::no_grad_guard();
         let scores = network.forward(flat, &shared(&all));
-        (0..MEMBERS as i64).map(|member| Vec::try_from(scores.get(member)).expect("a row of floats")).collect()
+        (0..MEMBERS as i64).map(|member| read(&scores.get(member))).collect()
     }
 }
 

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::sync::Mutex;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// How architectures become cells of a search.
 #[derive(Clone, Copy)]
@@ -78,18 +78,24 @@ pub struct Catalog {
     pub scale: FeatureScale,
     /// Number of path statistics among the features; those behind them are known columns.
     pub paths: i64,
-    /// Standardised features of all cells, [F, C]. A tensor may be sent to a thread, but not shared between threads.
+    /// Standardised features of all cells, [F, C], on the device of the search. A tensor may be sent to a thread, but not shared between threads.
     features: Mutex<Tensor>,
     row_of: HashMap<String, u32>,
     index_of: HashMap<Key, u32>,
 }
 
 impl Catalog {
-    /// The cells spelled `texts`, all of which may be queried. Known columns have one value per text, NaN where unknown.
+    /// The cells spelled `texts`, all of which may be queried, with their features on `device`. Known columns have one value per
+    /// text, NaN where unknown.
     ///
     /// # Errors
     /// The first text that is not a cell of the space, as (row, error).
-    pub fn new(texts: Vec<String>, encoder: CellEncoder, columns: &[Vec<f64>]) -> Result<Self, (usize, Error)> {
+    pub fn new(
+        texts: Vec<String>,
+        encoder: CellEncoder,
+        columns: &[Vec<f64>],
+        device: Device,
+    ) -> Result<Self, (usize, Error)> {
         let encoded: Vec<Result<SearchCell>> = texts.par_iter().map(|text| encoder.read(text)).collect();
         let (mut cells, mut index): (Vec<SearchCell>, Vec<u32>) = (Vec::new(), Vec::new());
         let (mut row_of, mut index_of) = (HashMap::new(), HashMap::<Key, u32>::new());
@@ -107,12 +113,12 @@ impl Catalog {
         }
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
         let scale = FeatureScale::new(&statistics);
-        let mut features = scale.tensor(&statistics);
+        let mut features = scale.tensor(&statistics, device);
         let paths = features.size()[1];
         let columns: Vec<Vec<f64>> = columns.iter().map(|column| normal_column(column, &index, cells.len())).collect();
         if let Some(width) = NonZero::new(columns.len()) {
             let flat: Vec<f64> = columns.iter().flatten().map(|value| value / (width.get() as f64).sqrt()).collect();
-            let block = Tensor::from_slice(&flat).view([width.get() as i64, -1]).transpose(0, 1);
+            let block = Tensor::from_slice(&flat).view([width.get() as i64, -1]).transpose(0, 1).to_device(device);
             features = Tensor::cat(&[features, block], 1);
         }
         let features = Mutex::new(features);

@@ -345,7 +345,7 @@ impl<'a> GuidedSearch<'a> {
         let indices: Vec<usize> = argsort_desc(&values).into_iter().filter(|&index| open[index]).take(size).collect();
         let cells = indices.iter().map(|&index| catalog.pick(index, random)).collect();
         let rows: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-        Ok((cells, features.index_select(0, &Tensor::from_slice(&rows))))
+        Ok((cells, features.index_select(0, &Tensor::from_slice(&rows).to_device(self.pool.device()))))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::space::{Architecture, Space};
 use rayon::prelude::*;
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// Cells whose features stand for an open space.
 const TYPICAL: usize = 2048;
@@ -35,6 +35,8 @@ pub struct CandidatePool<'a> {
     seeds: Vec<Architecture>,
     scale: FeatureScale,
     paths: i64,
+    /// Where features are.
+    device: Device,
 }
 
 /// Sizes of an evolution of candidates.
@@ -55,23 +57,24 @@ impl<'a> CandidatePool<'a> {
             seeds: Vec::new(),
             scale: catalog.scale.clone(),
             paths: catalog.paths,
+            device: catalog.features().device(),
         }
     }
 
-    /// All cells of a space. In one without a rule for sampling, mutants of the cells spelled `seeds` stand for drawn cells.
+    /// All cells of a space, with their features on `device`. In one without a rule for sampling, mutants of the cells spelled `seeds` stand for drawn cells.
     ///
     /// # Errors
     /// A space that can neither be sampled nor start from a seed.
-    pub fn open(encoder: CellEncoder<'a>, seeds: &[String]) -> Result<Self> {
+    pub fn open(encoder: CellEncoder<'a>, seeds: &[String], device: Device) -> Result<Self> {
         let seeds = seeds.iter().map(|text| encoder.graphs.space.parse(text)).collect::<Result<_>>()?;
-        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale: FeatureScale::new(&[]), paths: 0 };
+        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale: FeatureScale::new(&[]), paths: 0, device };
         let mut random = Random::new(0, 0);
         let typical: Vec<_> = (0..TYPICAL).map(|_| pool.sample(&mut random)).collect::<Result<_>>()?;
         let features: Vec<Result<Vec<f64>>> =
             typical.par_iter().map(|architecture| Ok(encoder.features(&encoder.encode(architecture)?))).collect();
         let features: Vec<Vec<f64>> = features.into_iter().collect::<Result<_>>()?;
         pool.scale = FeatureScale::new(&features);
-        pool.paths = pool.scale.tensor(&features).size()[1];
+        pool.paths = pool.scale.tensor(&features, device).size()[1];
         Ok(pool)
     }
 
@@ -95,6 +98,11 @@ impl<'a> CandidatePool<'a> {
     /// Number of path statistics among the features of a cell.
     pub fn paths(&self) -> i64 {
         self.paths
+    }
+
+    /// Where the features of cells are, and the processes that read them.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// The space.
@@ -204,7 +212,7 @@ impl<'a> CandidatePool<'a> {
     /// Standardised features of `cells`, [m, C]. Known columns of a cell that the catalog does not have are average.
     pub fn features(&self, cells: &[SearchCell]) -> Tensor {
         let features: Vec<Vec<f64>> = cells.par_iter().map(|cell| self.encoder.features(cell)).collect();
-        let own = self.scale.tensor(&features);
+        let own = self.scale.tensor(&features, self.device);
         let Some(catalog) = self.catalog else { return own };
         let all = catalog.features();
         let missing = all.size()[1] - own.size()[1];

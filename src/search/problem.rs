@@ -14,6 +14,7 @@ use crate::source::table::Table;
 use crate::space::{self, Dag, Space};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
+use tch::Device;
 
 /// Spaces of at most this many cells are listed, larger ones evolved.
 const LISTED: u64 = 500_000;
@@ -73,6 +74,8 @@ pub struct Problem {
     /// Queries elsewhere.
     pub pending: Vec<Proposal>,
     reduction: Reduction,
+    /// Where the features of cells are.
+    device: Device,
     /// Values of every row, one column per objective; empty where an oracle gives them.
     columns: Vec<Vec<f64>>,
     /// Values of every row at every fidelity.
@@ -165,6 +168,7 @@ impl Problem {
             known: Vec::new(),
             pending: Vec::new(),
             reduction: setup.reduction,
+            device: setup.machine.device,
             columns: Vec::new(),
             fidelities: Vec::new(),
             tests: Vec::new(),
@@ -178,7 +182,8 @@ impl Problem {
         let mut columns: Vec<Vec<f64>> =
             setup.data.columns.iter().map(|name| joined.numbers(name)).collect::<Result<_>>()?;
         columns.extend(self.source_scores(&texts, setup)?);
-        let catalog = Catalog::new(texts, self.encoder(), &columns).map_err(|(row, error)| table.at(row, error))?;
+        let catalog = Catalog::new(texts, self.encoder(), &columns, self.device);
+        let catalog = catalog.map_err(|(row, error)| table.at(row, error))?;
         self.catalog = Some(catalog.allowing(allowed).map_err(|error| error.file(table.file()))?);
         Ok(())
     }
@@ -213,7 +218,8 @@ impl Problem {
                     columns.push(texts.iter().map(of_text).collect());
                 }
             }
-            self.catalog = Some(Catalog::new(texts, self.encoder(), &columns).map_err(|(_, error)| error)?);
+            let catalog = Catalog::new(texts, self.encoder(), &columns, self.device);
+            self.catalog = Some(catalog.map_err(|(_, error)| error)?);
         } else if self.space.sample(&mut Random::new(0, 0)).is_err() {
             self.seeds = Table::open(&setup.data.table)?.architectures(self.space.as_ref())?;
         }
@@ -277,7 +283,7 @@ impl Problem {
     pub fn pool(&self) -> Result<CandidatePool<'_>> {
         match &self.catalog {
             Some(catalog) => Ok(CandidatePool::listed(catalog, self.encoder())),
-            None => CandidatePool::open(self.encoder(), &self.seeds),
+            None => CandidatePool::open(self.encoder(), &self.seeds, self.device),
         }
     }
 

@@ -35,7 +35,7 @@ pub fn suggest_for_ranking(
     let known: Vec<usize> = (rows..graphs.len()).collect();
     let taken: HashSet<&String> = known.iter().map(|&row| &graphs.texts[row]).collect();
     let candidates: Vec<usize> = (0..rows).filter(|&row| !taken.contains(&graphs.texts[row])).collect();
-    let chosen = cover(&graphs, pool.space().vocabulary(), &candidates, &known, count, seed);
+    let chosen = cover(&graphs, pool.space().vocabulary(), &candidates, &known, count, seed, pool.device());
     let suggestion = |(row, gain): (usize, f64)| -> Result<Suggestion> {
         let proposal = Proposal::full(pool.cell(&graphs.texts[row])?, Reason::Proposed);
         Ok(Suggestion { proposal, utility: Some(gain) })

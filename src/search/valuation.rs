@@ -22,7 +22,7 @@ impl FittedModels {
         let root = (self.cheap.len() as f64).sqrt();
         for (_, surrogate) in &self.cheap {
             let mean: Vec<f64> = surrogate.mean(features).iter().map(|mean| mean / root).collect();
-            parts.push(Tensor::from_slice(&mean).unsqueeze(1));
+            parts.push(Tensor::from_slice(&mean).unsqueeze(1).to_device(features.device()));
         }
         Tensor::cat(&parts, 1)
     }

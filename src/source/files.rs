@@ -59,11 +59,19 @@ pub fn first_bytes(path: &Path, count: u64) -> Vec<u8> {
 /// # Errors
 /// If the file cannot be read, is too large or is not JSON, with the line.
 pub fn read_json(path: &Path) -> Result<Value> {
+    read_json_within(path, MAX_JSON)
+}
+
+/// The same for a file of at most `limit` bytes.
+///
+/// # Errors
+/// As [`read_json`].
+pub fn read_json_within(path: &Path, limit: u64) -> Result<Value> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let mut bytes = Vec::new();
-    file.take(MAX_JSON + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, "read", &error))?;
-    if bytes.len() as u64 > MAX_JSON {
-        return Err(invalid(format!("the file is larger than {MAX_JSON} bytes")).file(path));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, "read", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(invalid(format!("the file is larger than {limit} bytes")).file(path));
     }
     serde_json::from_slice(&without_nan(&bytes)).map_err(|error| {
         let line = Position::Line(error.line() as u64);

@@ -16,6 +16,7 @@ pub mod nasbench_graph;
 pub mod nasbench_macro;
 pub mod nasbench_nlp;
 pub mod nats;
+pub mod nds;
 pub mod onnx;
 pub mod pickle;
 mod protobuf;
@@ -87,6 +88,11 @@ pub const FORMATS: &[BenchmarkFormat] = &[
     nasbench_graph::FORMAT,
     nasbench_nlp::FORMAT,
     nasbench_macro::FORMAT,
+    nds::NASNET,
+    nds::AMOEBA,
+    nds::PNAS,
+    nds::ENAS,
+    nds::DARTS,
 ];
 
 /// Finds the format of `path` for `space` and reads it.

@@ -25,6 +25,7 @@ mod nasbench_graph;
 pub mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+pub mod nds;
 mod renamed;
 pub(crate) mod rules;
 mod transnas101_macro;
@@ -202,6 +203,10 @@ pub const SPACES: &[SpaceEntry] = &[
     ("nasbench-nlp", || Box::<nasbench_nlp::NasBenchNlp>::default()),
     ("nasbench-macro", || Box::<nasbench_macro::NasBenchMacro>::default()),
     ("transnas101-macro", || Box::<transnas101_macro::TransNas101Macro>::default()),
+    ("nds-nasnet", || Box::new(nds::nasnet())),
+    ("nds-amoeba", || Box::new(nds::amoeba())),
+    ("nds-pnas", || Box::new(nds::pnas())),
+    ("nds-enas", || Box::new(nds::enas())),
     ("nats-size", || Box::<nats_size::NatsSize>::default()),
 ];
 

@@ -4,7 +4,7 @@ use super::loss::{Distillation, LossTerms, TERMS, loss_terms};
 use super::optimizer::{AdamW, schedule};
 use super::set::MemberData;
 use super::trainer::{EpochLog, Frontier, TrainState, Trainer};
-use crate::device::Engine;
+use crate::device::{Engine, read, to_host};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::model::cpu::{CpuEngine, Float};
@@ -13,11 +13,11 @@ use crate::model::parameters::flatten;
 use crate::model::{Carl, GraphBatch, Representations};
 use crate::progress::Progress;
 use crate::random::{Purpose, Random};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 /// Members that are trained as one model.
 pub(super) struct Group<'a> {
-    trainer: &'a Trainer<'a>,
+    trainer: &'a Trainer,
     members: &'a [usize],
     pub(super) epoch: usize,
     model: Carl,
@@ -65,12 +65,12 @@ impl EpochRows {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(trainer: &'a Trainer<'a>, members: &'a [usize], state: &TrainState) -> Self {
-        let (options, machine, set) = (trainer.options, trainer.machine, trainer.set);
+    pub(super) fn new(trainer: &'a Trainer, members: &'a [usize], state: &TrainState) -> Self {
+        let (options, machine, set) = (&trainer.options, trainer.machine, &trainer.set);
         let rows: Vec<i64> = members.iter().map(|&member| member as i64).collect();
         let rows = Tensor::from_slice(&rows);
         let take = |tensor: &Tensor| tensor.index_select(0, &rows).to_device(machine.device);
-        let model = trainer.model(take(&state.parameters));
+        let model = trainer.model(take(&state.parameters), true);
         let mut streams: Vec<Random> = (members.iter())
             .map(|&member| &set.members[member])
             .map(|member| Random::of(member.seed, Purpose::Dropout, member.index, 0))
@@ -83,10 +83,7 @@ impl<'a> Group<'a> {
         let bank = NoiseBank::new(options.model.dropout, largest, &mut streams, Kind::Float, machine.device);
         let passes = match machine.engine {
             Engine::Cpu => Passes::Cpu(Box::new(CpuEngine::new(&model, bank))),
-            Engine::Autograd => {
-                let graphs = set.padded(0..set.graphs.len()).to_batch(Kind::Float, machine.device);
-                Passes::Autograd { graphs, bank }
-            }
+            Engine::Autograd => Passes::Autograd { graphs: trainer.graphs(), bank },
         };
         let optimizer = AdamW::new(take(&state.first), take(&state.second), &options.train);
         let weights: Vec<f64> = members.iter().map(|&member| set.weights[member]).collect();
@@ -104,7 +101,7 @@ impl<'a> Group<'a> {
     }
 
     fn run_epoch(&mut self) -> Result<()> {
-        let options = self.trainer.options;
+        let options = &self.trainer.options;
         let count = self.trainer.set.members[self.members[0]].labels.len();
         let (steps, size) = batches(count, self.trainer.batch(options.train.batch));
         let others = self.trainer.batch(options.loss.unlabelled);
@@ -136,7 +133,7 @@ impl<'a> Group<'a> {
 
     /// Unlabelled graphs with their distillation targets; none where nothing is distilled.
     fn unlabelled_rows(&self, rows: usize) -> Option<EpochRows> {
-        let set = self.trainer.set;
+        let set = &self.trainer.set;
         let draw = |member: &MemberData| {
             let mut random = Random::of(member.seed, Purpose::Unlabelled, member.index, self.epoch as u64);
             let graphs = (0..rows).map(|_| random.below(set.graphs.len()));
@@ -162,7 +159,7 @@ impl<'a> Group<'a> {
 
     /// Loss terms [E, 5] and the gradient [E, P] of step `number` on labelled and unlabelled rows.
     fn gradients(&mut self, labelled: &EpochRows, unlabelled: Option<&EpochRows>, number: u64) -> (Tensor, Tensor) {
-        let (model, set, options) = (&self.model, self.trainer.set, &self.trainer.options.loss);
+        let (model, set, options) = (&self.model, &self.trainer.set, &self.trainer.options.loss);
         match &mut self.passes {
             Passes::Autograd { graphs, bank } => {
                 let mut noise = Noise::of_step(bank.as_ref(), 0, number);
@@ -192,8 +189,7 @@ impl<'a> Group<'a> {
 
     /// The only place where the host reads a tensor of a training step: once per epoch.
     fn write_log(&mut self, means: &Tensor) -> Result<()> {
-        let values: Vec<f64> = Vec::try_from(means.to_device(Device::Cpu).to_kind(Kind::Double).flatten(0, 1))
-            .expect("a flat tensor of doubles");
+        let values: Vec<f64> = read(&means.to_kind(Kind::Double));
         for (&member, terms) in self.members.iter().zip(values.chunks_exact(TERMS.len())) {
             if !terms[0].is_finite() {
                 let message = format!("the loss of member {member} is {} in epoch {}", terms[0], self.epoch);
@@ -208,11 +204,10 @@ impl<'a> Group<'a> {
     /// Writes the group's rows back into `state` and returns its log.
     pub(super) fn store(self, state: &mut TrainState) -> Vec<EpochLog> {
         let (first, second) = self.optimizer.into_moments();
-        for (row, &member) in self.members.iter().enumerate() {
-            let put = |to: &Tensor, from: &Tensor| to.get(member as i64).copy_(&from.get(row as i64));
-            put(&state.parameters, self.model.flat());
-            put(&state.first, &first);
-            put(&state.second, &second);
+        let moments = [(&state.parameters, self.model.flat()), (&state.first, &first), (&state.second, &second)];
+        for (to, from) in moments {
+            let from = to_host(from);
+            (0..).zip(self.members).for_each(|(row, &member)| to.get(member as i64).copy_(&from.get(row)));
         }
         self.log
     }

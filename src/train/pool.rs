@@ -10,6 +10,7 @@ use crate::random::{Purpose, Random};
 use crate::space::Space;
 use crate::split::Split;
 use std::collections::{HashMap, HashSet};
+use tch::Device;
 
 /// The largest number of rows of the table that are neither trained on nor needed for a known column.
 const MAX_ROWS: usize = 8192;
@@ -99,9 +100,9 @@ impl CellPool {
         self.index[&row] as usize
     }
 
-    /// The features of all cells, one matrix for what they compute and one for how they are written.
-    pub fn inputs(&self) -> Inputs {
-        Inputs::new(self.len(), &self.matrices)
+    /// The features of all cells on `device`, one matrix for what they compute and one for how they are written.
+    pub fn inputs(&self, device: Device) -> Inputs {
+        Inputs::new(self.len(), &self.matrices, device)
     }
 
     /// The graphs of all cells in one form.

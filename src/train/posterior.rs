@@ -21,7 +21,7 @@ use crate::random::{Purpose, Random};
 use crate::split::Split;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// At most this many labels are used: memory grows with their square, time with their cube, and the network sees them all.
 const MAX_LABELS: usize = 4096;
@@ -88,13 +88,21 @@ impl LabelPosterior {
     ///
     /// # Errors
     /// A kernel matrix that cannot be factorised.
-    fn new(pool: &CellPool, columns: &WholeColumns, dataset: &Dataset, split: &Split, form: GraphForm) -> Result<Self> {
+    fn new(
+        pool: &CellPool,
+        columns: &WholeColumns,
+        dataset: &Dataset,
+        split: &Split,
+        form: GraphForm,
+        device: Device,
+    ) -> Result<Self> {
         let rows = &split.train[..split.train.len().min(MAX_LABELS)];
         let cells: Vec<i64> = rows.iter().map(|&row| pool.cell(row) as i64).collect();
         let raw: Vec<f64> = rows.iter().map(|&row| dataset.train_labels[row]).collect();
         let labels = label_scores(&raw.iter().map(|label| dataset.sign() * label).collect::<Vec<f64>>());
-        let mut inputs = pool.inputs();
-        columns.groups.iter().filter(|group| !group.is_empty()).for_each(|group| inputs.features.push(matrix(group)));
+        let mut inputs = pool.inputs(device);
+        let groups = columns.groups.iter().filter(|group| !group.is_empty());
+        inputs.features.extend(groups.map(|group| matrix(group, device)));
         let average = Average::fit(&inputs, &cells, &labels, &readings(form, columns, prior(pool)))?;
         let targets = scaled(&average.mean);
         let form = match form {
@@ -134,7 +142,7 @@ impl LabelPosterior {
     }
 }
 
-/// What processes make of the training labels of every split.
+/// What processes on `device` make of the training labels of every split.
 ///
 /// # Errors
 /// A kernel matrix that cannot be factorised.
@@ -143,9 +151,11 @@ pub fn posteriors(
     dataset: &Dataset,
     splits: &[Split],
     form: GraphForm,
+    device: Device,
 ) -> Result<Vec<LabelPosterior>> {
-    let columns = whole_columns(pool)?;
-    splits.par_iter().map(|split| worker(|| LabelPosterior::new(pool, &columns, dataset, split, form))).collect()
+    let columns = whole_columns(pool, device)?;
+    let of_split = |split| worker(|| LabelPosterior::new(pool, &columns, dataset, split, form, device));
+    splits.par_iter().map(of_split).collect()
 }
 
 /// The known columns with a value for every cell.
@@ -165,7 +175,7 @@ type Learned = (CellView, Kernel);
 ///
 /// # Errors
 /// A kernel matrix that cannot be factorised.
-fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
+fn whole_columns(pool: &CellPool, device: Device) -> Result<WholeColumns> {
     let complete = |column: &PoolColumn| -> Result<(Vec<f64>, Option<Learned>)> {
         let values = &column.values;
         let known = (0..values.len()).filter(|&cell| !values[cell].is_nan());
@@ -181,7 +191,7 @@ fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
         }
         let scores = label_scores(&known.iter().map(|&cell| values[cell as usize]).collect::<Vec<f64>>());
         let none = WholeColumns { groups: [Vec::new(), Vec::new()], learned: Vec::new() };
-        let average = Average::fit(&pool.inputs(), &known, &scores, &readings(GraphForm::Auto, &none, prior(pool)))?;
+        let average = Average::fit(&pool.inputs(device), &known, &scores, &readings(GraphForm::Auto, &none, prior(pool)))?;
         let best = average.best_index();
         let learned = (average.readings[best].view, average.processes[best].learned());
         Ok((if whole { own() } else { scaled(&average.mean) }, Some(learned)))
@@ -197,12 +207,12 @@ fn whole_columns(pool: &CellPool) -> Result<WholeColumns> {
     Ok(columns)
 }
 
-/// A group of columns as a matrix [F, C], divided by the root of their number.
-fn matrix(columns: &[Vec<f64>]) -> Tensor {
+/// A group of columns as a matrix [F, C] on `device`, divided by the root of their number.
+fn matrix(columns: &[Vec<f64>], device: Device) -> Tensor {
     let root = (columns.len() as f64).sqrt();
     let rows = columns[0].len();
     let flat: Vec<f64> = (0..rows).flat_map(|row| columns.iter().map(move |column| column[row] / root)).collect();
-    Tensor::from_slice(&flat).view([rows as i64, columns.len() as i64])
+    Tensor::from_slice(&flat).view([rows as i64, columns.len() as i64]).to_device(device)
 }
 
 /// What a process reads, and with which kernel.

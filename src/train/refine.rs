@@ -8,7 +8,7 @@
 use super::group::gradients;
 use super::optimizer::{AdamW, schedule};
 use super::options::{LossOptions, TrainOptions};
-use crate::device::{Machine, worker};
+use crate::device::{Engine, Machine, to_host, worker};
 use crate::error::Result;
 use crate::graph::occlusion::{GraphPart, without};
 use crate::graph::{Graph, Reduction, Vocabulary, canonicalize};
@@ -29,7 +29,7 @@ const CELLS: usize = 2048;
 const NODES: usize = 200_000;
 /// Edges of a cell that are cut, drawn at random where there are more; its operations are all removed.
 const EDGES: usize = 12;
-/// Members that are trained as one model on the CPU, as in training.
+/// Members that are trained as one model where the engine is that of the CPU, as in training.
 const GROUP: usize = 3;
 /// Cells a step and steps.
 const BATCH: usize = 128;
@@ -156,11 +156,12 @@ pub fn refine(
     options: &LossOptions,
     machine: Machine,
 ) -> Tensor {
+    let size = if machine.engine == Engine::Cpu { GROUP } else { members };
     let scores = member_scores(weights, &occlusions.graphs, machine, &NoProgress);
     let groups: Vec<(usize, usize, usize)> = (0..weights.members())
         .step_by(members)
         .flat_map(|first| {
-            (first..first + members).step_by(GROUP).map(move |start| (first, start, GROUP.min(first + members - start)))
+            (first..first + members).step_by(size).map(move |start| (first, start, size.min(first + members - start)))
         })
         .collect();
     // A tensor may be sent to a thread, but not be shared between threads.
@@ -169,9 +170,9 @@ pub fn refine(
         let targets = occlusions.targets(&mean_and_std(&scores[first..first + members]).0);
         worker(|| RefinedGroup::new(&weights, occlusions, &targets, start, count, machine.device).run(options))
     };
-    let rows: Vec<Tensor> = match machine.device {
-        Device::Cpu => work.into_par_iter().map(refined).collect(),
-        _ => work.into_iter().map(refined).collect(),
+    let rows: Vec<Tensor> = match machine.engine {
+        Engine::Cpu => work.into_par_iter().map(refined).collect(),
+        Engine::Autograd => work.into_iter().map(refined).collect(),
     };
     Tensor::cat(&rows, 0)
 }
@@ -214,16 +215,16 @@ impl RefinedGroup {
         let zeros = || self.model.flat().zeros_like();
         let mut optimizer = AdamW::new(zeros(), zeros(), &train);
         let size = BATCH.min(self.cells);
+        let draw = |step: u64| Random::of(0, Purpose::Refinement, 0, 1 + step).choose(self.cells, size);
+        let rows: Vec<i64> = (0..STEPS as u64).flat_map(draw).map(|row| row as i64).collect();
+        let rows = Tensor::from_slice(&rows).view([STEPS as i64, -1]).to_device(self.targets.device());
         for step in 0..STEPS {
-            let rows = Random::of(0, Purpose::Refinement, 0, 1 + step as u64).choose(self.cells, size);
-            let rows: Vec<i64> = rows.into_iter().map(|row| row as i64).collect();
-            let rows = Tensor::from_slice(&rows).to_device(self.targets.device());
-            let loss = self.loss(&rows, options);
+            let loss = self.loss(&rows.get(step as i64), options);
             let gradients = gradients(&self.model, &loss);
             let (rate, momentum) = schedule(&train, step, STEPS);
             tch::no_grad(|| optimizer.step(self.model.flat(), &gradients, step + 1, rate, momentum));
         }
-        self.model.flat().detach().to_device(Device::Cpu)
+        to_host(self.model.flat())
     }
 
     /// The change of the scores, and the distance of the masks from their targets and from their order, `[E]`, on the cells

@@ -8,15 +8,15 @@ use super::group::Group;
 use super::loss::TERMS;
 use super::options::PredictorOptions;
 use super::refine::refine;
-use super::set::TrainingSet;
-use crate::device::{Engine, Machine, memory_error, run_workers};
+use super::set::{MemberData, TrainingSet};
+use crate::device::{Engine, Machine, memory_error, read, run_workers};
 use crate::error::{Error, Result, Stage};
 use crate::graph::Graph;
 use crate::metrics::{mean, standard_deviation};
-use crate::model::Carl;
 use crate::model::calibration::Calibration;
-use crate::model::scorer::Scorer;
+use crate::model::scorer::{Scorer, padded_limit, within_memory};
 use crate::model::weights::{Weights, inputs};
+use crate::model::{Carl, GraphBatch, ModelOptions};
 use crate::progress::{NoProgress, Progress};
 use crate::random::{Purpose, Random};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -57,16 +57,28 @@ pub struct EpochLog {
 }
 
 /// Trains one training set.
-pub struct Trainer<'a> {
-    pub(super) options: &'a PredictorOptions,
-    pub(super) set: &'a TrainingSet,
-    pub(super) machine: Machine,
+pub struct Trainer {
+    /// How it is trained.
+    pub options: PredictorOptions,
+    /// What is trained on.
+    pub set: TrainingSet,
+    /// Where the work is done.
+    pub machine: Machine,
+    /// All graphs of the set, once they are on the device. A tensor may be sent to a thread, but not be shared between threads.
+    padded: Mutex<Option<GraphBatch>>,
 }
 
-impl<'a> Trainer<'a> {
+impl Trainer {
     /// A trainer of all members of `set`.
-    pub fn new(options: &'a PredictorOptions, set: &'a TrainingSet, machine: Machine) -> Self {
-        Trainer { options, set, machine }
+    pub fn new(options: PredictorOptions, set: TrainingSet, machine: Machine) -> Self {
+        Trainer { options, set, machine, padded: Mutex::new(None) }
+    }
+
+    /// All graphs of the set on the device, padded and uploaded once.
+    pub(super) fn graphs(&self) -> GraphBatch {
+        let mut padded = self.padded.lock().unwrap_or_else(PoisonError::into_inner);
+        let upload = || self.set.padded(0..self.set.graphs.len()).to_batch(Kind::Float, self.machine.device);
+        padded.get_or_insert_with(upload).shallow_clone()
     }
 
     /// `graphs`, or fewer where they are large, for one batch.
@@ -75,10 +87,10 @@ impl<'a> Trainer<'a> {
     }
 
     /// Models over the parameters `flat` [E, P].
-    pub(super) fn model(&self, flat: Tensor) -> Carl {
+    pub(super) fn model(&self, flat: Tensor, trainable: bool) -> Carl {
         let features = self.set.features.as_deref();
         let inputs = inputs(self.set.vocabulary, features);
-        Carl::over(&self.options.model, inputs, i64::from(self.set.output), flat, true).with_features(features)
+        Carl::over(&self.options.model, inputs, i64::from(self.set.output), flat, trainable).with_features(features)
     }
 
     /// The state before the first step, with fresh members.
@@ -168,14 +180,40 @@ impl<'a> Trainer<'a> {
             parameters,
             calibration: Calibration::identity(self.set.members.len()),
         };
-        for (index, member) in self.set.members.iter().enumerate() {
-            let graphs: Vec<&Graph> = member.graphs.iter().map(|&graph| &self.set.graphs[graph as usize]).collect();
-            let scores = Scorer::new(&weights.slice(index, 1), self.machine).scores(&graphs, &NoProgress);
+        let own_scores: Vec<Vec<f32>> = match self.machine.engine {
+            Engine::Cpu => {
+                let score = |(index, member): (usize, &MemberData)| {
+                    let graphs: Vec<&Graph> = member.graphs.iter().map(|&graph| &self.set.graphs[graph as usize]).collect();
+                    Scorer::new(&weights.slice(index, 1), self.machine).scores(&graphs, &NoProgress)
+                };
+                self.set.members.iter().enumerate().map(score).collect()
+            }
+            Engine::Autograd => self.gathered_scores(&weights.parameters),
+        };
+        for (index, scores) in own_scores.into_iter().enumerate() {
             let scores: Vec<f64> = scores.into_iter().map(f64::from).collect();
             weights.calibration.center[index] = mean(&scores);
             weights.calibration.scale[index] = standard_deviation(&scores).max(f64::MIN_POSITIVE);
         }
         weights
+    }
+
+    /// Raw scores of every member on its training rows, `[E][R]`: all members in one pass over graphs that are gathered on the
+    /// device.
+    fn gathered_scores(&self, parameters: &Tensor) -> Vec<Vec<f32>> {
+        let (members, device) = (&self.set.members, self.machine.device);
+        let model = self.model(parameters.to_device(device), false);
+        let graphs = self.graphs();
+        let rows: Vec<usize> = (0..members[0].graphs.len()).collect();
+        let mut limit = padded_limit(&ModelOptions { members: members.len(), ..self.options.model.clone() }, self.set.nodes());
+        let scores = within_memory(&rows, &mut limit, |rows| {
+            let _guard = tch::no_grad_guard();
+            let of_member = |member: &MemberData| rows.iter().map(|&row| i64::from(member.graphs[row])).collect::<Vec<_>>();
+            let indices: Vec<i64> = members.iter().flat_map(of_member).collect();
+            let indices = Tensor::from_slice(&indices).view([members.len() as i64, -1]).to_device(device);
+            read(&model.score(&graphs.gather(&indices)).0.transpose(0, 1))
+        });
+        (0..members.len()).map(|member| scores.iter().skip(member).step_by(members.len()).copied().collect()).collect()
     }
 }
 

@@ -88,7 +88,7 @@ fn training(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training, 20 steps of a member");
     group.sample_size(10).throughput(Throughput::Elements(options.model.members as u64));
     for (name, engine) in [("engine of the CPU", Engine::Cpu), ("autograd", Engine::Autograd)] {
-        let trainer = Trainer::new(&options, &set, machine(engine));
+        let trainer = Trainer::new(options.clone(), set.clone(), machine(engine));
         // An epoch of so many rows is one step; 20 of them, so that the start of a group weighs little.
         let run = |mut state| trainer.run(&mut state, 20, &AtomicBool::new(false), &NoProgress).expect("finite losses");
         group.bench_function(name, |bencher| bencher.iter_batched(|| trainer.start(), run, BatchSize::LargeInput));

@@ -30,7 +30,7 @@ CHECKS = [
     estimator_checks.check_valid_tag_types,
 ]
 
-DRAWN = ["nasbench101", "nasbench201", "transnas101-micro", "darts", "nasbench-graph", "nasbench-macro", "nats-size"]
+DRAWN = ["nasbench101", "nasbench201", "transnas101-micro", "darts", "nasbench-graph", "nasbench-macro", "nats-size", "nds-nasnet"]
 TABLES = {"nasbench-nlp": "nasbench_nlp.csv"}
 
 

@@ -132,6 +132,17 @@ fn readers_know_no_tensors_and_only_the_command_line_prints() {
 }
 
 #[test]
+fn tensors_are_read_back_in_one_place() {
+    for (path, module, code) in sources().into_iter().filter(|(_, module, _)| module != "device") {
+        for word in ["double_value(", "int64_value(", ".copy_data(", "Vec::try_from(", "to_device(Device::Cpu)"] {
+            assert!(!code.contains(word), "{} reads a tensor back by {word}", path.display());
+        }
+        let on_any_device = ["gp", "search"].contains(&module.as_str());
+        assert!(!(on_any_device && code.contains("Device::Cpu")), "{} names a device", path.display());
+    }
+}
+
+#[test]
 fn no_type_name_is_defined_twice() {
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (path, _, code) in sources() {

@@ -3,6 +3,8 @@
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "torch")]
+mod device;
+#[cfg(feature = "torch")]
 mod explain;
 mod file;
 #[cfg(feature = "torch")]

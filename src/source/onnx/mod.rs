@@ -1,12 +1,14 @@
 //! Networks as ONNX files, such as `torch.onnx.export` writes them: what they compute as a graph of operations, with the numbers
 //! that a file tells. Nothing is run, and weights are not read.
 
+pub mod block;
 mod fold;
 mod model;
 mod shape;
 
 use super::protobuf::WireReader;
 use crate::error::{Error, Result};
+use block::{RepeatedBlock, repeated_block};
 use fold::{FoldedNetwork, fold};
 use model::{OnnxModel, StoredTensor, Value};
 use shape::ValueFacts;
@@ -32,27 +34,29 @@ pub struct ImportedNetwork {
     pub input_size: Option<u64>,
     /// Kinds of operators whose multiply-adds are not known.
     pub unknown: BTreeSet<String>,
+    /// Number of blocks like the one that operations and edges are of; 1 where they are of the whole network.
+    pub repeats: usize,
 }
 
-/// Reads the network in the ONNX file at `path`.
+/// Reads the network in the ONNX file at `path`: the block that it repeats where `folded` is set and it repeats one.
 ///
 /// # Errors
 /// A file that is no ONNX model or is damaged; more nodes than a graph may have.
-pub fn read(path: &Path) -> Result<ImportedNetwork> {
+pub fn read(path: &Path, folded: bool) -> Result<ImportedNetwork> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let size = file.metadata().map_err(|error| Error::io(path, "read", &error))?.len();
-    read_from(BufReader::with_capacity(1 << 16, file), size).map_err(|error| {
+    read_from(BufReader::with_capacity(1 << 16, file), size, folded).map_err(|error| {
         error
             .file(path)
             .hint("`torch.onnx.export(model, (example,), file, dynamo=True, optimize=False)` writes such a file")
     })
 }
 
-/// Reads the network in `input`, which has `size` bytes.
+/// Reads the network in `input`, which has `size` bytes, or the block that it repeats.
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_from(input: impl BufRead + Seek, size: u64) -> Result<ImportedNetwork> {
+pub fn read_from(input: impl BufRead + Seek, size: u64, folded: bool) -> Result<ImportedNetwork> {
     let model = OnnxModel::read(&mut WireReader::new(input, size))?;
     let facts = ValueFacts::new(&model);
     let network = fold(&model, &facts)?;
@@ -65,16 +69,20 @@ pub fn read_from(input: impl BufRead + Seek, size: u64) -> Result<ImportedNetwor
         }
         multiply_adds = multiply_adds.zip(own).and_then(|(sum, own)| sum.checked_add(own));
     }
-    let edges: Vec<String> = network.edges.iter().map(|(from, to)| format!("{from}>{to}")).collect();
+    let whole = || RepeatedBlock { names: network.names.clone(), edges: network.edges.clone(), repeats: 1 };
+    let block = if folded { repeated_block(&network.names, &network.edges) } else { None };
+    let block = block.unwrap_or_else(whole);
+    let edges: Vec<String> = block.edges.iter().map(|(from, to)| format!("{from}>{to}")).collect();
     let data = model.inputs.iter().find(|input| !model.tensors.contains_key(input));
     Ok(ImportedNetwork {
-        operations: network.names.join(" "),
+        operations: block.names.join(" "),
         edges: edges.join(" "),
         parameters: parameters(&model),
         multiply_adds,
         depth: depth(&network),
         input_size: data.and_then(|input| *facts.shape(*input)?.last()?),
         unknown,
+        repeats: block.repeats,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::gp::GaussianProcess;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
+use tch::Device;
 
 const WEIGHTS: [f64; 3] = [0.9, 0.5, 1.4];
 const NOISE: f64 = 0.05;
@@ -17,7 +18,7 @@ fn data() -> (Vec<f64>, Vec<f64>) {
 /// The process over the first six rows, and the inputs of the last three.
 fn process(kernel: &Kernel, parameters: Vec<f64>) -> (GaussianProcess, Inputs) {
     let (x, y) = data();
-    let inputs = Inputs::new(9, &vec![x; kernel.components.len()]);
+    let inputs = Inputs::new(9, &vec![x; kernel.components.len()], Device::Cpu);
     let train = inputs.narrow(0, 6);
     (GaussianProcess::with_parameters(kernel, &train, &y[..6], parameters).unwrap(), inputs.narrow(6, 3))
 }

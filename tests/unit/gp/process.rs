@@ -3,7 +3,7 @@
 use crate::gp::features::FeatureScale;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
 use crate::gp::{GaussianProcess, gradient};
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 /// `count` rows of two features, of which the first matters, and a constant one.
 fn rows(count: i32) -> (Vec<Vec<f64>>, Vec<f64>) {
@@ -13,7 +13,7 @@ fn rows(count: i32) -> (Vec<Vec<f64>>, Vec<f64>) {
 }
 
 fn inputs(rows: &[Vec<f64>], components: usize) -> Inputs {
-    Inputs::new(rows.len(), &vec![FeatureScale::new(rows).apply(rows); components])
+    Inputs::new(rows.len(), &vec![FeatureScale::new(rows).apply(rows); components], Device::Cpu)
 }
 
 #[test]

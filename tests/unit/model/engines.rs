@@ -1,13 +1,17 @@
 //! Both engines train on the CPU, to nearly the same members.
 
-use super::cells::graphs;
-use crate::device::{Engine, Machine};
+use super::cells::{graphs, weights};
+use crate::device::{Engine, Machine, read_backs};
+use crate::graph::Reduction;
 use crate::metrics::standardised;
 use crate::model::ModelOptions;
 use crate::model::scorer::{mean_and_std, member_scores};
-use crate::progress::NoProgress;
+use crate::progress::{NoProgress, Progress};
+use crate::space;
+use crate::train::refine::{Occlusions, refine};
 use crate::train::set::{LabelScale, MemberData};
 use crate::train::{LossOptions, PredictorOptions, TrainOptions, Trainer, TrainingSet};
+use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use tch::{Device, Tensor};
 
@@ -41,12 +45,61 @@ pub fn train(set: &TrainingSet, dropout: f64, machine: Machine) -> (Tensor, Vec<
         train: TrainOptions { epochs: 25, ..TrainOptions::default() },
         ..PredictorOptions::default()
     };
-    let trainer = Trainer::new(&options, set, machine);
+    let trainer = Trainer::new(options, set.clone(), machine);
     let mut state = trainer.start();
     trainer.run(&mut state, 25, &AtomicBool::new(false), &NoProgress).unwrap();
     let weights = trainer.finish(&state);
     let scores = mean_and_std(&member_scores(&weights, &set.graphs, machine, &NoProgress)).0;
     (weights.parameters, scores)
+}
+
+/// How often the host reads a tensor back in every epoch of a group of members, in the thread that trains it.
+#[derive(Default)]
+struct ReadBacks(Mutex<Vec<u64>>);
+
+impl Progress for ReadBacks {
+    fn start(&self, _: u64) {}
+
+    fn inc(&self, _: u64) {
+        self.0.lock().unwrap().push(read_backs());
+    }
+}
+
+#[test]
+fn the_host_reads_one_tensor_an_epoch() {
+    let set = training_set(2);
+    let model = ModelOptions { members: 2, hidden: 8, layers: 1, ..ModelOptions::default() };
+    let train = TrainOptions { epochs: 6, batch: 12, ..TrainOptions::default() };
+    for engine in [Engine::Autograd, Engine::Cpu] {
+        let options = PredictorOptions { model: model.clone(), train: train.clone(), ..PredictorOptions::default() };
+        let trainer = Trainer::new(options, set.clone(), Machine { threads: 1, ..machine(engine) });
+        let (mut state, counts) = (trainer.start(), ReadBacks::default());
+        trainer.run(&mut state, 6, &AtomicBool::new(false), &counts).unwrap();
+        // Five steps an epoch: none of them reads.
+        let counts = counts.0.into_inner().unwrap();
+        assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "{engine:?}: {counts:?}");
+        assert_eq!(counts.len(), 6);
+        // All members are calibrated by one gather.
+        let before = read_backs();
+        trainer.finish(&state);
+        if engine == Engine::Autograd {
+            assert_eq!(read_backs() - before, 1);
+        }
+    }
+}
+
+#[test]
+fn masks_are_refined_as_one_group_without_a_read() {
+    let set = training_set(4);
+    let model = ModelOptions { members: 4, hidden: 8, layers: 1, ..ModelOptions::default() };
+    let weights = weights(model, set.vocabulary, set.output);
+    let space = space::open("nasbench201", None).unwrap();
+    let occlusions = Occlusions::new(&set.graphs[..10], Reduction::FUNCTION, space.vocabulary()).unwrap();
+    let options = LossOptions { counterfactual: 1.0, ..LossOptions::default() };
+    let before = read_backs();
+    let _ = refine(&weights, &occlusions, 4, &options, machine(Engine::Autograd));
+    // The parameters; scores are read by the threads that compute them.
+    assert_eq!(read_backs() - before, 1);
 }
 
 pub fn machine(engine: Engine) -> Machine {

@@ -7,7 +7,7 @@ use crate::search::catalog::{Catalog, CellEncoder};
 use crate::search::pool::{CandidatePool, EvolutionSize};
 use crate::space;
 use std::collections::HashSet;
-use tch::Tensor;
+use tch::{Device, Tensor};
 
 #[test]
 fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
@@ -16,11 +16,12 @@ fn cells_of_one_function_are_told_apart_where_their_cost_counts() {
     let index = |written: bool| {
         let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::FUNCTION };
         let texts = vec![cell("none"), cell("nor_conv_1x1"), cell("none")];
-        Catalog::new(texts, CellEncoder { graphs, written }, &[]).unwrap().index
+        Catalog::new(texts, CellEncoder { graphs, written }, &[], Device::Cpu).unwrap().index
     };
     assert_eq!((index(false), index(true)), (vec![0, 0, 0], vec![0, 1, 0]));
     let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::FUNCTION };
-    let wrong = Catalog::new(vec![cell("none"), "?".to_string()], CellEncoder { graphs, written: true }, &[]);
+    let wrong =
+        Catalog::new(vec![cell("none"), "?".to_string()], CellEncoder { graphs, written: true }, &[], Device::Cpu);
     assert_eq!(wrong.err().unwrap().0, 1);
 }
 
@@ -31,7 +32,7 @@ fn a_hundred_thousand_candidates_are_inside_a_space_of_choices() {
                 when: {kernel: {depth: [1, 2, 4]}, act: {kernel: [5, 7]}, d: {act: [silu], c: [1, 2, 3]}}";
     let space = space::open("choices", Some(Vocabulary::of_choices(text).unwrap())).unwrap();
     let graphs = GraphEncoder { space: space.as_ref(), reduction: Reduction::FUNCTION };
-    let pool = CandidatePool::open(CellEncoder { graphs, written: false }, &[]).unwrap();
+    let pool = CandidatePool::open(CellEncoder { graphs, written: false }, &[], Device::Cpu).unwrap();
     // The fitness is the first feature that varies.
     let fitness = |features: &Tensor| Ok(Vec::try_from(features.select(1, 0).contiguous()).unwrap());
     let size = EvolutionSize { candidates: 120_000, best: 120_000 };

@@ -18,7 +18,7 @@ fn a_label_far_below_the_others_does_not_set_the_scale() {
 #[test]
 fn only_labels_that_features_explain_are_predicted_better_than_chance() {
     let rows: Vec<Vec<f64>> = (0..40).map(|k| vec![f64::from(k * 37 % 101), f64::from(k * 53 % 97)]).collect();
-    let features = FeatureScale::new(&rows).tensor(&rows);
+    let features = FeatureScale::new(&rows).tensor(&rows, tch::Device::Cpu);
     let surrogate = |labels: &[f64]| {
         Surrogate::fit(features.shallow_clone(), 2, LabelForm::Unit.scale(labels).unwrap(), None).unwrap()
     };

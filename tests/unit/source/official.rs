@@ -12,7 +12,7 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 /// Fixture, space and expected table.
-const FIXTURES: [(&str, &str, &str); 13] = [
+const FIXTURES: [(&str, &str, &str); 18] = [
     ("NATS-tss-v1_0-3ffb9-simple", "nasbench201", "nats_topology"),
     ("NATS-tss-v1_0-3ffb9.pickle.pbz2", "nasbench201", "nats_topology"),
     ("NATS-sss-v1_0-50262-simple", "nats-size", "nats_size"),
@@ -26,6 +26,11 @@ const FIXTURES: [(&str, &str, &str); 13] = [
     ("transnas-bench_v10141024.pth", "transnas101-micro", "transnas101_micro"),
     ("analog_nasbench-0.1.3-py3-none-any.whl", "nasbench201", "analog_nasbench"),
     ("HW-NAS-Bench-v1_0.pickle", "nasbench201", "hw_nasbench"),
+    ("NASNet.json", "nds-nasnet", "nds_nasnet"),
+    ("Amoeba.json", "nds-amoeba", "nds_amoeba"),
+    ("PNAS.json", "nds-pnas", "nds_pnas"),
+    ("ENAS.json", "nds-enas", "nds_enas"),
+    ("DARTS.json", "darts", "nds_darts"),
 ];
 
 /// The expected table is rounded to the digits that are written there, one unit at most.

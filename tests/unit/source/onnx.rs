@@ -1,5 +1,6 @@
 //! Networks in ONNX files: those of tests/fixtures/onnx, which torch has written, and files made by hand.
 
+use crate::source::onnx::block::repeated_block;
 use crate::source::onnx::{ImportedNetwork, read_from};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -7,7 +8,7 @@ use std::path::PathBuf;
 
 fn fixture(name: &str) -> ImportedNetwork {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx"));
-    crate::source::onnx::read(&folder.join(format!("{name}.onnx"))).unwrap()
+    crate::source::onnx::read(&folder.join(format!("{name}.onnx")), false).unwrap()
 }
 
 fn counts(network: &ImportedNetwork) -> BTreeMap<&str, usize> {
@@ -77,6 +78,49 @@ fn attention_is_two_products() {
     assert_eq!((counts["matmul"], counts["softmax"], counts["add"], counts.get("transpose")), (2, 1, 2, None));
 }
 
+/// Stages of cells with a block between them; the stem looks like the end of a cell.
+fn stages(cells: usize) -> (Vec<String>, Vec<(usize, usize)>) {
+    let (mut names, mut edges) = (vec!["input".to_string(), "conv3x3".to_string()], vec![(0, 1)]);
+    let mut node = |name: &str, sources: &[usize]| {
+        names.push(name.to_string());
+        edges.extend(sources.iter().map(|&from| (from, names.len() - 1)));
+        names.len() - 1
+    };
+    let mut last = 1;
+    for stage in 0..3 {
+        for _ in 0..cells {
+            let (pool, first) = (node("pool", &[last]), node("conv1x1", &[last]));
+            let sum = node("add", &[pool, first, last]);
+            last = node("conv3x3", &[sum]);
+        }
+        if stage < 2 {
+            last = node("down", &[last]);
+        }
+    }
+    let end = node("gemm", &[last]);
+    node("output", &[end]);
+    (names, edges)
+}
+
+#[test]
+fn the_block_that_follows_itself_is_found_and_its_sums_are_edges() {
+    let (names, edges) = stages(5);
+    let block = repeated_block(&names, &edges).unwrap();
+    assert_eq!(block.names, ["input", "pool", "conv1x1", "conv3x3", "output"]);
+    let mut found = block.edges;
+    found.sort_unstable();
+    assert_eq!((found, block.repeats), (vec![(0, 1), (0, 2), (0, 3), (1, 3), (2, 3), (3, 4)], 15));
+    // A chain of different nodes repeats nothing.
+    let chain = ["input", "a", "b", "c", "output"].map(str::to_string);
+    assert_eq!(repeated_block(&chain, &[(0, 1), (1, 2), (2, 3), (3, 4)]), None);
+    // No piece ends within a connection that is open, and many equal nodes are no burden.
+    let long: Vec<String> = (0..4000).map(|node| if node == 0 { "input" } else { "conv" }.to_string()).collect();
+    let edges: Vec<(usize, usize)> = (1..4000).map(|node| (node - 1, node)).collect();
+    assert_eq!(repeated_block(&long, &edges).unwrap().repeats, 3999);
+    let open: Vec<(usize, usize)> = edges.iter().copied().chain([(0, 3999)]).collect();
+    assert_eq!(repeated_block(&long, &open), None);
+}
+
 /// A message of protobuf, field by field.
 #[derive(Clone, Default)]
 struct Message(Vec<u8>);
@@ -122,7 +166,7 @@ fn model(operators: &[Message]) -> Vec<u8> {
 }
 
 fn import(bytes: &[u8]) -> crate::error::Result<ImportedNetwork> {
-    read_from(Cursor::new(bytes), bytes.len() as u64)
+    read_from(Cursor::new(bytes), bytes.len() as u64, false)
 }
 
 #[test]

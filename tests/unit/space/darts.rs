@@ -65,8 +65,8 @@ fn a_skip_connection_from_an_input_of_the_reduction_cell_computes() {
 #[test]
 fn texts_that_are_not_pairs_of_cells_are_refused() {
     let refusal = |text: &str| Darts::default().parse(text).unwrap_err().to_string();
-    assert!(refusal("").contains("not a pair of DARTS cells"));
-    assert!(refusal(&text(NORMAL, "a b")).contains("not a pair of DARTS cells"));
+    assert!(refusal("").contains("not a pair of cells of darts"));
+    assert!(refusal(&text(NORMAL, "a b")).contains("not a pair of cells of darts"));
     assert!(refusal(&text("sep_conv_3x3~0", REDUCE)).contains("cell `normal`: 1 operations"));
     assert!(refusal(&text(&NORMAL.replace("dil_", "dill_"), REDUCE)).contains("did you mean `dil_conv_3x3`"));
     assert!(refusal(&text(&NORMAL.replace("dil_conv_3x3~2", "part~2"), REDUCE)).contains("unknown operation"));

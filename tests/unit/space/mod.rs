@@ -8,6 +8,7 @@ mod nasbench_graph;
 mod nasbench_macro;
 mod nasbench_nlp;
 mod nats_size;
+mod nds;
 mod renamed;
 mod rules;
 mod tables;
@@ -19,6 +20,11 @@ use crate::random::Random;
 use crate::space::{self, Dag, Space};
 use proptest::prelude::*;
 use std::collections::HashSet;
+
+/// A pair of cells of all families of NDS.
+const NDS: &str = "normal:sep_conv_3x3~0 skip_connect~1 max_pool_3x3~0 avg_pool_3x3~0 sep_conv_5x5~2 skip_connect~3 sep_conv_3x3~1 \
+    sep_conv_3x3~4 skip_connect~0 max_pool_3x3~1;reduce:avg_pool_3x3~0 sep_conv_5x5~1 skip_connect~0 skip_connect~0 \
+    max_pool_3x3~1 sep_conv_3x3~2 skip_connect~3 skip_connect~1 sep_conv_5x5~4 avg_pool_3x3~0";
 
 /// A built-in space.
 fn space(name: &str) -> Box<dyn Space> {
@@ -86,6 +92,10 @@ fn examples() -> Vec<(Box<dyn Space>, &'static str)> {
         r#"{"f":{"op":"linear","input":["x","h_prev_0"]},"h_new_0":{"op":"blend","input":["f","x","f"]}}"#,
         "01201201",
         "64-1234-basic",
+        NDS,
+        NDS,
+        NDS,
+        NDS,
         "8:16:24:64:8",
     ];
     let dag = "conv skip pool none;0>1 1>2 0>2 2>3";
