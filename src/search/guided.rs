@@ -4,7 +4,7 @@ use super::acquisition::log_expected_improvement;
 use super::baselines::evolve_one;
 use super::noise::LabelNoise;
 use super::pool::EvolutionSize;
-use super::surrogate::{LabelForm, Surrogate, tau_deviation};
+use super::surrogate::{LabelForm, Surrogate};
 use super::valuation::{FittedModels, Valuation};
 use super::{
     CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new,
@@ -23,8 +23,6 @@ const SHORTLIST: usize = 512;
 const MAX_FITTED: usize = 1000;
 /// Measured cells from which on the process has to predict better than chance.
 const JUDGED: usize = 30;
-/// Measured cells from which on scales of labels are compared.
-const COMPARED: usize = 20;
 /// Cells that get the cheapest measurement before any gets a full one.
 const SCOUTED: usize = 40;
 /// Cells that get a full measurement because a cheaper one was good, before a process of the full one is asked.
@@ -40,14 +38,12 @@ pub struct GuidedSearch<'a> {
     features: Vec<Tensor>,
     /// Parameters from which fits start, by what is fitted and number of measurements.
     starts: HashMap<(FitTarget, usize), Option<Vec<f64>>>,
-    /// Scale of the labels, by number of measurements.
-    forms: HashMap<usize, LabelForm>,
 }
 
 /// What a process is fitted to: an objective, or a cheaper measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum FitTarget {
-    Objective(usize, LabelForm),
+    Objective(usize),
     Fidelity(usize),
 }
 
@@ -76,7 +72,6 @@ impl<'a> GuidedSearch<'a> {
             seed,
             features: Vec::new(),
             starts: HashMap::new(),
-            forms: HashMap::new(),
         }
     }
 
@@ -96,36 +91,12 @@ impl<'a> GuidedSearch<'a> {
         let mut full = Vec::new();
         for (index, objective) in self.objectives.iter().enumerate() {
             let values = measured(past, index, objective.sign());
-            let form = self.form(index, &values, &models)?;
-            full.extend(self.fit_target(FitTarget::Objective(index, form), &values, &models)?);
+            full.extend(self.fit_target(FitTarget::Objective(index), &values, &models)?);
         }
         if full.len() == self.objectives.len() {
             models.full = full;
         }
         Ok(models)
-    }
-
-    /// The scale on which an objective is modelled: ranks, unless the process predicts labels that were left out clearly better
-    /// in their own unit: by a standard deviation of tau. Decided on the first labels, whose number grows in steps.
-    fn form(&mut self, objective: usize, values: &[(usize, f64)], models: &FittedModels) -> Result<LabelForm> {
-        if self.objectives.len() > 1 {
-            return Ok(LabelForm::Unit);
-        }
-        let count = checkpoint(values.len());
-        if count < COMPARED || !self.options.fidelities.is_empty() {
-            return Ok(LabelForm::Ranks);
-        }
-        if let Some(form) = self.forms.get(&count) {
-            return Ok(*form);
-        }
-        let mut taus = [0.0; 2];
-        for (tau, form) in taus.iter_mut().zip([LabelForm::Ranks, LabelForm::Bounded]) {
-            let fitted = self.fit_values(FitTarget::Objective(objective, form), &values[..count], models, None)?;
-            *tau = fitted.map_or(0.0, |surrogate| surrogate.leave_one_out_tau());
-        }
-        let form = if taus[1] > taus[0] + tau_deviation(count) { LabelForm::Bounded } else { LabelForm::Ranks };
-        self.forms.insert(count, form);
-        Ok(form)
     }
 
     fn fit_target(
@@ -153,7 +124,11 @@ impl<'a> GuidedSearch<'a> {
         models: &FittedModels,
         start: Option<&[f64]>,
     ) -> Result<Option<Surrogate>> {
-        let form = if let FitTarget::Objective(_, form) = target { form } else { LabelForm::Ranks };
+        // Hypervolumes are sums of products in the unit of each objective.
+        let form = match target {
+            FitTarget::Objective(_) if self.objectives.len() > 1 => LabelForm::Unit,
+            _ => LabelForm::Ranks,
+        };
         let Some(labels) = form.scale(&values.iter().map(|value| value.1).collect::<Vec<f64>>()) else {
             return Ok(None);
         };

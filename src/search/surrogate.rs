@@ -166,17 +166,8 @@ impl Surrogate {
     /// Whether the process predicts labels that it has not seen better than chance: Kendall's tau of the leave-one-out
     /// predictions.
     pub fn beats_chance(&self) -> bool {
-        self.leave_one_out_tau() > SIGNIFICANT * tau_deviation(self.labels.len())
+        let count = self.labels.len() as f64;
+        let deviation = (2.0 * (2.0 * count + 5.0) / (9.0 * count * (count - 1.0))).sqrt();
+        kendall_tau(&self.leave_one_out(), &self.labels) > SIGNIFICANT * deviation
     }
-
-    /// Kendall's tau between labels and their predictions from all other labels.
-    pub fn leave_one_out_tau(&self) -> f64 {
-        kendall_tau(&self.leave_one_out(), &self.labels)
-    }
-}
-
-/// Standard deviation of Kendall's tau over `count` pairs of values that have nothing to do with each other.
-pub fn tau_deviation(count: usize) -> f64 {
-    let count = count as f64;
-    (2.0 * (2.0 * count + 5.0) / (9.0 * count * (count - 1.0))).sqrt()
 }
