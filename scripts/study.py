@@ -7,6 +7,7 @@
   python scripts/study.py columns --train-sizes 20,78 --seeds 10
   python scripts/study.py sources --train-sizes 20,78 --seeds 10
   python scripts/study.py explanations --seeds 4 [--config configs/nasbench101.yaml]
+  python scripts/study.py search --seeds 30      (scripts/setup.sh --full installs scipy with scikit-learn)
 """
 import argparse
 import functools
@@ -78,6 +79,19 @@ EXPLANATIONS = {
     "lighter half by mass kept": "explanations.fidelity_remove_by_mass",
     "members agree": "explanations.stability",
 }
+
+# Configuration, column that is searched, column that judges.
+SEARCHES = [
+    *(("nasbench201", f"{data}_val", f"{data}_test") for data in ("c10", "c100", "in16")),
+    ("nasbench201", "c10_val_e12", "c10_val_e12"),
+    *(("transnas101-micro", column, column)
+      for column in ("class_scene_final", "class_object_final", "normal_final", "autoencoder_final")),
+    *(("nasbench-graph", f"{data}_val", f"{data}_test") for data in ("cora", "pubmed", "arxiv")),
+    ("nasbench-macro", "test_acc_s0", "mean_test_acc"),
+    ("nasbench-nlp", "val_loss_best", "test_loss_at_best_val"),
+    ("nasbench101", "c10_acc_gennas", "c10_acc_gennas"),
+]
+BASELINES = ["random", "evolution", "local-search"]
 
 # Its split is none of those that are reported.
 SOURCE = ["data.train_target=c10_val", "data.test_target=c10_test", "split.train=156", "split.seed=900"]
@@ -173,9 +187,31 @@ def explanations(arguments):
         print(f"| {name} | {figure(path)} |")
 
 
+def search(arguments):
+    """Regret of the best measurement, and p of the signed rank test that the cell recommended is worse than a baseline's."""
+    from scipy.stats import wilcoxon
+
+    print("| table | column | optimum found | carl | " + " | ".join(f"{name} | p" for name in BASELINES) + " |")
+    print("|" + "---|" * (4 + 2 * len(BASELINES)), flush=True)
+    for table, train, test in SEARCHES:
+        settings = [*arguments.set, f"data.train_target={train}", f"data.test_target={test}"]
+        runs = ["--runs", arguments.seeds, "--seed", arguments.seed, "--baselines", ",".join(BASELINES)]
+        report = run(arguments, "search", settings, f"configs/{table}.yaml", "--budget", 100, *runs)
+        sign = 1 if report["objectives"][0]["higher_is_better"] else -1
+        of_runs = lambda part: [sign * one["test_of_best"] for one in part["runs"]]
+        regret = lambda part: f"{part['mean_regret']:.4g} ± {part['std_regret'] / arguments.seeds ** 0.5:.1g}"
+        row = [table, train, f"{report['optimum_found']} of {arguments.seeds}", regret(report)]
+        for name in BASELINES:
+            other = report["baselines"][name]
+            differences = [mine - theirs for mine, theirs in zip(of_runs(report), of_runs(other))]
+            p = wilcoxon(differences, alternative="less").pvalue if any(differences) else 1.0
+            row += [regret(other), f"{p:.3f}"]
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["ablation", "shifts", "targets", "choices", "columns", "sources", "explanations"])
+    parser.add_argument("study", choices=["ablation", "shifts", "targets", "choices", "columns", "sources", "explanations", "search"])
     parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
     parser.add_argument("--train-sizes", default="78,156")
     parser.add_argument("--seeds", type=int, default=10)

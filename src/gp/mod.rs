@@ -151,6 +151,12 @@ impl GaussianProcess {
         LeaveOneOut { mean, variance, log_density }
     }
 
+    /// Evidence for what the process reads, in nats: the mean of the log posterior density of the parameters and the log density of
+    /// each target given the others. The first alone favours simple processes where targets are few.
+    pub fn evidence(&self) -> f64 {
+        (self.leave_one_out().log_density - self.loss) / 2.0
+    }
+
     /// The kernel of the rows of `x` with the fitted rows, in pieces of at most [8192, n].
     fn crosses<'a>(&'a self, x: &'a Inputs) -> impl Iterator<Item = Tensor> + 'a {
         let starts = (0..x.rows()).step_by(CHUNK as usize);

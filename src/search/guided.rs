@@ -4,7 +4,7 @@ use super::acquisition::log_expected_improvement;
 use super::baselines::evolve_one;
 use super::noise::LabelNoise;
 use super::pool::EvolutionSize;
-use super::surrogate::{LabelForm, Surrogate};
+use super::surrogate::{FitStart, LabelForm, Surrogate};
 use super::valuation::{FittedModels, Valuation};
 use super::{
     CandidatePool, History, Objective, Proposal, Query, Reason, SearchCell, SearchOptions, Strategy, draw_new,
@@ -37,7 +37,7 @@ pub struct GuidedSearch<'a> {
     /// Features of the queries of the past, in their order; each [1, C].
     features: Vec<Tensor>,
     /// Parameters from which fits start, by what is fitted and number of measurements.
-    starts: HashMap<(FitTarget, usize), Option<Vec<f64>>>,
+    starts: HashMap<(FitTarget, usize), Option<FitStart>>,
 }
 
 /// What a process is fitted to: an objective, or a cheaper measurement.
@@ -107,14 +107,14 @@ impl<'a> GuidedSearch<'a> {
     ) -> Result<Option<Surrogate>> {
         let start = self.start(target, values, models)?;
         if values.len() <= MAX_FITTED {
-            return self.fit_values(target, values, models, start.as_deref());
+            return self.fit_values(target, values, models, start.as_ref());
         }
         let order = argsort_desc(&values.iter().map(|value| value.1).collect::<Vec<f64>>());
         let best: HashSet<usize> = order[..MAX_FITTED / 2].iter().copied().collect();
         let latest = values.len() - MAX_FITTED / 2;
         let kept: Vec<(usize, f64)> =
             (0..values.len()).filter(|i| *i >= latest || best.contains(i)).map(|i| values[i]).collect();
-        self.fit_values(target, &kept, models, start.as_deref())
+        self.fit_values(target, &kept, models, start.as_ref())
     }
 
     fn fit_values(
@@ -122,7 +122,7 @@ impl<'a> GuidedSearch<'a> {
         target: FitTarget,
         values: &[(usize, f64)],
         models: &FittedModels,
-        start: Option<&[f64]>,
+        start: Option<&FitStart>,
     ) -> Result<Option<Surrogate>> {
         // Hypervolumes are sums of products in the unit of each objective.
         let form = match target {
@@ -142,7 +142,7 @@ impl<'a> GuidedSearch<'a> {
 
     /// Parameters from which the fit to `values` starts: those of a fit to the first of them, whose number grows in steps. So a
     /// fit depends on the past alone, and not on the fits before it.
-    fn start(&mut self, target: FitTarget, values: &[(usize, f64)], models: &FittedModels) -> Result<Option<Vec<f64>>> {
+    fn start(&mut self, target: FitTarget, values: &[(usize, f64)], models: &FittedModels) -> Result<Option<FitStart>> {
         if matches!(target, FitTarget::Objective(..)) && !self.options.fidelities.is_empty() {
             // Features change with the cheaper measurements.
             return Ok(None);
@@ -152,7 +152,7 @@ impl<'a> GuidedSearch<'a> {
             return Ok(start.clone());
         }
         let fitted = self.fit_values(target, &values[..count], models, None)?;
-        let start = fitted.map(|surrogate| surrogate.parameters());
+        let start = fitted.map(|surrogate| surrogate.start());
         self.starts.insert((target, count), start.clone());
         Ok(start)
     }

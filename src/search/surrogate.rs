@@ -80,41 +80,70 @@ pub struct JointPosterior {
 pub struct Surrogate {
     process: GaussianProcess,
     features: Tensor, // [n, C]
-    paths: i64,
+    reading: Reading,
     labels: Vec<f64>,
 }
 
-/// How features are read: path statistics by a Matern kernel, and known columns behind them by a linear and a squared
-/// exponential one, since the target follows some of them as a whole.
-fn kernel(columns: bool) -> Kernel {
-    let further = [Shape::Linear, Shape::SquaredExponential].map(|shape| Component::isotropic(shape, (-1.0, 2.0)));
-    let further = further.into_iter().filter(|_| columns);
-    Kernel { components: [Component::matern((0.0, 1.0))].into_iter().chain(further).collect() }
+/// Which features are read: the first `paths`, which are path statistics, and the known columns behind them where they help.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    paths: i64,
+    columns: bool,
 }
 
-/// Features [m, C] as the kernel reads them, the first `paths` of which are path statistics.
-fn inputs(features: &Tensor, paths: i64) -> Inputs {
-    let columns = features.size()[1] - paths;
-    let block = || features.narrow(1, paths, columns);
-    let further = if columns > 0 { vec![block(), block()] } else { Vec::new() };
-    Inputs { features: [features.narrow(1, 0, paths)].into_iter().chain(further).collect() }
+impl Reading {
+    /// Path statistics by a Matern kernel, and columns by a linear and a squared exponential one, since the target follows some of
+    /// them as a whole.
+    fn kernel(self) -> Kernel {
+        let further = [Shape::Linear, Shape::SquaredExponential].map(|shape| Component::isotropic(shape, (-1.0, 2.0)));
+        let further = further.into_iter().filter(|_| self.columns);
+        Kernel { components: [Component::matern((0.0, 1.0))].into_iter().chain(further).collect() }
+    }
+
+    /// Features [m, C] as the kernel reads them.
+    fn inputs(self, features: &Tensor) -> Inputs {
+        let columns = || features.narrow(1, self.paths, features.size()[1] - self.paths);
+        let further = if self.columns { vec![columns(), columns()] } else { Vec::new() };
+        Inputs { features: [features.narrow(1, 0, self.paths)].into_iter().chain(further).collect() }
+    }
+}
+
+/// Where a fit starts: what an earlier one reads, and its parameters.
+#[derive(Debug, Clone)]
+pub struct FitStart {
+    reading: Reading,
+    parameters: Vec<f64>,
 }
 
 impl Surrogate {
-    /// Fits `labels`, with mean 0, of cells with `features` [n, C], the first `paths` of which are path statistics, from the
-    /// parameters of an earlier fit where there is one.
+    /// Fits `labels`, with mean 0, of cells with `features` [n, C], the first `paths` of which are path statistics. From `start` it
+    /// reads what that fit reads; else it reads columns where there is evidence that they help.
     ///
     /// # Errors
     /// A kernel that cannot be factorised.
-    pub fn fit(features: Tensor, paths: i64, labels: Vec<f64>, start: Option<&[f64]>) -> Result<Self> {
-        let kernel = kernel(features.size()[1] > paths);
-        let process = worker(|| GaussianProcess::fit(&kernel, &inputs(&features, paths), &labels, start))?;
-        Ok(Surrogate { process, features, paths, labels })
+    pub fn fit(features: Tensor, paths: i64, labels: Vec<f64>, start: Option<&FitStart>) -> Result<Self> {
+        let fit = |reading: Reading, parameters: Option<&[f64]>| {
+            worker(|| GaussianProcess::fit(&reading.kernel(), &reading.inputs(&features), &labels, parameters))
+        };
+        let alone = Reading { paths, columns: false };
+        let (reading, process) = match start {
+            Some(start) => (start.reading, fit(start.reading, Some(&start.parameters))?),
+            None => {
+                let process = fit(alone, None)?;
+                let with = Reading { columns: features.size()[1] > paths, ..alone };
+                let other = if with.columns { Some(fit(with, None)?) } else { None };
+                match other.filter(|other| worker(|| other.evidence() > process.evidence())) {
+                    Some(other) => (with, other),
+                    None => (alone, process),
+                }
+            }
+        };
+        Ok(Surrogate { process, features, reading, labels })
     }
 
     /// Where the next fit may start.
-    pub fn parameters(&self) -> Vec<f64> {
-        self.process.parameters.clone()
+    pub fn start(&self) -> FitStart {
+        FitStart { reading: self.reading, parameters: self.process.parameters.clone() }
     }
 
     /// The labels of the fitted cells, on the scale of the fit.
@@ -129,14 +158,14 @@ impl Surrogate {
 
     /// Expectations of every cell with `features` [m, C].
     pub fn marginal(&self, features: &Tensor) -> MarginalPosterior {
-        let posterior = worker(|| self.process.posterior(&inputs(features, self.paths)));
+        let posterior = worker(|| self.process.posterior(&self.reading.inputs(features)));
         let std = posterior.variance.into_iter().map(f64::sqrt).collect();
         MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
     }
 
     /// Means of every cell with `features` [m, C].
     pub fn mean(&self, features: &Tensor) -> Vec<f64> {
-        worker(|| self.process.mean(&inputs(features, self.paths)))
+        worker(|| self.process.mean(&self.reading.inputs(features)))
     }
 
     /// Expectations of the fitted cells.
@@ -148,7 +177,7 @@ impl Surrogate {
     pub fn joint(&self, features: &Tensor) -> JointPosterior {
         JointPosterior {
             mean: self.mean(features),
-            covariance: worker(|| self.process.covariance(&inputs(features, self.paths))),
+            covariance: worker(|| self.process.covariance(&self.reading.inputs(features))),
             noise: self.noise(),
         }
     }
