@@ -196,7 +196,10 @@ unsafe fn allow_short_products() {
 impl Common {
     fn machine(&self) -> Result<Machine> {
         let mut machine = Machine::new(device::select(&self.device)?, rayon::current_num_threads());
-        if let Some(reason) = device::probe().fallback().filter(|_| self.device == "auto") {
+        if self.device == "auto"
+            && machine.device == device::HOST
+            && let Some(reason) = device::probe().fallback()
+        {
             talk(&format!("computing on the CPU although there is an NVIDIA driver: {reason}"));
         }
         match self.engine {
