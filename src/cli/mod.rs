@@ -226,6 +226,16 @@ impl Common {
         Ok(())
     }
 
+    /// Checks that the page to be written to `path`, the value of `option`, is called .html.
+    fn check_page(option: &str, path: Option<&Path>) -> Result<()> {
+        match path.filter(|path| path.extension().is_none_or(|ending| ending != "html")) {
+            Some(path) => {
+                Err(Error::new(Stage::Usage, format!("{option} {}: unknown ending", path.display())).hint("use .html"))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// The configuration with `--set` and `--seed` applied, and its table looked up.
     fn config(&self, path: &Path, overrides: &[String]) -> Result<Config> {
         let mut config = Config::load(path, overrides)?;
