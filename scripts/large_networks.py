@@ -2,8 +2,8 @@
 
   python scripts/large_networks.py [NODES,...]      CARL names the program, target/release/carl by default
 
-Networks are chains with a further edge per node, random operations of four kinds. 40 are scored, 32 of them trained on for 10 epochs, by
-5 members of the default shape with all defaults.
+Networks are chains with a further edge per node, random operations of four kinds. 40 are scored, 32 of them trained on, defaults with
+5 members but 10 epochs.
 """
 import json
 import os

@@ -4,7 +4,6 @@
 
 use crate::error::{Error, Result, Stage};
 use std::any::Any;
-use std::cell::Cell;
 use std::path::PathBuf;
 use tch::kind::Element;
 use tch::{Device, Kind, Tensor};
@@ -42,6 +41,9 @@ impl Machine {
     }
 }
 
+/// The device of what must be the same on every machine.
+pub const HOST: Device = Device::Cpu;
+
 /// Runs `work` in a thread that is one of several workers: LibTorch then uses this thread alone.
 pub fn worker<T>(work: impl FnOnce() -> T) -> T {
     tch::set_num_threads(1);
@@ -66,6 +68,13 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
     text.unwrap_or_default()
 }
 
+/// The first line of what LibTorch panicked with.
+fn panic_line(panic: &(dyn Any + Send)) -> &str {
+    let text = panic_text(panic);
+    let reason = text.split_once("Torch(\"").map_or(text, |(_, reason)| reason);
+    reason.split("\\n").next().unwrap_or(reason).lines().next().unwrap_or_default()
+}
+
 /// Whether LibTorch panicked because a device has too little memory.
 pub fn is_out_of_memory(panic: &(dyn Any + Send)) -> bool {
     panic_text(panic).contains("out of memory")
@@ -76,15 +85,14 @@ pub fn memory_error(panic: Box<dyn Any + Send>) -> Error {
     if !is_out_of_memory(panic.as_ref()) {
         std::panic::resume_unwind(panic);
     }
-    let text = panic_text(panic.as_ref());
-    let reason = text.split_once("Torch(\"").map_or(text, |(_, reason)| reason);
-    let first = reason.split("\\n").next().unwrap_or(reason).lines().next().unwrap_or_default();
+    let first = panic_line(panic.as_ref());
     Error::new(Stage::Device, format!("the device has too little memory: {first}"))
         .hint("use fewer members (model.members), smaller batches (train.batch), or --device cpu")
 }
 
+#[cfg(test)]
 thread_local! {
-    static READ_BACKS: Cell<u64> = const { Cell::new(0) };
+    static READ_BACKS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 
 /// How often this thread has read a tensor back.
@@ -95,6 +103,7 @@ pub fn read_backs() -> u64 {
 
 /// `tensor` in host memory. The host waits here until the device has computed it: whatever reads a tensor back passes this line.
 pub fn to_host(tensor: &Tensor) -> Tensor {
+    #[cfg(test)]
     READ_BACKS.set(READ_BACKS.get() + 1);
     tensor.detach().to_device(Device::Cpu)
 }
@@ -109,7 +118,15 @@ pub fn read<T: Element>(tensor: &Tensor) -> Vec<T> {
 
 /// The largest error of a product of matrices of floats on `device`, relative to its largest value, and the error that it has where
 /// factors are rounded to ten bits, as a GPU does in TF32.
-pub fn product_errors(device: Device) -> (f64, f64) {
+///
+/// # Errors
+/// What LibTorch says where the device computes no product.
+pub fn product_errors(device: Device) -> Result<(f64, f64)> {
+    std::panic::catch_unwind(|| errors_of_products(device))
+        .map_err(|panic| Error::new(Stage::Device, format!("no product is computed: {}", panic_line(panic.as_ref()))))
+}
+
+fn errors_of_products(device: Device) -> (f64, f64) {
     const ROWS: i64 = 512;
     let squares = Tensor::arange(ROWS * ROWS, (Kind::Double, device)).square();
     let matrix = |step: f64| (&squares * step).sin().view([ROWS, ROWS]).to_kind(Kind::Float);

@@ -53,6 +53,19 @@ fn help_has_examples() {
 }
 
 #[test]
+fn the_doctor_reports_a_device_that_is_not_there() {
+    let folder = folder();
+    let (code, report, message) = carl(folder.path(), &["doctor", "--device", "cuda:99", "--json"]);
+    assert_eq!((code, message.as_str()), (Some(0), ""));
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["products"]["error"], serde_json::Value::Null);
+    assert!(report["products"]["reason"].as_str().unwrap().contains("--device cuda:99"), "{report}");
+    let (code, text, _) = carl(folder.path(), &["doctor", "--device", "cuda:99"]);
+    assert!(code == Some(0) && text.contains("products   none: --device cuda:99"), "{text}");
+    refused(folder.path(), &["doctor", "--device", "tpu"], &["unknown device `tpu`"]);
+}
+
+#[test]
 fn tables_are_separated_by_tabs_where_nobody_looks() {
     let folder = folder();
     let (code, spaces, _) = carl(folder.path(), &["spaces"]);

@@ -69,9 +69,7 @@ impl Benchmark {
             let seeds = first..first + u64::from(self.seeds);
             let sizes = (size, config.split.validation);
             let (choose, vocabulary) = (config.split.choose, space.vocabulary());
-            seeds
-                .map(|seed| choose_rows(choose, &dataset, vocabulary, &candidates, sizes, seed, machine.device))
-                .collect()
+            seeds.map(|seed| choose_rows(choose, &dataset, vocabulary, &candidates, sizes, seed)).collect()
         };
         // Every size is drawn before the first is trained: a wrong one is reported at once.
         let splits: Vec<Vec<Split>> = sizes.iter().map(|&size| draw(size)).collect::<Result<_>>()?;

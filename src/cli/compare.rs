@@ -7,16 +7,16 @@ use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
 use crate::file;
-use crate::metrics::{mean, mean_ranks};
+use crate::metrics::{kendall_tau, mean, mean_ranks};
 use crate::predictor::Predictor;
 use crate::progress::Progress;
 use crate::protocol::evaluation::TestRows;
-use crate::report::compare::{ComparisonPage, DifferentSetting, OperationMasses, RankedCell};
+use crate::report::compare::{ComparisonPage, DifferentSetting, OperationMasses, RankedCell, disagreements};
 use crate::report::render;
 use clap::Args;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Most cells that are explained.
 const EXPLAINED: usize = 200;
@@ -46,7 +46,7 @@ pub struct Compare {
 
 impl Compare {
     pub fn run(&self, common: &Common) -> Result<()> {
-        check_page("--output", self.output.as_deref())?;
+        Common::check_page("--output", self.output.as_deref())?;
         let machine = common.machine()?;
         let folders = [&self.first, &self.second];
         let [first, second] = [load_predictor(folders[0], machine)?, load_predictor(folders[1], machine)?];
@@ -81,17 +81,19 @@ impl Compare {
             ranks: [ranks[0][index], ranks[1][index]],
             true_rank: truth[index],
         };
+        let cells: Vec<RankedCell> = texts.iter().enumerate().map(cell).collect();
+        // The text does not show them.
+        let shown = common.json || self.output.is_some();
         let comparison = ComparisonPage {
             names: names(folders.map(|folder| folder.display().to_string())),
             target: data.train_target.clone(),
             settings: different_settings([&first, &second], &configs),
             figures,
-            kendall_tau_between: f64::NAN,
-            masses: masses([&first, &second], &texts)?,
-            disagreements: Vec::new(),
-            cells: texts.iter().enumerate().map(cell).collect(),
-        }
-        .with_scores([&scores[0], &scores[1]]);
+            kendall_tau_between: kendall_tau(&scores[0], &scores[1]),
+            masses: if shown { masses([&first, &second], &texts)? } else { Vec::new() },
+            disagreements: disagreements(&cells),
+            cells,
+        };
         if let Some(output) = &self.output {
             let hash = |predictor: &Predictor| predictor.card().weights_hash.clone();
             let own = [
@@ -105,16 +107,6 @@ impl Compare {
             return print_json(&comparison);
         }
         print(&terminal_text(&comparison))
-    }
-}
-
-/// Checks that the page to be written to `path`, the value of `option`, is called .html.
-pub fn check_page(option: &str, path: Option<&Path>) -> Result<()> {
-    match path.filter(|path| path.extension().is_none_or(|ending| ending != "html")) {
-        Some(path) => {
-            Err(Error::new(Stage::Usage, format!("{option} {}: unknown ending", path.display())).hint("use .html"))
-        }
-        None => Ok(()),
     }
 }
 

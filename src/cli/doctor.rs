@@ -2,7 +2,7 @@
 
 use super::{Common, counted, data_folders, print, print_json};
 use crate::device;
-use crate::error::Result;
+use crate::error::{Error, Result, Stage};
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -22,15 +22,27 @@ impl Doctor {
         let (folder, version) = (device::libtorch_folder(), libtorch());
         let cuda = device::probe();
         let reason = cuda.library.clone().err();
-        let device = device::select(&common.device)?;
-        let (error, short) = device::product_errors(device);
+        let device = device::select(&common.device);
+        if let Err(error) = &device
+            && error.stage() == Stage::Usage
+        {
+            return device.map(drop);
+        }
+        // What is wrong with a device is a finding, not the end.
+        let name = device.as_ref().map_or(common.device.clone(), |&device| device::name(device));
+        let products = device.and_then(device::product_errors);
         let data = tables();
         if common.json {
             return print_json(&json!({
                 "carl": env!("CARGO_PKG_VERSION"),
                 "libtorch": {"version": version, "wanted": LIBTORCH, "folder": folder},
                 "cuda": {"driver": cuda.driver, "loaded": cuda.library.is_ok(), "reason": reason, "devices": cuda.devices},
-                "products": {"device": device::name(device), "error": error, "tf32_error": short},
+                "products": {
+                    "device": name,
+                    "error": products.as_ref().ok().map(|errors| errors.0),
+                    "tf32_error": products.as_ref().ok().map(|errors| errors.1),
+                    "reason": products.as_ref().err().map(Error::message),
+                },
                 "threads": rayon::current_num_threads(),
                 "data": data,
             }));
@@ -38,15 +50,20 @@ impl Doctor {
         let folder = folder.map_or("not found in the memory map".to_string(), |folder| folder.display().to_string());
         let driver = if cuda.driver { "found" } else { "none" };
         let library = reason.unwrap_or_else(|| "loaded".to_string());
+        let products = match &products {
+            Ok((error, short)) => {
+                format!("relative error {error:.1e} on {name} ({short:.1e} with factors of ten bits, TF32)")
+            }
+            Err(error) => format!("none: {}", error.message()),
+        };
         let list = |paths: &[PathBuf]| match paths {
             [] => "none in data/ or the folders of CARL_DATA; scripts/setup.sh fetches some".to_string(),
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
         };
         print(&format!(
-            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   relative error {error:.1e} on {} ({short:.1e} with factors of ten bits, TF32)\nthreads    {}\ndata       {}",
+            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   {products}\nthreads    {}\ndata       {}",
             env!("CARGO_PKG_VERSION"),
             counted(cuda.devices as usize, "device"),
-            device::name(device),
             rayon::current_num_threads(),
             list(&data),
         ))

@@ -110,16 +110,7 @@ fn trained_rows(
     let train = config.split.train_rows(labelled.len());
     let space = predictor.space();
     let dataset = dataset.encode(GraphEncoder { space, reduction: config.graph.form.reduction() })?;
-    let drawn = choose_rows(
-        choose,
-        &dataset,
-        space.vocabulary(),
-        &labelled,
-        (train, validation),
-        seed,
-        predictor.machine().device,
-    )
-    .ok();
+    let drawn = choose_rows(choose, &dataset, space.vocabulary(), &labelled, (train, validation), seed).ok();
     let mut rows =
         drawn.filter(|drawn| drawn.hash() == predictor.card().split_hash).map_or(Vec::new(), |drawn| drawn.train);
     rows.sort_unstable();

@@ -114,7 +114,7 @@ impl Import {
 }
 
 /// Name and network of every file, in their order.
-fn read_all(paths: &[PathBuf], folded: bool) -> Result<Vec<(String, ImportedNetwork)>> {
+fn read_all(paths: &[PathBuf], block_only: bool) -> Result<Vec<(String, ImportedNetwork)>> {
     let mut known: HashMap<String, &PathBuf> = HashMap::new();
     for path in paths {
         if let Some(other) = known.insert(name(path), path) {
@@ -125,7 +125,7 @@ fn read_all(paths: &[PathBuf], folded: bool) -> Result<Vec<(String, ImportedNetw
     let bar = Bar::new("reading");
     bar.start(paths.len() as u64);
     let read = |path: &PathBuf| {
-        let network = onnx::read(path, folded);
+        let network = onnx::read(path, block_only);
         bar.inc(1);
         network.map(|network| (name(path), network))
     };

@@ -196,7 +196,10 @@ unsafe fn allow_short_products() {
 impl Common {
     fn machine(&self) -> Result<Machine> {
         let mut machine = Machine::new(device::select(&self.device)?, rayon::current_num_threads());
-        if let Some(reason) = device::probe().fallback().filter(|_| self.device == "auto") {
+        if self.device == "auto"
+            && machine.device == device::HOST
+            && let Some(reason) = device::probe().fallback()
+        {
             talk(&format!("computing on the CPU although there is an NVIDIA driver: {reason}"));
         }
         match self.engine {
@@ -221,6 +224,16 @@ impl Common {
             return Err(error.hint("give --output another name"));
         }
         Ok(())
+    }
+
+    /// Checks that the page to be written to `path`, the value of `option`, is called .html.
+    fn check_page(option: &str, path: Option<&Path>) -> Result<()> {
+        match path.filter(|path| path.extension().is_none_or(|ending| ending != "html")) {
+            Some(path) => {
+                Err(Error::new(Stage::Usage, format!("{option} {}: unknown ending", path.display())).hint("use .html"))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The configuration with `--set` and `--seed` applied, and its table looked up.

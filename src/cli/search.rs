@@ -1,6 +1,5 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
-use super::compare::check_page;
 use super::progress::Bar;
 use super::{
     ARGUMENTS, Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments,
@@ -173,7 +172,7 @@ struct Finding<'a> {
 impl Search {
     pub fn run(&self, common: &Common) -> Result<()> {
         let started = Instant::now();
-        check_page("--report", self.report.as_deref())?;
+        Common::check_page("--report", self.report.as_deref())?;
         let config = common.config(&self.config.config, &self.config.set)?;
         let machine = common.machine()?;
         let request = self.cells.request();

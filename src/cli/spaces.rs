@@ -56,7 +56,7 @@ impl Spaces {
             let names = space.operations.as_ref().map(|operations| {
                 operations.iter().map(|operation| operation.name.as_str()).collect::<Vec<_>>().join(" ")
             });
-            let size = space.size.map_or("unbounded".to_string(), |size| size.to_string());
+            let size = space.size.map_or("not counted".to_string(), |size| size.to_string());
             vec![space.name.clone(), size, names.unwrap_or("your own".to_string())]
         };
         print(&text_table(&["space", "architectures", "operations"], &spaces.iter().map(row).collect::<Vec<_>>()))

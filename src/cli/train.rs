@@ -87,7 +87,7 @@ impl Train {
         let SplitOptions { choose, validation, seed, .. } = config.split;
         let labelled = dataset.labelled();
         let sizes = (config.split.train_rows(labelled.len()), validation);
-        let split = choose_rows(choose, &dataset, space.vocabulary(), &labelled, sizes, seed, machine.device)?;
+        let split = choose_rows(choose, &dataset, space.vocabulary(), &labelled, sizes, seed)?;
         let (options, hash) = (config.predictor(), config.hash());
         let reading = Bar::waiting("reading the labels");
         let mut training = TrainingTask {

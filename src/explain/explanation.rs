@@ -79,7 +79,8 @@ pub struct Explanation {
     pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: CriticalSubstructure,
-    /// The order of removal in which the score falls fastest; none in a cell of more than eight live operations, or of choices.
+    /// The order of removal in which the score falls fastest; none in a cell of more than eight live operations, or of choices, and
+    /// in a space with neither an absent operation nor an identity.
     pub removals: Vec<RemovalStep>,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,

@@ -10,7 +10,7 @@
 use super::features::{FeatureScale, describe};
 use super::kernel::{Component, Inputs, Kernel, Shape};
 use crate::dataset::{Dataset, UniqueGraphs};
-use crate::device::{read, worker};
+use crate::device::{HOST, read, worker};
 use crate::error::Result;
 use crate::graph::{Graph, Vocabulary};
 use crate::random::{Purpose, Random};
@@ -153,7 +153,8 @@ impl Greedy {
     }
 }
 
-/// The split of `seed`: training rows drawn, or chosen by [`cover`]; validation rows are drawn from the others.
+/// The split of `seed`: training rows drawn, or chosen by [`cover`]; validation rows are drawn from the others. A split is the same
+/// on every device.
 ///
 /// # Errors
 /// As [`Split::draw`].
@@ -164,7 +165,6 @@ pub fn choose_rows(
     candidates: &[usize],
     (train, validation): (usize, usize),
     seed: u64,
-    device: Device,
 ) -> Result<Split> {
     if train + validation == 0 {
         return Ok(Split { seed, train: Vec::new(), validation: Vec::new() });
@@ -173,7 +173,7 @@ pub fn choose_rows(
         return Split::draw(candidates, train, validation, seed);
     }
     Split::check(candidates.len(), train, validation)?;
-    let rows = cover(&dataset.unique, vocabulary, candidates, &[], train, seed, device);
+    let rows = cover(&dataset.unique, vocabulary, candidates, &[], train, seed, HOST);
     let train: Vec<usize> = rows.into_iter().map(|(row, _)| row).collect();
     let used: HashSet<usize> = train.iter().copied().collect();
     let others: Vec<usize> = candidates.iter().copied().filter(|row| !used.contains(row)).collect();

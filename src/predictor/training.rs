@@ -51,7 +51,8 @@ impl TrainingTask<'_> {
     /// read cells: at most two.
     ///
     /// # Errors
-    /// A split of fewer than two rows, whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot be fitted.
+    /// A split of fewer than two rows, whose labels are all equal or whose rows are all one graph; a Gaussian process that cannot
+    /// be fitted.
     pub fn prepare(&self, splits: &[Split]) -> Result<Vec<Training>> {
         for split in splits {
             // Before anything is fitted to no labels, or to labels that do not differ.

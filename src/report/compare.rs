@@ -1,7 +1,7 @@
 //! The page of two predictors side by side: settings, figures on one table, ranks against ranks, masses, disagreements.
 
 use super::{Content, Page, PageTable, Scatter, Section, TableColumn};
-use crate::metrics::{argsort_desc, kendall_tau};
+use crate::metrics::argsort_desc;
 use crate::protocol::evaluation::Figures;
 use serde::Serialize;
 
@@ -21,7 +21,7 @@ pub struct ComparisonPage {
     pub figures: [Figures; 2],
     /// Kendall's tau-b between the scores of the two.
     pub kendall_tau_between: f64,
-    /// Mean critical mass of each operation over a sample of the cells.
+    /// Mean critical mass of each operation over a sample of the cells; empty where neither JSON nor a page is written.
     pub masses: Vec<OperationMasses>,
     /// Cells whose ranks differ most.
     pub disagreements: Vec<RankedCell>,
@@ -65,15 +65,13 @@ impl RankedCell {
     }
 }
 
-impl ComparisonPage {
-    /// Fills in what follows from the cells and both `scores` of each.
-    pub fn with_scores(mut self, scores: [&[f64]; 2]) -> Self {
-        self.kendall_tau_between = kendall_tau(scores[0], scores[1]);
-        let gaps: Vec<f64> = self.cells.iter().map(RankedCell::gap).collect();
-        self.disagreements = argsort_desc(&gaps).into_iter().take(SHOWN).map(|cell| self.cells[cell].clone()).collect();
-        self
-    }
+/// The cells whose ranks differ most, the largest difference first.
+pub fn disagreements(cells: &[RankedCell]) -> Vec<RankedCell> {
+    let gaps: Vec<f64> = cells.iter().map(RankedCell::gap).collect();
+    argsort_desc(&gaps).into_iter().take(SHOWN).map(|cell| cells[cell].clone()).collect()
+}
 
+impl ComparisonPage {
     /// Figures as rows of a table: name, first, second.
     pub fn figure_rows(&self) -> Vec<Vec<String>> {
         type Named = (&'static str, fn(&Figures) -> f64);

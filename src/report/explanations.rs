@@ -11,6 +11,8 @@ const BEST: usize = 6;
 const WORST: usize = 3;
 /// Number of drawn critical substructures.
 const MOTIFS: usize = 4;
+/// Most columns of the heat map.
+const PLACES: usize = 64;
 /// Steps of a removal that are told.
 const STEPS: usize = 3;
 /// Rows of the tables of pairs and substructures.
@@ -54,7 +56,9 @@ pub fn page(title: &str, explanations: &[Explanation], on_edges: bool) -> Page {
     });
     let mut sections = Vec::new();
     let groups = substructures(explanations, &order);
-    let motifs = groups.iter().take(MOTIFS).enumerate().map(|(rank, (_, scores, first))| Section {
+    // A part without operations has no drawing.
+    let drawn = groups.iter().filter(|(names, ..)| !names.is_empty());
+    let motifs = drawn.take(MOTIFS).enumerate().map(|(rank, (_, scores, first))| Section {
         heading: format!("Motif {}", rank + 1),
         text: Some(format!(
             "Critical in {} cells, mean score {:.3}; drawn from the best of them.",
@@ -120,13 +124,16 @@ fn fastest_removals(cell: &Explanation) -> String {
     }
 }
 
-/// Mean masses as colours: a row per operation, a column per index.
+/// Mean masses as colours: a row per operation, a column per index, of which the first are shown.
 fn heat_map(explanations: &[Explanation]) -> Section {
     let mut masses: BTreeMap<&str, BTreeMap<usize, Vec<f64>>> = BTreeMap::new();
     for node in explanations.iter().flat_map(live) {
         masses.entry(&node.op).or_default().entry(node.index).or_default().push(node.critical);
     }
-    let places: BTreeSet<usize> = masses.values().flat_map(|places| places.keys().copied()).collect();
+    let all: BTreeSet<usize> = masses.values().flat_map(|places| places.keys().copied()).collect();
+    let places: Vec<usize> = all.iter().copied().take(PLACES).collect();
+    let more =
+        if all.len() > PLACES { format!(" The first {PLACES} of {} are shown.", all.len()) } else { String::new() };
     let cell = |own: &BTreeMap<usize, Vec<f64>>, place| {
         own.get(place).map_or(String::new(), |own| format!("{:.2}", mean(own)))
     };
@@ -140,7 +147,7 @@ fn heat_map(explanations: &[Explanation]) -> Section {
     };
     Section {
         heading: "Critical mass by place".to_string(),
-        text: Some("Mean critical mass of each operation at each index of the text, counted from 0.".to_string()),
+        text: Some(format!("Mean critical mass of each operation at each index of the text, counted from 0.{more}")),
         content: Content::Heat(table),
     }
 }

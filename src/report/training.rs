@@ -98,7 +98,7 @@ impl TrainingPage<'_> {
         }
     }
 
-    /// Mean labels over mean predictions, in bins of equal size, with the mean interval.
+    /// Mean labels over mean predictions, in bins of equal size (the last may be smaller), with the mean interval.
     fn calibration(&self) -> Section {
         let mut sorted: Vec<&(Prediction, f64)> = self.held_out.iter().collect();
         sorted.sort_by(|a, b| a.0.predicted.total_cmp(&b.0.predicted));
@@ -112,16 +112,22 @@ impl TrainingPage<'_> {
         let inside =
             |(prediction, label): &&&(Prediction, f64)| (prediction.interval.0..=prediction.interval.1).contains(label);
         let share = 100.0 * sorted.iter().filter(inside).count() as f64 / sorted.len().max(1) as f64;
-        Section {
-            heading: "Calibration".to_string(),
-            text: Some(format!(
-                "The {} cells with a label that were not trained on, in {} bins of equal size: their mean {} over the mean \
-                 prediction, and the mean interval that is to hold {:.0} % of the labels. It holds {share:.1} % of them.",
+        let text = match bins.first() {
+            None => "Every cell with a label was trained on.".to_string(),
+            Some(first) => format!(
+                "The {} cells with a label that were not trained on, in {} bins of {} (the last may have fewer): their mean {} \
+                 over the mean prediction, and the mean interval that is to hold {:.0} % of the labels. It holds {share:.1} % \
+                 of them.",
                 sorted.len(),
                 bins.len(),
+                first.len(),
                 self.train_target,
                 100.0 * COVERAGE
-            )),
+            ),
+        };
+        Section {
+            heading: "Calibration".to_string(),
+            text: Some(text),
             content: Content::Lines(Lines {
                 x_label: format!("predicted {}", self.train_target),
                 y_label: self.train_target.to_string(),

@@ -78,7 +78,8 @@ pub struct Catalog {
     pub scale: FeatureScale,
     /// Number of path statistics among the features; those behind them are known columns.
     pub paths: i64,
-    /// Standardised features of all cells, [F, C], on the device of the search. A tensor may be sent to a thread, but not shared between threads.
+    /// Standardised features of all cells, [F, C], on the device of the search. A tensor may be sent to a thread, but not shared
+    /// between threads.
     features: Mutex<Tensor>,
     row_of: HashMap<String, u32>,
     index_of: HashMap<Key, u32>,

@@ -61,7 +61,8 @@ impl<'a> CandidatePool<'a> {
         }
     }
 
-    /// All cells of a space, with their features on `device`. In one without a rule for sampling, mutants of the cells spelled `seeds` stand for drawn cells.
+    /// All cells of a space, with their features on `device`. In one without a rule for sampling, mutants of the cells spelled
+    /// `seeds` stand for drawn cells.
     ///
     /// # Errors
     /// A space that can neither be sampled nor start from a seed.

@@ -73,7 +73,9 @@ pub fn read_json_within(path: &Path, limit: u64) -> Result<Value> {
     if bytes.len() as u64 > limit {
         return Err(invalid(format!("the file is larger than {limit} bytes")).file(path));
     }
-    serde_json::from_slice(&without_nan(&bytes)).map_err(|error| {
+    let clean = without_nan(&bytes);
+    drop(bytes);
+    serde_json::from_slice(&clean).map_err(|error| {
         let line = Position::Line(error.line() as u64);
         invalid(format!("not JSON: {error}")).file(path).at(line).hint("download the file again")
     })

@@ -110,8 +110,9 @@ impl Darts {
             let (mut given, expected) = (nodes.to_vec(), self.outputs(&architecture, cell));
             given.sort_unstable();
             if given != expected {
+                let given = shorten(&format!("{given:?}"));
                 return Err(invalid(format!(
-                    "cell `{}`: the output is made up of {given:?}, not {expected:?}",
+                    "cell `{}`: the output is made up of {given}, not {expected:?}",
                     CELLS[cell]
                 )));
             }

@@ -154,8 +154,15 @@ pub fn posteriors(
     device: Device,
 ) -> Result<Vec<LabelPosterior>> {
     let columns = whole_columns(pool, device)?;
-    let of_split = |split| worker(|| LabelPosterior::new(pool, &columns, dataset, split, form, device));
-    splits.par_iter().map(of_split).collect()
+    fit_each(splits, device, |split| LabelPosterior::new(pool, &columns, dataset, split, form, device))
+}
+
+/// What `fit` makes of every item: side by side on the CPU; one after another on a device, whose memory all would share.
+fn fit_each<T: Sync, F: Send>(items: &[T], device: Device, fit: impl Fn(&T) -> Result<F> + Sync) -> Result<Vec<F>> {
+    match device {
+        Device::Cpu => items.par_iter().map(|item| worker(|| fit(item))).collect(),
+        _ => items.iter().map(fit).collect(),
+    }
 }
 
 /// The known columns with a value for every cell.
@@ -196,8 +203,7 @@ fn whole_columns(pool: &CellPool, device: Device) -> Result<WholeColumns> {
         let learned = (average.readings[best].view, average.processes[best].learned());
         Ok((if whole { own() } else { scaled(&average.mean) }, Some(learned)))
     };
-    let completed: Vec<_> =
-        pool.columns.par_iter().map(|column| worker(|| complete(column))).collect::<Result<_>>()?;
+    let completed = fit_each(&pool.columns, device, complete)?;
     let mut columns = WholeColumns { groups: [Vec::new(), Vec::new()], learned: Vec::new() };
     for (values, learned) in completed {
         columns.groups[usize::from(learned.is_some())].push(values);

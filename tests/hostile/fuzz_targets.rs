@@ -108,7 +108,8 @@ pub fn json(bytes: &[u8]) {
 
 /// The bytes as a network in an ONNX file; one that is read is a cell of the space of user-defined cells.
 pub fn onnx(bytes: &[u8]) {
-    if let Ok(network) = onnx::read_from(Cursor::new(bytes), bytes.len() as u64, true) {
+    let read = |block_only| onnx::read_from(Cursor::new(bytes), bytes.len() as u64, block_only);
+    for network in [false, true].into_iter().flat_map(read) {
         let text = format!("{};{}", network.operations, network.edges);
         // A network may have more kinds of operators than a vocabulary.
         if let Ok(vocabulary) = Dag::collect([text.as_str()]) {

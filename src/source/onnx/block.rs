@@ -2,6 +2,7 @@
 //!
 //! A network is cut at its joints, the nodes that all paths pass. The block is the sequence of pieces that follows itself most often.
 
+use crate::graph::MAX_EDGES;
 use std::collections::HashMap;
 
 /// The largest number of pieces of a block.
@@ -21,7 +22,8 @@ pub struct RepeatedBlock {
 /// Nodes and edges between two joints, counted from the first, which is no part of it.
 type Piece<'a> = (&'a [String], Vec<(usize, usize)>);
 
-/// The block of a network whose edges lead to later nodes and are sorted by where they lead; none where nothing follows itself.
+/// The block of a network whose edges lead to later nodes and are sorted by where they lead; none where nothing follows itself, or
+/// where the block has too many edges once its sums are edges.
 pub fn repeated_block(names: &[String], edges: &[(usize, usize)]) -> Option<RepeatedBlock> {
     let pieces = pieces(names, edges);
     let mut known: HashMap<&Piece, usize> = HashMap::new();
@@ -50,7 +52,7 @@ pub fn repeated_block(names: &[String], edges: &[(usize, usize)]) -> Option<Repe
         }
     }
     let ((_, repeats), block) = best?;
-    Some(joined(block.iter().map(|&kind| &pieces[kind]), repeats))
+    joined(block.iter().map(|&kind| &pieces[kind]), repeats)
 }
 
 fn pieces<'a>(names: &'a [String], edges: &[(usize, usize)]) -> Vec<Piece<'a>> {
@@ -80,8 +82,8 @@ fn occurrences(kinds: &[usize], block: &[usize]) -> usize {
     count
 }
 
-/// Pieces one after another, between two ends.
-fn joined<'a>(pieces: impl Iterator<Item = &'a Piece<'a>>, repeats: usize) -> RepeatedBlock {
+/// Pieces one after another, between two ends; none where they have too many edges.
+fn joined<'a>(pieces: impl Iterator<Item = &'a Piece<'a>>, repeats: usize) -> Option<RepeatedBlock> {
     let mut block = RepeatedBlock { names: vec!["input".to_string()], edges: Vec::new(), repeats };
     // The nodes that stand for each node: of a sum, its terms.
     let mut stand_for: Vec<Vec<usize>> = vec![vec![0]];
@@ -94,14 +96,21 @@ fn joined<'a>(pieces: impl Iterator<Item = &'a Piece<'a>>, repeats: usize) -> Re
         block.edges.extend(sources.into_iter().map(|from| (from, node)));
         vec![node]
     };
+    // Terms and edges so far: sums of sums may have more terms than any memory holds.
+    let mut held = 0;
     for (names, edges) in pieces {
         let start = stand_for.len() - 1;
         for (index, name) in (1..).zip(names.iter()) {
             let into = edges.iter().filter(|edge| edge.1 == index);
-            let sources = into.flat_map(|edge| stand_for[start + edge.0].iter().copied()).collect();
+            let sources = into.flat_map(|edge| stand_for[start + edge.0].iter().copied());
+            let sources: Vec<usize> = sources.take(MAX_EDGES + 1 - held).collect();
+            held += sources.len();
+            if held > MAX_EDGES {
+                return None;
+            }
             stand_for.push(add(name, sources));
         }
     }
     add("output", stand_for.pop().unwrap_or_default());
-    block
+    (block.edges.len() <= MAX_EDGES).then_some(block)
 }

@@ -38,14 +38,14 @@ pub struct ImportedNetwork {
     pub repeats: usize,
 }
 
-/// Reads the network in the ONNX file at `path`: the block that it repeats where `folded` is set and it repeats one.
+/// Reads the network in the ONNX file at `path`: the block that it repeats where `block_only` is set and it repeats one.
 ///
 /// # Errors
 /// A file that is no ONNX model or is damaged; more nodes than a graph may have.
-pub fn read(path: &Path, folded: bool) -> Result<ImportedNetwork> {
+pub fn read(path: &Path, block_only: bool) -> Result<ImportedNetwork> {
     let file = File::open(path).map_err(|error| Error::io(path, "open", &error))?;
     let size = file.metadata().map_err(|error| Error::io(path, "read", &error))?.len();
-    read_from(BufReader::with_capacity(1 << 16, file), size, folded).map_err(|error| {
+    read_from(BufReader::with_capacity(1 << 16, file), size, block_only).map_err(|error| {
         error
             .file(path)
             .hint("`torch.onnx.export(model, (example,), file, dynamo=True, optimize=False)` writes such a file")
@@ -56,7 +56,7 @@ pub fn read(path: &Path, folded: bool) -> Result<ImportedNetwork> {
 ///
 /// # Errors
 /// As [`read`].
-pub fn read_from(input: impl BufRead + Seek, size: u64, folded: bool) -> Result<ImportedNetwork> {
+pub fn read_from(input: impl BufRead + Seek, size: u64, block_only: bool) -> Result<ImportedNetwork> {
     let model = OnnxModel::read(&mut WireReader::new(input, size))?;
     let facts = ValueFacts::new(&model);
     let network = fold(&model, &facts)?;
@@ -70,7 +70,7 @@ pub fn read_from(input: impl BufRead + Seek, size: u64, folded: bool) -> Result<
         multiply_adds = multiply_adds.zip(own).and_then(|(sum, own)| sum.checked_add(own));
     }
     let whole = || RepeatedBlock { names: network.names.clone(), edges: network.edges.clone(), repeats: 1 };
-    let block = if folded { repeated_block(&network.names, &network.edges) } else { None };
+    let block = if block_only { repeated_block(&network.names, &network.edges) } else { None };
     let block = block.unwrap_or_else(whole);
     let edges: Vec<String> = block.edges.iter().map(|(from, to)| format!("{from}>{to}")).collect();
     let data = model.inputs.iter().find(|input| !model.tensors.contains_key(input));

@@ -2,6 +2,9 @@
 
 mod axis;
 
+use crate::predictor::Prediction;
+use crate::protocol::evaluation::Figures;
+use crate::report::training::TrainingPage;
 use crate::report::*;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
@@ -153,4 +156,41 @@ proptest! {
             prop_assert!(!path.contains("NaN") && !path.contains("inf"), "{}", path);
         }
     }
+}
+
+#[test]
+fn calibration_says_where_nothing_was_held_out() {
+    let at_k = |value| [(10, value)].into_iter().collect();
+    let figures = Figures {
+        kendall_tau: 1.0,
+        spearman: 1.0,
+        pearson: 1.0,
+        precision_at_k: at_k(1.0),
+        best_rank_of_top_k: at_k(1.0),
+        regret_at_k: at_k(0.0),
+        architectures: 2,
+    };
+    let text = |held_out| {
+        let page = TrainingPage {
+            space: "nasbench201",
+            train_target: "val",
+            test_target: "test",
+            members: 1,
+            train_rows: 2,
+            rows: 2,
+            figures: &figures,
+            best: &[],
+            judged: Vec::new(),
+            held_out,
+            curves: Vec::new(),
+        };
+        let section = page.page().sections.into_iter().find(|section| section.heading == "Calibration");
+        section.and_then(|section| section.text).unwrap()
+    };
+    assert_eq!(text(Vec::new()), "Every cell with a label was trained on.");
+    let cell = Prediction { score: 0.0, std: 0.0, predicted: 1.0, interval: (0.5, 1.5) };
+    assert!(
+        text(vec![(cell, 1.0); 21])
+            .contains("The 21 cells with a label that were not trained on, in 11 bins of 2 (the last")
+    );
 }

@@ -121,6 +121,23 @@ fn the_block_that_follows_itself_is_found_and_its_sums_are_edges() {
     assert_eq!(repeated_block(&long, &open), None);
 }
 
+#[test]
+fn a_block_whose_sums_have_too_many_terms_is_none() {
+    // Two ladders of sums, each of the two nodes before it: their terms grow like Fibonacci's numbers.
+    let rungs = |sums: usize| (0..2).flat_map(move |_| (0..=sums).map(|rung| if rung == 0 { "conv" } else { "add" }));
+    let ladders = |sums: usize| {
+        let names: Vec<String> =
+            ["input"].into_iter().chain(rungs(sums)).chain(["output"]).map(str::to_string).collect();
+        let sources = |node: usize| if names[node] == "add" { vec![node - 2, node - 1] } else { vec![node - 1] };
+        let edges = (1..names.len()).flat_map(|node| sources(node).into_iter().map(move |from| (from, node))).collect();
+        (names, edges)
+    };
+    let (names, edges): (Vec<String>, Vec<(usize, usize)>) = ladders(3);
+    assert_eq!(repeated_block(&names, &edges).unwrap().edges, [(0, 1), (0, 2), (1, 2), (1, 2), (0, 2), (1, 2)]);
+    let (names, edges) = ladders(60);
+    assert_eq!(repeated_block(&names, &edges), None);
+}
+
 /// A message of protobuf, field by field.
 #[derive(Clone, Default)]
 struct Message(Vec<u8>);

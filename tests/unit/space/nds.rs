@@ -23,6 +23,11 @@ fn published_genotypes_are_read_and_printed() {
     assert_eq!(graph.operations.iter().filter(|&&id| id == part).count(), 6);
     let message = space.parse(&AMOEBA.replace("[4, 5, 6]", "[2, 3, 4, 5, 6]")).unwrap_err().to_string();
     assert!(message.contains("[4, 5, 6]"), "{message}");
+    // A list of any length is no message of any length.
+    let many = [2u16; 100_000];
+    let empty: Vec<(&str, &str)> = vec![("skip_connect", "0"); 10];
+    let message = space.of_cells([&empty, &empty], [&many, &many]).unwrap_err().to_string();
+    assert!(message.len() < 300, "{} characters", message.len());
 }
 
 #[test]
