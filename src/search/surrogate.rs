@@ -80,18 +80,18 @@ pub struct JointPosterior {
 pub struct Surrogate {
     process: GaussianProcess,
     features: Tensor, // [n, C]
-    reading: Reading,
+    choice: FeatureChoice,
     labels: Vec<f64>,
 }
 
 /// Which features are read: the first `paths`, which are path statistics, and the known columns behind them where they help.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+struct FeatureChoice {
     paths: i64,
     columns: bool,
 }
 
-impl Reading {
+impl FeatureChoice {
     /// Path statistics by a Matern kernel, and columns by a linear and a squared exponential one, since the target follows some of
     /// them as a whole.
     fn kernel(self) -> Kernel {
@@ -111,7 +111,7 @@ impl Reading {
 /// Where a fit starts: what an earlier one reads, and its parameters.
 #[derive(Debug, Clone)]
 pub struct FitStart {
-    reading: Reading,
+    choice: FeatureChoice,
     parameters: Vec<f64>,
 }
 
@@ -122,15 +122,15 @@ impl Surrogate {
     /// # Errors
     /// A kernel that cannot be factorised.
     pub fn fit(features: Tensor, paths: i64, labels: Vec<f64>, start: Option<&FitStart>) -> Result<Self> {
-        let fit = |reading: Reading, parameters: Option<&[f64]>| {
-            worker(|| GaussianProcess::fit(&reading.kernel(), &reading.inputs(&features), &labels, parameters))
+        let fit = |choice: FeatureChoice, parameters: Option<&[f64]>| {
+            worker(|| GaussianProcess::fit(&choice.kernel(), &choice.inputs(&features), &labels, parameters))
         };
-        let alone = Reading { paths, columns: false };
-        let (reading, process) = match start {
-            Some(start) => (start.reading, fit(start.reading, Some(&start.parameters))?),
+        let alone = FeatureChoice { paths, columns: false };
+        let (choice, process) = match start {
+            Some(start) => (start.choice, fit(start.choice, Some(&start.parameters))?),
             None => {
                 let process = fit(alone, None)?;
-                let with = Reading { columns: features.size()[1] > paths, ..alone };
+                let with = FeatureChoice { columns: features.size()[1] > paths, ..alone };
                 let other = if with.columns { Some(fit(with, None)?) } else { None };
                 match other.filter(|other| worker(|| other.evidence() > process.evidence())) {
                     Some(other) => (with, other),
@@ -138,12 +138,12 @@ impl Surrogate {
                 }
             }
         };
-        Ok(Surrogate { process, features, reading, labels })
+        Ok(Surrogate { process, features, choice, labels })
     }
 
     /// Where the next fit may start.
     pub fn start(&self) -> FitStart {
-        FitStart { reading: self.reading, parameters: self.process.parameters.clone() }
+        FitStart { choice: self.choice, parameters: self.process.parameters.clone() }
     }
 
     /// The labels of the fitted cells, on the scale of the fit.
@@ -158,14 +158,14 @@ impl Surrogate {
 
     /// Expectations of every cell with `features` [m, C].
     pub fn marginal(&self, features: &Tensor) -> MarginalPosterior {
-        let posterior = worker(|| self.process.posterior(&self.reading.inputs(features)));
+        let posterior = worker(|| self.process.posterior(&self.choice.inputs(features)));
         let std = posterior.variance.into_iter().map(f64::sqrt).collect();
         MarginalPosterior { mean: posterior.mean, std, noise: self.noise() }
     }
 
     /// Means of every cell with `features` [m, C].
     pub fn mean(&self, features: &Tensor) -> Vec<f64> {
-        worker(|| self.process.mean(&self.reading.inputs(features)))
+        worker(|| self.process.mean(&self.choice.inputs(features)))
     }
 
     /// Expectations of the fitted cells.
@@ -177,7 +177,7 @@ impl Surrogate {
     pub fn joint(&self, features: &Tensor) -> JointPosterior {
         JointPosterior {
             mean: self.mean(features),
-            covariance: worker(|| self.process.covariance(&self.reading.inputs(features))),
+            covariance: worker(|| self.process.covariance(&self.choice.inputs(features))),
             noise: self.noise(),
         }
     }
