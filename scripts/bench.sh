@@ -12,7 +12,7 @@ rounds=${2:-3}
 members=${3:-10}
 python=${PYTHON:-.venv/bin/python}
 "$python" -c 'import torch' || { echo "bench: Python's torch is missing: run scripts/setup.sh --full" >&2; exit 2; }
-cargo build --release --locked --bin carl --benches
+cargo build --release --locked --features internals --bin carl --benches
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 for round in $(seq "$rounds"); do
@@ -31,8 +31,8 @@ for what, (count, unit) in units.items():
           f"microseconds per {unit}: carl {mine:.1f}, reference {theirs:.1f}")
 P
 done
-cargo bench --locked --quiet --bench rate | python3 -m json.tool
+cargo bench --locked --quiet --features internals --bench rate | python3 -m json.tool
 if [ "${PARTS:-0}" = 1 ]; then
   "$python" scripts/reference/carl_reference.py parts "$table"
-  cargo bench --locked --bench parts
+  cargo bench --locked --features internals --bench parts
 fi
