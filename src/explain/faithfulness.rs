@@ -154,10 +154,21 @@ pub fn judge(
     let heavier = judge.heavier_halves(&attributions.critical);
     let (fidelity_keep, fidelity_remove) = judge.fidelity(&halves)?;
     let (fidelity_keep_by_mass, fidelity_remove_by_mass) = judge.fidelity(&heavier)?;
+    let enough = |losses: &[Option<Vec<f64>>]| losses.iter().flatten().count() >= MIN_CELLS;
+    let judged = |values: &[Vec<f64>], losses| judged_cells(explainer, &cells, values, losses, &subset_labels);
+    let agree = |own: &[Vec<f64>], losses| {
+        let of = |values: &[Vec<f64>]| {
+            let cells = judged(values, losses);
+            let with_losses = cells.iter().filter(|cell| !cell.losses.is_empty());
+            agreement(with_losses.map(|cell| (&cell.values[..], &cell.losses[..])))
+        };
+        enough(losses).then(|| attributions.by_method(own, of))
+    };
+    let figures = || attributions.by_method(&own_losses, |values| true_figures(&judged(values, &true_losses)));
     Ok(Faithfulness {
-        truth_agreement: attributions.agreement(explainer, &cells, &own_losses, &true_losses),
-        truth_agreement_replacements: attributions.agreement(explainer, &cells, &own_replaced, &true_replaced),
-        truth: attributions.figures(explainer, &cells, &own_losses, &true_losses, &subset_labels),
+        truth_agreement: agree(&own_losses, &true_losses),
+        truth_agreement_replacements: agree(&own_replaced, &true_replaced),
+        truth: enough(&true_losses).then(figures),
         joint_order,
         true_loss_order,
         fidelity_keep,
@@ -238,38 +249,6 @@ impl Attributions {
             gradient: of(&self.gradient),
             random: of(&self.random),
         }
-    }
-
-    /// Agreement with the true losses, where enough cells have them.
-    fn agreement(
-        &self,
-        explainer: &Explainer,
-        cells: &[ExplainedCell],
-        own_losses: &[Vec<f64>],
-        true_losses: &[Option<Vec<f64>>],
-    ) -> Option<Agreement> {
-        let none = vec![None; cells.len()];
-        let of = |attributions: &[Vec<f64>]| {
-            let cells = judged_cells(explainer, cells, attributions, true_losses, &none);
-            let with_losses = cells.iter().filter(|cell| !cell.losses.is_empty());
-            agreement(with_losses.map(|cell| (&cell.values[..], &cell.losses[..])))
-        };
-        (true_losses.iter().flatten().count() >= MIN_CELLS).then(|| self.by_method(own_losses, of))
-    }
-
-    /// Further figures against the true losses, where enough cells have them.
-    fn figures(
-        &self,
-        explainer: &Explainer,
-        cells: &[ExplainedCell],
-        own_losses: &[Vec<f64>],
-        true_losses: &[Option<Vec<f64>>],
-        subsets: &[Option<SubsetValues>],
-    ) -> Option<ByMethod<TrueFigures>> {
-        let of = |attributions: &[Vec<f64>]| {
-            true_figures(&judged_cells(explainer, cells, attributions, true_losses, subsets))
-        };
-        (true_losses.iter().flatten().count() >= MIN_CELLS).then(|| self.by_method(own_losses, of))
     }
 }
 

@@ -10,41 +10,24 @@ use crate::space::{Space, nds};
 use serde_json::Value;
 use std::path::Path;
 
-/// The format of NASNet.json.
-pub const NASNET: BenchmarkFormat = BenchmarkFormat {
-    name: "NASNet.json of NDS",
-    space: "nds-nasnet",
-    detect: |path| is_named(path, "NASNet"),
-    read: |path, _| read(path, &nds::nasnet()),
-};
-/// The format of Amoeba.json.
-pub const AMOEBA: BenchmarkFormat = BenchmarkFormat {
-    name: "Amoeba.json of NDS",
-    space: "nds-amoeba",
-    detect: |path| is_named(path, "Amoeba"),
-    read: |path, _| read(path, &nds::amoeba()),
-};
-/// The format of PNAS.json.
-pub const PNAS: BenchmarkFormat = BenchmarkFormat {
-    name: "PNAS.json of NDS",
-    space: "nds-pnas",
-    detect: |path| is_named(path, "PNAS"),
-    read: |path, _| read(path, &nds::pnas()),
-};
-/// The format of ENAS.json.
-pub const ENAS: BenchmarkFormat = BenchmarkFormat {
-    name: "ENAS.json of NDS",
-    space: "nds-enas",
-    detect: |path| is_named(path, "ENAS"),
-    read: |path, _| read(path, &nds::enas()),
-};
-/// The format of DARTS.json.
-pub const DARTS: BenchmarkFormat = BenchmarkFormat {
-    name: "DARTS.json of NDS",
-    space: "darts",
-    detect: |path| is_named(path, "DARTS"),
-    read: |path, _| read(path, &Darts::default()),
-};
+/// The format of the file of a family, the name of its space, and the space.
+macro_rules! family {
+    ($format:ident, $file:literal, $name:literal, $space:expr) => {
+        #[doc = concat!("The format of ", $file, ".json.")]
+        pub const $format: BenchmarkFormat = BenchmarkFormat {
+            name: concat!($file, ".json of NDS"),
+            space: $name,
+            detect: |path| is_named(path, $file),
+            read: |path, _| read(path, &$space),
+        };
+    };
+}
+
+family!(NASNET, "NASNet", "nds-nasnet", nds::nasnet());
+family!(AMOEBA, "Amoeba", "nds-amoeba", nds::amoeba());
+family!(PNAS, "PNAS", "nds-pnas", nds::pnas());
+family!(ENAS, "ENAS", "nds-enas", nds::enas());
+family!(DARTS, "DARTS", "darts", Darts::default());
 
 /// The largest file that is read: in memory, JSON takes many times its size.
 const MAX_BYTES: u64 = 1 << 28;
