@@ -151,10 +151,11 @@ impl GaussianProcess {
         LeaveOneOut { mean, variance, log_density }
     }
 
-    /// Evidence for what the process reads, in nats: the mean of the log posterior density of the parameters and the log density of
-    /// each target given the others. The first alone favours simple processes where targets are few.
-    pub fn evidence(&self) -> f64 {
-        (self.leave_one_out().log_density - self.loss) / 2.0
+    /// Evidence for what the process reads, in nats, from its own leave-one-out expectations: the mean of the log posterior density
+    /// of the parameters and the log density of each target given the others. The first alone favours simple processes where
+    /// targets are few.
+    pub fn evidence(&self, others: &LeaveOneOut) -> f64 {
+        (others.log_density - self.loss) / 2.0
     }
 
     /// The kernel of the rows of `x` with the fitted rows, in pieces of at most [8192, n].

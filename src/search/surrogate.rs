@@ -132,7 +132,8 @@ impl Surrogate {
                 let process = fit(alone, None)?;
                 let with = FeatureChoice { columns: features.size()[1] > paths, ..alone };
                 let other = if with.columns { Some(fit(with, None)?) } else { None };
-                match other.filter(|other| worker(|| other.evidence() > process.evidence())) {
+                let evidence = |process: &GaussianProcess| worker(|| process.evidence(&process.leave_one_out()));
+                match other.filter(|other| evidence(other) > evidence(&process)) {
                     Some(other) => (with, other),
                     None => (alone, process),
                 }

@@ -306,7 +306,7 @@ impl Average {
         };
         let fitted: Vec<(GaussianProcess, LeaveOneOut)> = readings.iter().map(fit).collect::<Result<_>>()?;
         let evidence = |((process, others), reading): (&(GaussianProcess, LeaveOneOut), &Reading)| {
-            (others.log_density - process.loss) / 2.0 - if reading.columns { COLUMN_PENALTY } else { 0.0 }
+            process.evidence(others) - if reading.columns { COLUMN_PENALTY } else { 0.0 }
         };
         let evidence: Vec<f64> = fitted.iter().zip(readings).map(evidence).collect();
         let most = evidence.iter().copied().fold(f64::NEG_INFINITY, f64::max);
