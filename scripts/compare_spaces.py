@@ -1,4 +1,4 @@
-"""Kendall's tau of carl, a plain GCN, a Gaussian process and XGBoost on every search space, as a Markdown table.
+"""Kendall's tau, regret and precision of the ten best unseen cells of carl, a plain GCN, a Gaussian process and XGBoost, as Markdown.
 
   python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs carl_nas, scikit-learn, scipy, xgboost)
 
@@ -38,11 +38,12 @@ PLAIN = {
 }
 COLUMNS = ["arch", "normal", "reduce", "topo", "op1", "op2", "op3", "op4", "ops", "adj_upper", "recipe"]
 PLACES = ["data", "../shared/data"]
+FIGURES = {"kendall_tau": "tau", "regret_at_10_unseen": "regret of the ten best", "precision_at_10_unseen": "precision of the ten best"}
 
 
 def carl(config, arguments, settings=()):
     command = [arguments.carl, "benchmark", str(config), "--json", "--train-sizes", arguments.train_sizes]
-    command += ["--seeds", str(arguments.seeds)]
+    command += ["--seeds", str(arguments.seeds), "--seed", str(arguments.seed)]
     for item in [*arguments.set, *(f"{key}={value}" for key, value in dict(settings).items())]:
         command += ["--set", item]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -117,7 +118,7 @@ def others(config, report, arguments):
     test = sign * np.array([number(row, report["test_target"]) for row in rows])
     usable = np.flatnonzero(~np.isnan(train) | ~np.isnan(test))
     rows, train, test = [rows[k] for k in usable], train[usable], test[usable]
-    labelled, judged = np.flatnonzero(~np.isnan(train)), ~np.isnan(test)
+    labelled, judged = np.flatnonzero(~np.isnan(train)), np.flatnonzero(~np.isnan(test))
     wl = wl_features(rows, report["space"])
     wl = wl / np.sqrt((wl.std(0) ** 2).sum())
     return [judge(x, make, train, test, labelled, judged, arguments) for x, make in ((wl, gaussian_process), (features(rows), forest))]
@@ -126,12 +127,17 @@ def others(config, report, arguments):
 def judge(x, make, train, test, labelled, judged, arguments):
     results = []
     for size in map(int, arguments.train_sizes.split(",")):
-        taus = []
-        for seed in range(arguments.seeds):
+        figures = {name: [] for name in FIGURES}
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
             chosen = np.random.RandomState(seed).permutation(labelled)[:size]
             model = make().fit(x[chosen], rankdata(train[chosen]) / size)
-            taus.append(kendalltau(model.predict(x[judged]), test[judged])[0])
-        results.append({"kendall_tau": {"mean": np.mean(taus), "std": np.std(taus, ddof=1)}})
+            scores = model.predict(x)
+            unseen = np.setdiff1d(judged, chosen)
+            top = unseen[np.argsort(-scores[unseen], kind="stable")[:10]]
+            figures["kendall_tau"].append(kendalltau(scores[judged], test[judged])[0])
+            figures["regret_at_10_unseen"].append(test[unseen].max() - test[top].max())
+            figures["precision_at_10_unseen"].append(np.mean(test[top] >= np.sort(test[unseen])[-10]))
+        results.append({name: {"mean": np.mean(values), "std": np.std(values, ddof=1)} for name, values in figures.items()})
     return results
 
 
@@ -140,18 +146,20 @@ def main():
     parser.add_argument("configs", nargs="+", type=pathlib.Path)
     parser.add_argument("--train-sizes", default="100,400")
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--carl", default="target/release/carl")
     parser.add_argument("--set", action="append", default=[], help="for carl and the GCN")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
-    print("| configuration | target | cells | carl | plain GCN | GP-WL | XGBoost |\n|---|---|---|---|---|---|---|", flush=True)
+    print("| configuration | target | cells | figure | carl | plain GCN | GP-WL | XGBoost |\n" + "|---" * 8 + "|", flush=True)
     for config in arguments.configs:
         report = carl(config, arguments)
         columns = [report["results"], carl(config, arguments, PLAIN)["results"], *others(config, report, arguments)]
         for k, size in enumerate(arguments.train_sizes.split(",")):
-            values = [column[k]["kendall_tau"] for column in columns]
-            cells = " | ".join(f"{value['mean']:.3f} ± {value['std']:.3f}" for value in values)
-            print(f"| {config.stem} | {report['test_target']} | {size} | {cells} |", flush=True)
+            for name, title in FIGURES.items():
+                values = [column[k][name] for column in columns]
+                cells = " | ".join(f"{value['mean']:.4g} ± {value['std']:.2g}" for value in values)
+                print(f"| {config.stem} | {report['test_target']} | {size} | {title} | {cells} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,11 @@ python=${PYTHON:-.venv/bin/python}
 table=data/nasbench201_analog.csv.gz
 [ -f "$table" ] || "$carl" prepare nasbench201 data/analog_nasbench-0.1.3-py3-none-any.whl --output "$table"
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+watcher= holder=
+trap 'kill $watcher $holder 2> /dev/null || true; rm -rf "$folder"' EXIT
+if [ "$device" != cpu ] && command -v nvidia-smi > /dev/null; then
+  nvidia-smi --query-gpu=memory.used --format=csv,noheader,nounits --loop-ms=200 > "$folder/memory" & watcher=$!
+fi
 
 config=(configs/quickstart.yaml --set "data.table=$table")
 "$carl" doctor --json "${other[@]:0:2}" > "$folder/doctor.json"
@@ -51,7 +55,8 @@ both() { # name, then a command of carl: its output and seconds on both
 }
 both chosen suggest "${config[@]}" --for ranking --count "$chosen" --output - 2> /dev/null
 both search search "${config[@]}" --budget "$chosen" --runs 2 --json 2> /dev/null
-program=skipped
+[ -z "$watcher" ] || kill "$watcher"
+program=skipped survived=skipped
 if "$python" -c 'import torch' 2>/dev/null; then
   "$carl" export "$folder/device" --output "$folder/model.pt" 2> /dev/null
   # Both outputs of the program on the CPU and on the device, for random graphs.
@@ -72,21 +77,44 @@ there = program.to(sys.argv[2])(*(part.to(sys.argv[2]) for part in (x, edges, ma
 print((here - there).abs().max().item())
 P
   )
+  if [ "$device" != cpu ]; then
+    echo "gpu_check: the same scores where nearly all of the device's memory is taken" >&2
+    "$python" - "$folder/held" <<'P' & holder=$!
+import pathlib, sys, time, torch
+free = torch.cuda.mem_get_info()[0]
+# What is left is enough for the context of a second program and little more.
+held = torch.empty(max(free - 1_500_000_000, 0), dtype=torch.uint8, device="cuda")
+pathlib.Path(sys.argv[1]).touch()
+time.sleep(120)
+P
+    for _ in $(seq 300); do [ -e "$folder/held" ] || sleep 0.1; done
+    survived=no
+    if "$carl" predict "$folder/device" --all --device cuda --output "$folder/scores_full.csv" 2> "$folder/full.log"; then
+      survived=yes
+    else
+      cat "$folder/full.log" >&2
+    fi
+    kill "$holder"
+  fi
 fi
-python3 - "$folder" "$device" "$program" "$output" "$tau_bound" <<'P'
-import csv, json, sys
-folder, device, program, output, tau_bound = sys.argv[1:]
+python3 - "$folder" "$device" "$program" "$output" "$tau_bound" "$survived" <<'P'
+import csv, json, os, sys
+folder, device, program, output, tau_bound, survived = sys.argv[1:]
 read = lambda name: json.load(open(f"{folder}/{name}.json"))
 tau = {name: {str(r["train_size"]): r["kendall_tau"]["mean"] for r in read(f"tau_{name}")["results"]} for name in ("cpu", "device")}
-rows = {name: [float(row["score"]) for row in csv.DictReader(open(f"{folder}/scores_{name}.csv"))] for name in ("cpu", "device")}
-gap = max(abs(a - b) for a, b in zip(rows["cpu"], rows["device"]))
+def scores(name):
+    return [float(row["score"]) for row in csv.DictReader(open(f"{folder}/scores_{name}.csv"))]
+def difference(one, other):
+    return max(abs(a - b) for a, b in zip(scores(one), scores(other)))
 trains = {name: read(f"train_{name}") for name in ("cpu", "device")}
 def times(name):
     start, middle, end = map(float, open(f"{folder}/{name}_times").read().split())
     return {"cpu": middle - start, "device": end - middle}
 chosen = [[line.split(",")[0] for line in open(f"{folder}/chosen_{name}")][1:] for name in ("cpu", "device")]
 regret = [json.load(open(f"{folder}/search_{name}"))["mean_test"] for name in ("cpu", "device")]
-products = read("doctor")["products"]
+products, gradients = read("doctor")["products"], read("doctor")["gradients"]
+memory = f"{folder}/memory"
+used = [int(line) for line in open(memory) if line.strip().isdigit()] if os.path.exists(memory) else []
 result = {
     "device": device, "doctor": read("doctor"), "kendall_tau": tau,
     "tau_difference": max(abs(tau["cpu"][n] - tau["device"][n]) for n in tau["cpu"]),
@@ -96,14 +124,19 @@ result = {
     "coverage_seconds": times("chosen"), "search_seconds": times("search"),
     "chosen_elsewhere": len(set(chosen[0]) ^ set(chosen[1])) / 2 / len(chosen[0]), "search_difference": abs(regret[0] - regret[1]),
     "product_error": products["error"], "product_error_of_ten_bits": products["tf32_error"],
-    "largest_score_difference": gap, "program_difference": None if program == "skipped" else float(program),
+    "gradient_error": gradients["error"], "peak_device_megabytes": max(used, default=None),
+    "full_memory": {"skipped": "not run", "yes": "survived", "no": "failed"}[survived],
+    "full_memory_difference": difference("device", "full") if survived == "yes" else None,
+    "largest_score_difference": difference("cpu", "device"), "program_difference": None if program == "skipped" else float(program),
 }
 # Floats on the CPU agree to rounding; a GPU rounds factors of products to ten bits.
 bounds = {"tau_difference": float(tau_bound or (0.003 if device == "cpu" else 0.005)), "largest_score_difference": 1e-3 if device == "cpu" else 0.05,
           "program_difference": 1e-4 if device == "cpu" else 0.05, "chosen_elsewhere": 0.0 if device == "cpu" else 0.1,
+          "gradient_error": 1e-4 if device == "cpu" else 0.05, "full_memory_difference": 0.05,
           "search_difference": 0.0 if device == "cpu" else 0.2}
 result["failed"] = [name for name, bound in bounds.items() if result[name] is not None and not result[name] <= bound]
-result["failed"] += ["product_error"] if products["error"] is None else []
+result["failed"] += [f"{name}_error" for name in ("product", "gradient") if read("doctor")[f"{name}s"]["error"] is None]
+result["failed"] += ["full_memory"] if survived == "no" else []
 json.dump(result, open(output, "w"), indent=2)
 print(f"{'':28}{'cpu':>12}{device if device != 'cpu' else 'autograd':>12}")
 for size in tau["cpu"]:
@@ -113,6 +146,7 @@ for name in ("train_seconds", "score_seconds", "coverage_seconds", "search_secon
 for name, bound in bounds.items():
     value = "not run" if result[name] is None else f"{result[name]:.2e}"
     print(f"{name.replace('_', ' '):28}{value:>12}{'at most ' + str(bound):>16}")
+print(f"{'peak device memory':28}" + (f"{max(used):>9} MB" if used else f"{'not run':>12}"))
 if products["error"] is None:
     print(f"{'error of products':28}{'not computed':>12}: {products['reason']}")
 else:

@@ -122,8 +122,16 @@ pub fn read<T: Element>(tensor: &Tensor) -> Vec<T> {
 /// # Errors
 /// What LibTorch says where the device computes no product.
 pub fn product_errors(device: Device) -> Result<(f64, f64)> {
-    std::panic::catch_unwind(|| errors_of_products(device))
-        .map_err(|panic| Error::new(Stage::Device, format!("no product is computed: {}", panic_line(panic.as_ref()))))
+    attempt("no product is computed", || errors_of_products(device))
+}
+
+/// What `work` gives; what LibTorch panics with becomes an error that starts with `failure`.
+///
+/// # Errors
+/// LibTorch panics.
+pub fn attempt<T>(failure: &str, work: impl FnOnce() -> T) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .map_err(|panic| Error::new(Stage::Device, format!("{failure}: {}", panic_line(panic.as_ref()))))
 }
 
 fn errors_of_products(device: Device) -> (f64, f64) {

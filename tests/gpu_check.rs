@@ -21,5 +21,6 @@ fn both_engines_agree() {
     let result: serde_json::Value = serde_json::from_slice(&std::fs::read(&output).unwrap()).unwrap();
     assert_eq!(result["failed"], serde_json::json!([]));
     assert!(result["kendall_tau"]["device"]["40"].as_f64().unwrap() > 0.7, "{result}");
+    assert!(result["gradient_error"].as_f64().unwrap() < 1e-5, "{result}");
     assert!(result["largest_score_difference"].as_f64().unwrap() < 1e-4, "{result}");
 }

@@ -3,6 +3,7 @@
 use super::{Common, counted, data_folders, print, print_json};
 use crate::device;
 use crate::error::{Error, Result, Stage};
+use crate::train::gradient_check::gradient_error;
 use clap::Args;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,11 @@ impl Doctor {
         }
         // What is wrong with a device is a finding, not the end.
         let name = device.as_ref().map_or(common.device.clone(), |&device| device::name(device));
-        let products = device.and_then(device::product_errors);
+        let text = |error: Error| error.message().to_string();
+        let (products, gradients) = match device.map_err(text) {
+            Ok(device) => (device::product_errors(device).map_err(text), gradient_error(device).map_err(text)),
+            Err(reason) => (Err(reason.clone()), Err(reason)),
+        };
         let data = tables();
         if common.json {
             return print_json(&json!({
@@ -41,7 +46,12 @@ impl Doctor {
                     "device": name,
                     "error": products.as_ref().ok().map(|errors| errors.0),
                     "tf32_error": products.as_ref().ok().map(|errors| errors.1),
-                    "reason": products.as_ref().err().map(Error::message),
+                    "reason": products.as_ref().err(),
+                },
+                "gradients": {
+                    "device": name,
+                    "error": gradients.as_ref().ok(),
+                    "reason": gradients.as_ref().err(),
                 },
                 "threads": rayon::current_num_threads(),
                 "data": data,
@@ -54,14 +64,18 @@ impl Doctor {
             Ok((error, short)) => {
                 format!("relative error {error:.1e} on {name} ({short:.1e} with factors of ten bits, TF32)")
             }
-            Err(error) => format!("none: {}", error.message()),
+            Err(reason) => format!("none: {reason}"),
+        };
+        let gradients = match &gradients {
+            Ok(error) => format!("relative error {error:.1e} on {name}, autograd beside the engine of the CPU"),
+            Err(reason) => format!("none: {reason}"),
         };
         let list = |paths: &[PathBuf]| match paths {
             [] => "none in data/ or the folders of CARL_DATA; scripts/setup.sh fetches some".to_string(),
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
         };
         print(&format!(
-            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   {products}\nthreads    {}\ndata       {}",
+            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   {products}\ngradients  {gradients}\nthreads    {}\ndata       {}",
             env!("CARGO_PKG_VERSION"),
             counted(cuda.devices as usize, "device"),
             rayon::current_num_threads(),

@@ -345,9 +345,9 @@ fn rows_and_graphs(dataset: &Dataset, split: &Split) -> String {
 fn chosen(card: &Card) -> String {
     let choice = &card.choice;
     let form = match (choice.graph_form, &card.schema.choices) {
-        (CellView::Function, None) => "cells are read what they compute",
+        (CellView::Function, None) => "cells are read by what they compute",
         (CellView::Written, None) => "cells are read as they are written",
-        (CellView::Both, None) => "cells are read as they are written and what they compute",
+        (CellView::Both, None) => "cells are read as they are written and by what they compute",
         (CellView::Function, Some(_)) => "numbers are read by their factors",
         (CellView::Written, Some(_)) => "numbers are read as they are",
         (CellView::Both, Some(_)) => "numbers are read as they are and by their factors",

@@ -4,7 +4,7 @@ use super::call::{exception, panic_error, raise, run};
 use super::space::SearchSpace;
 use super::values::{GivenCells, json, numbers, text};
 use crate::config::Config;
-use crate::device::{Machine, worker};
+use crate::device::{Machine, select, worker};
 use crate::error::{Error, Result, Stage, suggest};
 use crate::file;
 use crate::predictor::hash_text;
@@ -22,7 +22,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
-use tch::Device;
 
 /// What the log of a search says in place of the command that measures.
 const ORACLE: &str = "python";
@@ -55,6 +54,8 @@ struct SearchPlan {
     header: LogHeader,
     /// The log to go on with.
     log: Vec<u8>,
+    /// The name of the device that computes.
+    device: String,
 }
 
 /// The only cells that may be queried, with what is known of them.
@@ -206,7 +207,7 @@ fn serve(plan: &SearchPlan, jobs: &Receiver<Job>, ready: impl Fn(Result<()>)) ->
         request.candidates = Some(path);
     }
     let config = &plan.config;
-    let machine = Machine::new(Device::Cpu, rayon::current_num_threads());
+    let machine = Machine::new(select(&plan.device)?, rayon::current_num_threads());
     let problem = Problem::of_space(&config.search_setup(machine)?, &request)?;
     let pool = problem.pool()?;
     let mut log = Log::in_memory(&plan.log, &plan.header)?;
@@ -272,6 +273,7 @@ struct SearchArguments<'py> {
     columns: HashMap<String, Bound<'py, PyAny>>,
     at_most: HashMap<String, f64>,
     at_least: HashMap<String, f64>,
+    device: String,
 }
 
 impl SearchArguments<'_> {
@@ -311,7 +313,7 @@ impl SearchHandle {
         let (at_most, at_least) = (sorted(&arguments.at_most), sorted(&arguments.at_least));
         let config = arguments.config(&columns).map_err(|error| exception(py, &error))?;
         let space = arguments.space.space.clone();
-        let objectives = arguments.objectives.clone();
+        let (objectives, device) = (arguments.objectives.clone(), arguments.device.clone());
         run(py, move |_| {
             let candidates = match texts {
                 None if columns.is_empty() => None,
@@ -339,7 +341,7 @@ impl SearchHandle {
                 ORACLE.to_string(),
             );
             let request = SearchRequest { objectives, at_most, at_least, ..SearchRequest::default() };
-            SearchHandle::start(SearchPlan { config, request, candidates, header, log })
+            SearchHandle::start(SearchPlan { config, request, candidates, header, log, device })
         })
     }
 

@@ -1,5 +1,6 @@
 //! Training: the loss terms, the optimiser, and the loop that trains all members of all splits in one pass.
 
+pub mod gradient_check;
 pub mod group;
 pub mod loss;
 pub mod optimizer;

@@ -130,7 +130,7 @@ class Asking(unittest.TestCase):
         self.assertEqual(search.history(), [(cell, [3.0])])
         with self.assertRaisesRegex(ValueError, "has a value"):
             search.tell(cell, 3.0)
-        for wrong in ({"space": "nasbench202"}, {"options": {"search.initial": 0}}, {"columns": {"a": [1.0]}}):
+        for wrong in ({"space": "nasbench202"}, {"options": {"search.initial": 0}}, {"columns": {"a": [1.0]}}, {"device": "tpu"}):
             with self.assertRaises(carl_nas.InputError):
                 carl_nas.Search(**{"space": "nasbench201", "maximize": "a", **wrong})
 

@@ -40,7 +40,8 @@ class Search:
     `maximize` and `minimize` name the objectives, several of which give a Pareto front. `known` are cells and their values, `pending`
     cells that are being measured elsewhere. `candidates` are the only cells that may be asked for; `columns` are numbers that are
     known of them [n], and `at_most` and `at_least` bound these. `fidelities` are cheaper measurements of the first objective and
-    their costs, where a full one costs 1. `options` replaces keys of a configuration, such as `{"search.initial": 20}`.
+    their costs, where a full one costs 1. `options` replaces keys of a configuration, such as `{"search.initial": 20}`. `device` is auto,
+    cpu, cuda or cuda:N.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Search:
         at_least: Mapping[str, float] | None = None,
         fidelities: Mapping[str, float] | None = None,
         options: Mapping[str, Any] | None = None,
+        device: str = "auto",
     ) -> None:
         settings = dict(options or {})
         if fidelities:
@@ -72,6 +74,7 @@ class Search:
             "columns": dict(columns or {}),
             "at_most": dict(at_most or {}),
             "at_least": dict(at_least or {}),
+            "device": device,
         }
         self._start(arguments, b"")
         for arch, values in (known or {}).items():
@@ -147,6 +150,7 @@ class Search:
         columns: Mapping[str, ArrayLike] | None = None,
         at_most: Mapping[str, float] | None = None,
         at_least: Mapping[str, float] | None = None,
+        device: str = "auto",
     ) -> Self:
         """Goes on with a log, of a search or of the command line. Candidates with their columns and bounds, and a space that has
         operations of its own, are given again. Raises InputError where they are others."""
@@ -163,6 +167,7 @@ class Search:
             "columns": dict(columns or {}),
             "at_most": dict(at_most or {}),
             "at_least": dict(at_least or {}),
+            "device": device,
         }
         self._start(arguments, log)
         return self

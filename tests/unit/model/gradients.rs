@@ -8,6 +8,7 @@ use crate::model::noise::{Noise, NoiseBank};
 use crate::model::weights::Weights;
 use crate::model::{Carl, Convolution, GraphBatch, Mask, ModelOptions, Readout};
 use crate::random::Random;
+use crate::train::gradient_check::gradient_error;
 use crate::train::group::{engine_gradients, gradients};
 use crate::train::loss::{Distillation, loss_terms};
 use crate::train::optimizer::AdamW;
@@ -113,6 +114,12 @@ fn gradients_are_those_of_autograd() {
             compare::<f64>(space, &options, distilled, 1e-9);
         }
     }
+}
+
+#[test]
+fn the_check_of_a_device_finds_both_engines_equal() {
+    let error = gradient_error(Device::Cpu).unwrap();
+    assert!(error > 0.0 && error < 1e-5, "{error:e}");
 }
 
 /// With dropout the gradient is that of what the forward pass computes: a small step along it changes the representations by as
