@@ -7,7 +7,7 @@
 //! Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, with the process in place of a held-out half), and of
 //! the differences between network and process over the pool.
 
-use super::posterior::label_scores;
+use super::label_scores::label_scores;
 use serde::{Deserialize, Serialize};
 
 /// The share of new labels that an interval is to hold.
