@@ -1,12 +1,14 @@
 //! The command line: one file per command. Nothing else in the crate prints.
 
 mod benchmark;
+mod cell_arguments;
 mod compare;
 mod config;
 mod doctor;
 mod evaluate;
 mod explain;
 mod export;
+mod finding;
 mod import;
 mod init;
 mod predict;

@@ -1,28 +1,24 @@
 //! `carl search`: the best cells of a space under a query budget, and the strategies that it is compared with.
 
+use super::cell_arguments::CellArguments;
+use super::finding::Finding;
 use super::progress::Bar;
-use super::{
-    ARGUMENTS, Common, ConfigArguments, find_table, origin, print, print_json, seeds as seed_range, table_arguments,
-    talk, text_table,
-};
+use super::{ARGUMENTS, Common, ConfigArguments, origin, print_json, talk};
 use crate::config::Config;
 use crate::error::{Error, Result, Stage};
 use crate::explain::explanation::Explanation;
 use crate::file;
 use crate::report::render;
-use crate::report::search::{SearchPage, best_rows, comparison_rows};
+use crate::report::search::SearchPage;
 use crate::search::comparison::{Baseline, Comparison, summaries};
 use crate::search::log::LogHeader;
 use crate::search::oracle::{self, CommandOracle};
-use crate::search::outcome::{FrontCell, RunOutcome, SearchSummary};
-use crate::search::problem::{Problem, SearchRequest, describe};
+use crate::search::outcome::{RunOutcome, SearchSummary};
+use crate::search::problem::{Problem, describe};
 use crate::search::recommend::{ExplainingEnsemble, explain_best};
 use crate::search::run::{QueryReport, StopSignals};
 use crate::search::{CandidatePool, Log, Objective};
-use crate::space::Space;
-use crate::space::darts::Darts;
 use clap::Args;
-use serde_json::{Value, json};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +26,6 @@ use std::time::{Duration, Instant};
 
 /// What the runs of the Gaussian process are called.
 const OWN: &str = "carl";
-/// Failed queries that are listed on the terminal.
-const LISTED: usize = 5;
 /// Best cells that the report draws.
 const DRAWN: usize = 5;
 
@@ -78,68 +72,10 @@ pub struct Search {
     report: Option<PathBuf>,
 }
 
-/// Which cells are searched, and for what.
-#[derive(Args)]
-pub struct CellArguments {
-    /// Column to search for instead of the training target, -COLUMN where less is better; several give a Pareto front
-    #[arg(long = "objective", value_name = "[-]COLUMN", allow_hyphen_values = true)]
-    objectives: Vec<String>,
-    /// Query only cells whose COLUMN is at most VALUE
-    #[arg(long, value_name = "COLUMN=VALUE", value_parser = bound, allow_hyphen_values = true)]
-    max: Vec<(String, f64)>,
-    /// Query only cells whose COLUMN is at least VALUE
-    #[arg(long, value_name = "COLUMN=VALUE", value_parser = bound, allow_hyphen_values = true)]
-    min: Vec<(String, f64)>,
-    /// A further table, joined by `index` or by architecture; with PREFIX= its columns are called PREFIX_COLUMN
-    #[arg(long, value_name = "[PREFIX=]TABLE")]
-    columns: Vec<String>,
-    /// Table of cells that were measured before, with a column per objective; they are not queried and cost nothing
-    #[arg(long, value_name = "TABLE")]
-    known: Option<PathBuf>,
-    /// Table of cells that are being measured elsewhere; they are not queried
-    #[arg(long, value_name = "TABLE")]
-    pending: Option<PathBuf>,
-    /// Table of the only cells that may be queried
-    #[arg(long, value_name = "TABLE")]
-    candidates: Option<PathBuf>,
-}
-
-fn bound(text: &str) -> Result<(String, f64), String> {
-    let parts = text.split_once('=').and_then(|(name, value)| Some((name.to_string(), value.parse::<f64>().ok()?)));
-    parts.filter(|(_, value)| !value.is_nan()).ok_or_else(|| "a bound reads COLUMN=VALUE".to_string())
-}
-
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
     let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     duration.ok_or_else(|| "a time limit is a positive number of seconds".to_string())
-}
-
-impl CellArguments {
-    /// What is asked for, with tables looked up.
-    pub fn request(&self) -> SearchRequest {
-        let find = |path: &Option<PathBuf>| path.as_ref().map(|path| find_table(path));
-        SearchRequest {
-            objectives: self.objectives.clone(),
-            at_most: self.max.clone(),
-            at_least: self.min.clone(),
-            tables: table_arguments(&self.columns),
-            known: find(&self.known),
-            pending: find(&self.pending),
-            candidates: find(&self.candidates),
-        }
-    }
-
-    /// The table of known cells.
-    pub fn known(&self) -> Option<&Path> {
-        self.known.as_deref()
-    }
-
-    /// What chooses the cells, as [`describe`] takes it.
-    fn restrictions(&self) -> String {
-        let CellArguments { max, min, columns, candidates, .. } = self;
-        format!("max {max:?} min {min:?} columns {columns:?} candidates {candidates:?}")
-    }
 }
 
 /// Set by the first and by the second Ctrl-C.
@@ -158,15 +94,6 @@ fn signals() -> StopSignals<'static> {
         }
     });
     StopSignals { stop: &STOP, kill: &KILL }
-}
-
-/// What is reported in the end.
-struct Finding<'a> {
-    config: &'a Config,
-    problem: &'a Problem,
-    /// Name and figures, the search's own first.
-    strategies: &'a [(&'a str, &'a SearchSummary)],
-    seconds: f64,
 }
 
 impl Search {
@@ -224,11 +151,19 @@ impl Search {
             file::write_bytes(path, render(&page.page(), &origin(&own, machine)).as_bytes())?;
         }
         let seconds = started.elapsed().as_secs_f64();
-        let finding = Finding { config: &config, problem: &problem, strategies: &strategies, seconds };
+        let finding = Finding {
+            config: &config,
+            problem: &problem,
+            strategies: &strategies,
+            budget: self.budget,
+            runs: self.runs,
+            report: self.report.as_deref(),
+            seconds,
+        };
         if common.json {
-            print_json(&self.to_json(&finding))?;
+            print_json(&finding.to_json())?;
         } else {
-            self.print(&finding)?;
+            finding.print()?;
         }
         nothing_measured(&results[0].runs)
     }
@@ -362,70 +297,6 @@ impl Search {
         };
         talk(&format!("{head}: {text}"));
     }
-
-    fn to_json(&self, finding: &Finding) -> Value {
-        let Finding { config, problem, strategies, seconds } = *finding;
-        let plain = |summary: &SearchSummary| serde_json::to_value(summary).expect("figures are plain data");
-        let mut all = plain(strategies[0].1);
-        all["space"] = config.space.clone().into();
-        all["objectives"] = problem
-            .objectives
-            .iter()
-            .map(|objective| json!({"name": objective.name, "higher_is_better": objective.higher_is_better}))
-            .collect();
-        all["budget"] = self.budget.into();
-        all["optimum"] = problem.optimum().into();
-        all["seconds"] = seconds.into();
-        all["baselines"] =
-            strategies[1..].iter().map(|(name, summary)| ((*name).to_string(), plain(summary))).collect();
-        all
-    }
-
-    fn print(&self, finding: &Finding) -> Result<()> {
-        let Finding { config, problem, strategies, seconds } = *finding;
-        let several = problem.objectives.len() > 1;
-        let names: Vec<&str> = problem.objectives.iter().map(|objective| objective.name.as_str()).collect();
-        talk(&format!(
-            "{} {}, {} queries per run, {}, mean and standard deviation over runs, {seconds:.1} s",
-            config.space,
-            names.join(" and "),
-            self.budget,
-            seed_range(config.split.seed, self.runs.into())
-        ));
-        let (header, rows) = comparison_rows(strategies, several);
-        let mut text = text_table(header, &rows);
-        let run = &strategies[0].1.runs[0];
-        if several {
-            let header: Vec<&str> = names.iter().copied().chain(["architecture"]).collect();
-            let row = |cell: &FrontCell| {
-                cell.values.iter().map(|value| format!("{value}")).chain([cell.arch.clone()]).collect()
-            };
-            let rows: Vec<Vec<String>> = run.front.iter().map(row).collect();
-            text += &format!("\n\nfront of seed {}\n{}", run.seed, text_table(&header, &rows));
-        } else {
-            let (header, rows) = best_rows(run, names[0]);
-            let header: Vec<&str> = header.iter().map(String::as_str).collect();
-            text += &format!(
-                "\n\nbest cells of seed {}, the recommended one first\n{}",
-                run.seed,
-                text_table(&header, &rows)
-            );
-            if let Some(genotype) = run.best_arch.as_ref().and_then(|arch| genotype(&config.space, arch)) {
-                text += &format!("\n{genotype}");
-            }
-        }
-        tell_failures(run);
-        if run.evolved > 0 {
-            talk(&format!(
-                "the Gaussian process predicted no better than chance for a while: {} queries are mutants of good cells",
-                run.evolved
-            ));
-        }
-        if let Some(path) = &self.report {
-            talk(&format!("report {}", Path::display(path)));
-        }
-        print(&text)
-    }
 }
 
 /// Folder of the outputs of commands beside a log.
@@ -455,23 +326,4 @@ fn nothing_measured(runs: &[RunOutcome]) -> Result<()> {
         }
         None => Ok(()),
     }
-}
-
-fn tell_failures(run: &RunOutcome) {
-    if run.failures.is_empty() {
-        return;
-    }
-    talk(&format!("{} of {} queries failed:", run.failures.len(), run.queries));
-    for failure in run.failures.iter().take(LISTED) {
-        talk(&format!("  {}: {}", failure.arch, failure.reason));
-    }
-    if run.failures.len() > LISTED {
-        talk("  ...; the log and --json have all");
-    }
-}
-
-/// The form that DARTS users paste.
-fn genotype(space: &str, arch: &str) -> Option<String> {
-    let darts = Darts::default();
-    (space == darts.name()).then(|| darts.parse(arch).ok().map(|cell| darts.genotype(&cell)))?
 }

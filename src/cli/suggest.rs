@@ -1,7 +1,7 @@
 //! `carl suggest`: which cells to train next, given what is trained and what is being trained. Nothing is kept between calls: the
 //! tables are the state.
 
-use super::search::CellArguments;
+use super::cell_arguments::CellArguments;
 use super::{Common, ConfigArguments, print_json, talk};
 use crate::error::{Error, Result, Stage};
 use crate::file;
