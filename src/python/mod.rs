@@ -1,6 +1,7 @@
 //! `carl_nas._carl`: the extension module of the Python package, which holds the library and the program. Only texts, numbers and
 //! arrays of numpy pass between Python and this crate, never tensors.
 
+mod ask_tell;
 mod call;
 mod model;
 mod search;

@@ -1,42 +1,30 @@
 //! Search for Python: ask for cells, tell what they measured. A thread of its own holds the state, whose tensors are not shared.
 
+use super::ask_tell::{AnsweredCell, AskTell, AskedCell, MeasuredCell};
 use super::call::{exception, panic_error, raise, run};
 use super::space::SearchSpace;
 use super::values::{GivenCells, json, numbers, text};
 use crate::config::Config;
 use crate::device::{Machine, select, worker};
-use crate::error::{Error, Result, Stage, suggest};
+use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::predictor::hash_text;
-use crate::search::guided::GuidedSearch;
+use crate::search::Log;
 use crate::search::log::LogHeader;
-use crate::search::outcome::front;
 use crate::search::problem::{Problem, SearchRequest, describe};
-use crate::search::ranking::suggest_for_ranking;
 use crate::search::session::Session;
-use crate::search::{Answer, CandidatePool, History, Log, Objective, Proposal, Query, Reason, measured};
 use pyo3::prelude::*;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 /// What the log of a search says in place of the command that measures.
 const ORACLE: &str = "python";
 
 /// Something to do with the state of a search.
 type Job = Box<dyn FnOnce(&mut AskTell) + Send>;
-
-/// A cell, and the fidelity that it is measured with.
-type AskedCell = (String, Option<String>);
-
-/// A cell and its values.
-type MeasuredCell = (String, Vec<f64>);
-
-/// A cell, its fidelity, and its values; none of one that failed.
-type AnsweredCell = (String, Option<String>, Option<Vec<f64>>);
 
 /// A search whose cells are measured by the caller.
 #[pyclass(name = "SearchCore", module = "carl_nas._carl", frozen)]
@@ -80,123 +68,6 @@ impl Candidates {
     }
 }
 
-/// The state of a search.
-struct AskTell<'a> {
-    config: &'a Config,
-    objectives: &'a [Objective],
-    pool: &'a CandidatePool<'a>,
-    strategy: GuidedSearch<'a>,
-    session: Session<'a>,
-    /// When pending queries were asked for, by number.
-    asked: HashMap<usize, Instant>,
-}
-
-impl<'a> AskTell<'a> {
-    fn strategy(config: &'a Config, pool: &'a CandidatePool<'a>, objectives: &'a [Objective]) -> GuidedSearch<'a> {
-        GuidedSearch::new(pool, &config.search, objectives, config.split.seed)
-    }
-
-    fn fidelity_name(&self, proposal: &Proposal) -> Option<String> {
-        proposal.fidelity.and_then(|index| self.config.search.fidelities.keys().nth(index)).cloned()
-    }
-
-    fn fidelity_index(&self, name: &str) -> Result<usize> {
-        let names = || self.config.search.fidelities.keys().map(String::as_str);
-        names().position(|known| known == name).ok_or_else(|| {
-            Error::new(Stage::Usage, format!("unknown fidelity {}", suggest(name, names())))
-                .hint("name it among the `fidelities` of the search")
-        })
-    }
-
-    fn ask(&mut self, count: usize, goal: &str) -> Result<Vec<AskedCell>> {
-        let seed = self.config.split.seed;
-        let proposals = match goal {
-            "best" => self.session.propose(&mut self.strategy, (self.config.search.initial, seed), count)?,
-            "ranking" => {
-                let pending: Vec<Proposal> = self.session.pending.iter().map(|entry| entry.1.clone()).collect();
-                let history = History { past: &self.session.past, pending: &pending };
-                let suggested = suggest_for_ranking(self.pool, history, count, seed)?;
-                suggested.into_iter().map(|suggestion| suggestion.proposal).collect()
-            }
-            _ => {
-                let message = format!("unknown goal {}", suggest(goal, ["best", "ranking"]));
-                return Err(Error::new(Stage::Usage, message).hint("cells are asked for `best` or for `ranking`"));
-            }
-        };
-        let mut cells = Vec::new();
-        for proposal in proposals {
-            cells.push((proposal.cell.text.clone(), self.fidelity_name(&proposal)));
-            let number = self.session.ask(proposal)?;
-            self.asked.insert(number, Instant::now());
-        }
-        Ok(cells)
-    }
-
-    /// Takes an answer; none for a cell that is being measured elsewhere. Returns whether the cell was asked for.
-    fn take(&mut self, cell: &str, fidelity: Option<&str>, answer: Option<Answer>) -> Result<bool> {
-        let fidelity = fidelity.map(|name| self.fidelity_index(name)).transpose()?;
-        let proposal = Proposal { fidelity, ..Proposal::full(self.pool.cell(cell)?, Reason::Known) };
-        let same = |other: &Proposal| other.cell.text == proposal.cell.text && other.fidelity == fidelity;
-        let pending = self.session.pending.iter().find(|entry| same(&entry.1)).map(|entry| entry.0);
-        if let Some(Ok(values)) = &answer {
-            let expected = if fidelity.is_some() { 1 } else { self.objectives.len() };
-            if values.len() != expected || values.iter().any(|value| !value.is_finite()) {
-                let message = format!("{values:?} for `{cell}`: {expected} finite numbers are needed");
-                return Err(Error::new(Stage::Dataset, message).hint("tell_failed is for a cell without a value"));
-            }
-        }
-        let known = self.session.past.iter().find(|query| same(&query.proposal) && query.answer.is_ok());
-        if pending.is_none() && known.is_some() {
-            return Err(Error::new(Stage::Dataset, format!("`{cell}` has a value already"))
-                .hint("a cell is measured once; tell the mean of several measurements"));
-        }
-        let number = match (pending, &answer) {
-            (Some(number), _) => number,
-            (None, Some(Err(_))) => return Ok(false),
-            (None, _) => {
-                if self.session.forget_failed(&proposal) {
-                    // It remembers features by place.
-                    self.strategy = AskTell::strategy(self.config, self.pool, self.objectives);
-                }
-                self.session.ask(proposal)?
-            }
-        };
-        if let Some(answer) = answer {
-            let seconds = self.asked.remove(&number).map_or(0.0, |asked| asked.elapsed().as_secs_f64());
-            self.session.answer(number, answer, seconds)?;
-        }
-        Ok(true)
-    }
-
-    /// The best measured cell, or with several objectives those that no other one beats.
-    fn best(&self) -> Vec<MeasuredCell> {
-        let past = &self.session.past;
-        if self.objectives.len() > 1 {
-            return front(past, self.objectives).into_iter().map(|cell| (cell.arch, cell.values)).collect();
-        }
-        let values = measured(past, 0, self.objectives[0].sign());
-        // The earlier one of equals.
-        let best = values.iter().copied().reduce(|best, other| if other.1 > best.1 { other } else { best });
-        best.into_iter().map(|(index, _)| (past[index].cell().text.clone(), self.values(index))).collect()
-    }
-
-    fn values(&self, query: usize) -> Vec<f64> {
-        self.session.past[query].answer.clone().unwrap_or_default()
-    }
-
-    /// All answered queries.
-    fn history(&self) -> Vec<AnsweredCell> {
-        let row =
-            |query: &Query| (query.cell().text.clone(), self.fidelity_name(&query.proposal), query.answer.clone().ok());
-        self.session.past.iter().map(row).collect()
-    }
-
-    fn pending(&self) -> Vec<AskedCell> {
-        let pending = self.session.pending.iter().map(|entry| &entry.1);
-        pending.map(|proposal| (proposal.cell.text.clone(), self.fidelity_name(proposal))).collect()
-    }
-}
-
 /// Holds the state of a search and does what it is sent, until nobody can send any more. Says first whether there is a search.
 fn serve(plan: &SearchPlan, jobs: &Receiver<Job>, ready: impl Fn(Result<()>)) -> Result<()> {
     let folder = tempfile::tempdir().map_err(|error| Error::io(std::env::temp_dir(), "make a folder", &error))?;
@@ -211,14 +82,8 @@ fn serve(plan: &SearchPlan, jobs: &Receiver<Job>, ready: impl Fn(Result<()>)) ->
     let problem = Problem::of_space(&config.search_setup(machine)?, &request)?;
     let pool = problem.pool()?;
     let mut log = Log::in_memory(&plan.log, &plan.header)?;
-    let mut state = AskTell {
-        config,
-        objectives: &problem.objectives,
-        pool: &pool,
-        strategy: AskTell::strategy(config, &pool, &problem.objectives),
-        session: Session::open(&pool, &[], &mut log)?,
-        asked: HashMap::new(),
-    };
+    let session = Session::open(&pool, &[], &mut log)?;
+    let mut state = AskTell::new(config, &problem.objectives, &pool, session);
     ready(Ok(()));
     jobs.iter().for_each(|job| job(&mut state));
     Ok(())
