@@ -35,7 +35,8 @@
 //!
 //! # Features
 //! `torch`: everything that needs LibTorch; without it, only spaces, graphs and tables are there. `cli`: the program.
-//! `parquet`: Parquet tables. `python`: the extension module of the Python package. A library user needs `default-features = false, features = ["torch"]`.
+//! `parquet`: Parquet tables. `python`: the extension module of the Python package. A library user needs
+//! `default-features = false, features = ["torch"]`.
 //!
 //! # Inside
 //! The modules are private; each may use those above it:

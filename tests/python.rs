@@ -1,5 +1,5 @@
-//! The Python package: builds its wheel into .venv and runs tests/python, where torch, maturin, ray and scikit-learn can be imported
-//! (`scripts/setup.sh --full`).
+//! The Python package: builds its wheel into .venv and runs tests/python, where torch, maturin, ray and scikit-learn can be
+//! imported (`scripts/setup.sh --full`).
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,7 +13,8 @@ fn python() -> PathBuf {
     known.or_else(|| own.exists().then_some(own)).unwrap_or_else(|| "python3".into())
 }
 
-/// Runs `program` in the folder of the package. What cargo says of LibTorch's place to tests is not for Python, which has to find its own.
+/// Runs `program` in the folder of the package. What cargo says of LibTorch's place to tests is not for Python, which has to find
+/// its own.
 fn run(program: &Path, arguments: &[&str]) -> bool {
     let status = Command::new(program)
         .args(arguments)

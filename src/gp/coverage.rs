@@ -26,8 +26,8 @@ const WEIGHT: f64 = 0.5;
 /// Variance of a label, relative to that of the function.
 const NOISE: f64 = 0.1;
 
-/// Chooses `count` of `candidates` (rows of `cells`), best first; a label of the cells at `known` is there already. Returns the rows
-/// with the share of the average variance that each takes away from what is left, which is computed on `device`.
+/// Chooses `count` of `candidates` (rows of `cells`), best first; a label of the cells at `known` is there already. Returns the
+/// rows with the share of the average variance that each takes away from what is left, which is computed on `device`.
 pub fn cover(
     cells: &UniqueGraphs,
     vocabulary: &Vocabulary,

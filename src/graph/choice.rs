@@ -352,7 +352,8 @@ fn features(choices: &[DeclaredChoice], operations: usize) -> OperationFeatures 
     OperationFeatures { operations, columns: kept }
 }
 
-/// The choice itself, its kind (the name without numbers), its group (what is before the last point), and its kind within the group.
+/// The choice itself, its kind (the name without numbers), its group (what is before the last point), and its kind within the
+/// group.
 fn keys(name: &str) -> Vec<(u8, String)> {
     let without_digits = |text: &str| text.chars().filter(|letter| !letter.is_ascii_digit()).collect::<String>();
     let mut keys = vec![(0, name.to_string()), (1, without_digits(name))];

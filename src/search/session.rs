@@ -1,5 +1,5 @@
-//! Session: what was asked for and answered in a search so far, and the log that keeps it. Runs share it with searches whose cells are
-//! measured by the caller.
+//! Session: what was asked for and answered in a search so far, and the log that keeps it. Runs share it with searches whose cells
+//! are measured by the caller.
 
 use super::log::LoggedQuery;
 use super::{Answer, CandidatePool, History, Log, Proposal, Query, Reason, Strategy, draw_new};

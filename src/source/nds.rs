@@ -1,5 +1,6 @@
-//! The networks of "On Network Design Spaces for Visual Recognition" (Radosavovic et al., ICCV 2019; github.com/facebookresearch/nds): one
-//! JSON file for each family, such as NASNet.json, a list of trained networks or two of them, `top` and `mid`. Accuracies are in percent.
+//! The networks of "On Network Design Spaces for Visual Recognition" (Radosavovic et al., ICCV 2019;
+//! github.com/facebookresearch/nds): one JSON file for each family, such as NASNet.json, a list of trained networks or two of
+//! them, `top` and `mid`. Accuracies are in percent.
 //!
 //! A network has its genotype with depth and width at `net`, the errors of all epochs, weights and multiply-adds.
 

@@ -1,6 +1,6 @@
-//! The cells of "On Network Design Spaces for Visual Recognition" (Radosavovic et al., ICCV 2019): NASNet, AmoebaNet, PNAS and ENAS, each
-//! with the operations of its family. They are pairs of cells as those of DARTS, whose own are the space `darts`, with five nodes.
-//! A node may read one input twice.
+//! The cells of "On Network Design Spaces for Visual Recognition" (Radosavovic et al., ICCV 2019): NASNet, AmoebaNet, PNAS and
+//! ENAS, each with the operations of its family. They are pairs of cells as those of DARTS, whose own are the space `darts`, with
+//! five nodes. A node may read one input twice.
 
 use super::darts::{Darts, GenotypeRules};
 

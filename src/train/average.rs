@@ -46,8 +46,8 @@ pub(super) fn amplitude_prior(choices: bool) -> (f64, f64) {
     (if choices { CHOICES_AMPLITUDE } else { 0.0 }, 1.0)
 }
 
-/// All readings that are averaged, with `learned` kernels and up to `groups` groups of known columns; `amplitude` is the prior of the
-/// log amplitude of what they read of a cell.
+/// All readings that are averaged, with `learned` kernels and up to `groups` groups of known columns; `amplitude` is the prior of
+/// the log amplitude of what they read of a cell.
 pub(super) fn readings(form: GraphForm, learned: &[Learned], groups: usize, amplitude: (f64, f64)) -> Vec<Reading> {
     let views: &[CellView] = match form {
         GraphForm::Auto => &[CellView::Function, CellView::Written, CellView::Both],

@@ -2,8 +2,8 @@
 //!
 //! A few labels leave a network much freedom between the training cells. The process fills the space between them smoothly: its
 //! ranking of a pool of cells is a further loss term of the network, which keeps its own view of the labelled cells. Its evidence
-//! decides what is read of a cell (what the cell computes, the cell as it is written, or both) and whether columns that are known of
-//! the cells help.
+//! decides what is read of a cell (what the cell computes, the cell as it is written, or both) and whether columns that are known
+//! of the cells help.
 
 use super::average::{Average, CellView, amplitude_prior, readings};
 use super::expected_tau::expected_tau;
@@ -102,10 +102,10 @@ impl LabelPosterior {
         })
     }
 
-    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or reads all that
-    /// there is of a cell, all members learn from it; else every other one does without, since a process that does not know a space
-    /// well is a bad teacher. Where it knows columns that networks do not see, all of them learn from it, and the more, the fewer
-    /// labels they have of their own.
+    /// The weight of distillation for the member of an ensemble at `index`. Where the process is sure of its ranking, or reads all
+    /// that there is of a cell, all members learn from it; else every other one does without, since a process that does not know a
+    /// space well is a bad teacher. Where it knows columns that networks do not see, all of them learn from it, and the more, the
+    /// fewer labels they have of their own.
     pub fn weight(&self, index: usize) -> f64 {
         if self.column_share >= 0.5 {
             return (ENOUGH / self.labels as f64).max(1.0);

@@ -1,5 +1,5 @@
-//! How much of the machine's rate of matrix products scoring reaches: `cargo bench --features internals --bench rate`. Prints a JSON
-//! object.
+//! How much of the machine's rate of matrix products scoring reaches: `cargo bench --features internals --bench rate`. Prints a
+//! JSON object.
 //!
 //! Both are measured in turn in this process on two threads: LibTorch's product of 2048 x 2048 floats, and the scores of all
 //! unique graphs of a space by 5 members of the default shape. Operations are counted from the formulas. The best of several
@@ -17,8 +17,8 @@ const THREADS: usize = 2;
 const ROUNDS: usize = 7;
 const SIDE: i64 = 2048;
 
-/// Floating-point operations of one member's score of one graph on the engine of the CPU. A multiplication and an addition count one
-/// each; look-ups, comparisons and exponentials count nothing, nor do the first convolution's products, which are a look-up.
+/// Floating-point operations of one member's score of one graph on the engine of the CPU. A multiplication and an addition count
+/// one each; look-ups, comparisons and exponentials count nothing, nor do the first convolution's products, which are a look-up.
 fn operations(options: &ModelOptions, graph: &Graph) -> u64 {
     let (nodes, edges, hidden) = (graph.len() as u64, graph.edges.len() as u64, options.hidden as u64);
     let layers = options.layers as u64;

@@ -1,5 +1,5 @@
-//! Forward and backward pass of one graph convolution on unpadded batches. The product with the weight is not in it; what is left is
-//! done graph by graph, while a graph is in the first-level cache.
+//! Forward and backward pass of one graph convolution on unpadded batches. The product with the weight is not in it; what is left
+//! is done graph by graph, while a graph is in the first-level cache.
 
 use super::Float;
 use super::float::{LANES, accumulate, add, dot, fold, relu, total, vectorised};

@@ -7,8 +7,9 @@
 //!
 //! In training, a [`Tape`] records what the backward pass needs. Heads and losses stay with autograd: they give the gradient of
 //! the representations, where [`CpuEngine::backward`] starts. In scoring nothing is recorded, and graphs are taken in blocks of
-//! [`ROWS`] rows whatever is in them, and a larger graph alone: activations stay in the second-level cache, and every row's products
-//! are the same bits wherever it is, so that a graph's score depends neither on the other graphs nor on the number of threads.
+//! [`ROWS`] rows whatever is in them, and a larger graph alone: activations stay in the second-level cache, and every row's
+//! products are the same bits wherever it is, so that a graph's score depends neither on the other graphs nor on the number of
+//! threads.
 
 mod backward;
 mod convolution;

@@ -1,6 +1,7 @@
 //! The block that a network repeats: cells or layers of one kind that follow each other.
 //!
-//! A network is cut at its joints, the nodes that all paths pass. The block is the sequence of pieces that follows itself most often.
+//! A network is cut at its joints, the nodes that all paths pass. The block is the sequence of pieces that follows itself most
+//! often.
 
 use crate::graph::MAX_EDGES;
 use std::collections::HashMap;

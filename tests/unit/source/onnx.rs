@@ -17,8 +17,9 @@ fn counts(network: &ImportedNetwork) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Weights and multiply-adds as torch counts them. Its flop counter leaves out the products of attention, 2 heads x 2 x 6 x 6 x 4; the
-/// optimiser of its exporter, which has been over `text`, leaves out a bias of eight zeros and writes the scale of attention as a weight.
+/// Weights and multiply-adds as torch counts them. Its flop counter leaves out the products of attention, 2 heads x 2 x 6 x 6 x 4;
+/// the optimiser of its exporter, which has been over `text`, leaves out a bias of eight zeros and writes the scale of attention
+/// as a weight.
 #[test]
 fn weights_and_multiply_adds_are_those_of_torch() {
     for (name, parameters, multiply_adds) in [
