@@ -312,6 +312,37 @@ fn killed_and_resumed_it_ends_where_it_would_have() {
 }
 
 #[test]
+fn sixteen_jobs_killed_again_and_again_lose_and_repeat_nothing() {
+    const QUERIES: usize = 80;
+    let folder = TempDir::new().unwrap();
+    let config = config(folder.path());
+    let (ledger, log) = (folder.path().join("ledger"), folder.path().join("log.jsonl"));
+    let oracle =
+        format!("sleep 0.2; read cell; echo \"$cell\" >> {}; echo \"$cell\" | tr -cd 3 | wc -c", ledger.display());
+    let budget = QUERIES.to_string();
+    let arguments = ["search", &config, "--budget", &budget, "--jobs", "16", "--oracle", &oracle];
+    let asked = || fs::read_to_string(&log).map_or(0, |text| text.matches("\"asked\"").count());
+    for kill in 0..4 {
+        let option = if kill == 0 { "--log" } else { "--resume" };
+        let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"));
+        command.args(arguments).args([option, text(&log)]).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let waiting = Instant::now();
+        // In the midst of a round, at another place each time.
+        while asked() < 18 * kill + 5 && waiting.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let found = json(carl().args(arguments).args(["--json", "--resume", text(&log)]));
+    assert_eq!(found["runs"][0]["queries"], QUERIES);
+    let ledger = fs::read_to_string(ledger).unwrap();
+    let cells: std::collections::HashSet<&str> = ledger.lines().filter(|cell| !cell.is_empty()).collect();
+    assert_eq!((ledger.lines().count(), cells.len()), (QUERIES, QUERIES));
+}
+
+#[test]
 fn the_first_interrupt_waits_for_what_runs_and_names_the_command_that_goes_on() {
     let folder = TempDir::new().unwrap();
     let config = config(folder.path());

@@ -5,10 +5,10 @@ use super::catalog::Catalog;
 use crate::error::{Error, Result, Stage};
 use crate::file;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// The end of a command's output that is read.
@@ -96,8 +96,9 @@ impl Oracle for TableOracle<'_> {
 
 /// Runs a command for each cell: the cell on its standard input, numbers on the last line of its output.
 ///
-/// The output goes to files in a folder. A command keeps its output file locked as long as it runs, so a search that goes on
-/// after it was killed finds the commands that are still running, or have ended since, and takes their answers.
+/// The cell comes from a file in a folder, and the output goes to files there: a command is the same whether the search lives or
+/// has been killed. It keeps its output file locked as long as it runs, so a search that goes on after it was killed finds the
+/// commands that are still running, or have ended since, and takes their answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CommandOracle {
     /// Given to `sh -c`.
@@ -113,7 +114,8 @@ pub struct CommandOracle {
 }
 
 /// Files of one query.
-struct OutputFiles {
+struct QueryFiles {
+    input: PathBuf,
     output: PathBuf,
     errors: PathBuf,
     status: PathBuf,
@@ -156,15 +158,17 @@ impl Oracle for CommandOracle {
 }
 
 impl CommandOracle {
-    fn files(&self, number: usize) -> OutputFiles {
+    fn files(&self, number: usize) -> QueryFiles {
         let name = |ending: &str| self.folder.join(format!("query-{number:06}.{ending}"));
-        OutputFiles { output: name("out"), errors: name("err"), status: name("status") }
+        QueryFiles { input: name("in"), output: name("out"), errors: name("err"), status: name("status") }
     }
 
     /// Starts the command for `question`.
     pub(crate) fn start(&self, question: Question) -> Result<Child> {
         let files = self.files(question.number);
         let create = |path: &Path| File::create(path).map_err(|error| Error::io(path, "write", &error));
+        std::fs::write(&files.input, format!("{}\n", question.text)).map_err(|error| Error::io(&files.input, "write", &error))?;
+        let input = File::open(&files.input).map_err(|error| Error::io(&files.input, "read", &error))?;
         let output = create(&files.output)?;
         // Held by the command, too, since it inherits the open file.
         let _ = output.try_lock();
@@ -172,19 +176,14 @@ impl CommandOracle {
         command.arg("-c").arg(WRAPPER).arg("carl").arg(&self.command).arg(&files.status);
         command.env("CARL_SLOT", question.slot.to_string()).env("CARL_QUERY", question.number.to_string());
         command.env("CARL_FIDELITY", question.fidelity.unwrap_or(""));
-        command.stdin(Stdio::piped()).stdout(output).stderr(create(&files.errors)?);
+        command.stdin(input).stdout(output).stderr(create(&files.errors)?);
         // A group of its own, so that all that it starts can be ended, and Ctrl-C reaches only the search.
         command.process_group(0);
-        let mut child = command.spawn().map_err(|error| Error::io("sh", "run the oracle", &error))?;
-        let mut input = child.stdin.take().expect("it is a pipe");
-        let text = format!("{}\n", question.text);
-        // A command that does not read its input has a closed or a full pipe: neither may stop the search.
-        std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
-        Ok(child)
+        command.spawn().map_err(|error| Error::io("sh", "run the oracle", &error))
     }
 
     /// Waits for a command that an earlier search started, as long as it runs; false if `patience` ends first.
-    fn wait_for_orphan(&self, files: &OutputFiles, patience: &dyn Fn() -> Patience) -> Result<bool> {
+    fn wait_for_orphan(&self, files: &QueryFiles, patience: &dyn Fn() -> Patience) -> Result<bool> {
         let fail = |error: std::io::Error| Error::io(&files.output, "look at the output of an earlier search", &error);
         let output = OpenOptions::new().read(true).open(&files.output).map_err(fail)?;
         let started = Instant::now();
@@ -202,7 +201,7 @@ impl CommandOracle {
 }
 
 /// The answer in the files of a command that has ended; none where it has written no exit status.
-fn answer_of(files: &OutputFiles, expected: usize) -> Result<Option<Answer>> {
+fn answer_of(files: &QueryFiles, expected: usize) -> Result<Option<Answer>> {
     let Ok(status) = std::fs::read_to_string(&files.status) else { return Ok(None) };
     let Ok(status) = status.trim().parse::<i32>() else { return Ok(None) };
     Ok(Some(judge(status, &tail(&files.output)?, &tail(&files.errors)?, expected)))

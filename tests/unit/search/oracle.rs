@@ -74,6 +74,9 @@ fn the_answer_of_a_command_that_outlived_its_search_is_taken() {
     let first = oracle(folder.path(), &command, 20.0, 1);
     // As a killed search leaves it: the command runs, and nobody waits for it.
     drop(first.start(question(None)).unwrap());
+    // The cell does not come from the search, which may be gone by now.
+    let cell = std::fs::read_to_string(folder.path().join("query-000007.in")).unwrap();
+    assert_eq!(cell, format!("{}\n", question(None).text));
     let answer = first.measure(question(None), &|| Patience::Wait).unwrap().unwrap();
     assert_eq!(answer, Ok(vec![42.0]));
     assert_eq!(std::fs::read_to_string(ledger).unwrap(), "started\n");
