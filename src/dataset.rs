@@ -105,10 +105,15 @@ impl UniqueGraphs {
     /// The first (lowest) row that is not an architecture of the space, as (row, error).
     pub fn new(texts: Vec<String>, encoder: GraphEncoder) -> Result<Self, (usize, Error)> {
         let encoded: Vec<Result<Canonical>> = texts.par_iter().map(|text| encoder.encode(text)).collect();
+        let encoded = encoded.into_iter().enumerate().map(|(row, result)| result.map_err(|error| (row, error)));
+        Ok(UniqueGraphs::of(texts, encoded.collect::<Result<Vec<Canonical>, _>>()?))
+    }
+
+    /// Of cells spelled `texts` whose graphs are `encoded`.
+    pub fn of(texts: Vec<String>, encoded: Vec<Canonical>) -> Self {
         let mut known: HashMap<Key, u32> = HashMap::new();
         let mut unique = UniqueGraphs { texts, ..UniqueGraphs::default() };
-        for (row, result) in encoded.into_iter().enumerate() {
-            let Canonical { graph, key, .. } = result.map_err(|error| (row, error))?;
+        for Canonical { graph, key, .. } in encoded {
             let next = unique.graphs.len() as u32;
             let index = *known.entry(key).or_insert(next);
             if index == next {
@@ -116,7 +121,7 @@ impl UniqueGraphs {
             }
             unique.index.push(index);
         }
-        Ok(unique)
+        unique
     }
 
     /// Number of rows.

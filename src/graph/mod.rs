@@ -12,6 +12,7 @@ pub mod occlusion;
 pub mod reduce;
 pub mod rules;
 pub mod statistics;
+pub mod translation;
 pub mod vocabulary;
 
 pub use canonical::{Canonical, Key, canonicalize};

@@ -14,7 +14,8 @@ use crate::device::Machine;
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::{Explainer, explanation::Explanation};
 use crate::file;
-use crate::graph::{Graph, Vocabulary};
+use crate::graph::translation::Translation;
+use crate::graph::{Canonical, Graph, Vocabulary};
 use crate::metrics::kendall_tau;
 use crate::model::calibration::VarianceCalibration;
 use crate::model::scorer::{mean_and_std, member_scores};
@@ -23,6 +24,7 @@ use crate::progress::{NoProgress, Progress};
 use crate::space::{self, Dag, Space};
 use crate::split::Split;
 use checkpoint::{MODEL, load_weights, save_weights};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use tch::Device;
 
@@ -292,21 +294,29 @@ impl Predictor {
         }
     }
 
-    /// Scores of those of `texts` that are cells of this predictor's space, NaN for the others.
+    /// Scores of those of `texts`, cells of `space`, that are cells of this predictor's space or consist of its operations, under
+    /// their own names or those of another benchmark; NaN for the others.
     ///
     /// # Errors
-    /// No text is a cell of the space.
-    pub(crate) fn known_scores(&self, texts: &[String]) -> Result<Vec<f64>> {
-        let encoder = self.encoder();
-        let rows: Vec<usize> = (0..texts.len()).filter(|&row| encoder.encode(&texts[row]).is_ok()).collect();
+    /// There is no such cell.
+    pub(crate) fn known_scores(&self, space: &dyn Space, texts: &[String]) -> Result<Vec<f64>> {
+        let own = self.encoder();
+        let other = GraphEncoder { space, reduction: own.reduction };
+        let translation = Translation::new(space.vocabulary(), own.space.vocabulary());
+        let encode = |text: &String| -> Option<Canonical> {
+            own.encode(text).ok().or_else(|| own.canonical(&translation.apply(&other.encode(text).ok()?.graph)?).ok())
+        };
+        let encoded: Vec<Option<Canonical>> = texts.par_iter().map(encode).collect();
+        let rows: Vec<usize> = (0..texts.len()).filter(|&row| encoded[row].is_some()).collect();
         if rows.is_empty() {
-            let message = format!("no cell of the table is one of the space {}", self.space.name());
-            return Err(Error::new(Stage::Checkpoint, message)
-                .hint("use a source of the same space, or of one that reads its cells"));
+            let name = own.space.name();
+            return Err(Error::new(Stage::Checkpoint, format!("no cell is one of the space {name}, or has only its operations"))
+                .hint("use a source of the same space, or of one with the same operations"));
         }
-        let known: Vec<&String> = rows.iter().map(|&row| &texts[row]).collect();
+        let unique = UniqueGraphs::of(Vec::new(), encoded.into_iter().flatten().collect());
+        let (known, _) = self.score_graphs(&unique.graphs, &NoProgress);
         let mut scores = vec![f64::NAN; texts.len()];
-        rows.into_iter().zip(self.predict(&known)?).for_each(|(row, prediction)| scores[row] = prediction.score);
+        rows.into_iter().zip(unique.broadcast(&known)).for_each(|(row, score)| scores[row] = score);
         Ok(scores)
     }
 }

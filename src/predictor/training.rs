@@ -62,7 +62,7 @@ impl TrainingTask<'_> {
         }
         let mut pool = CellPool::new(self.dataset, self.space, splits)?;
         for (name, source) in self.sources {
-            pool.add(name, source.known_scores(&pool.texts)?)?;
+            pool.add(name, source.known_scores(self.space, &pool.texts)?)?;
         }
         let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form, self.machine.device)?;
         let mut trainings = Vec::new();

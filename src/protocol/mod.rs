@@ -161,7 +161,7 @@ impl Protocol<'_> {
         let started = Instant::now();
         let mut scores = vec![0.0; self.dataset.len()];
         for (_, source) in self.sources {
-            let known = source.known_scores(&self.dataset.unique.texts)?;
+            let known = source.known_scores(self.space, &self.dataset.unique.texts)?;
             scores.iter_mut().zip(known).for_each(|(sum, score)| *sum += if score.is_nan() { 0.0 } else { score });
         }
         let figures = |split: &Split| SplitFigures {

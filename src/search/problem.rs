@@ -192,7 +192,7 @@ impl Problem {
     fn source_scores(&self, texts: &[String], setup: &SearchSetup) -> Result<Vec<Vec<f64>>> {
         let score = |source: &PathBuf| {
             let predictor = Predictor::load(source)?.on(setup.machine);
-            predictor.known_scores(texts).map_err(|error| error.file(source))
+            predictor.known_scores(self.encoder().graphs.space, texts).map_err(|error| error.file(source))
         };
         setup.data.sources.iter().map(score).collect()
     }

@@ -4,3 +4,4 @@ mod canonical;
 mod line;
 mod occlusion;
 mod statistics;
+mod translation;
