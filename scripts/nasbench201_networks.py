@@ -1,9 +1,12 @@
 """400 cells of NAS-Bench-201 as whole networks in ONNX files, to compare networks as files with cells as strings.
 
   python scripts/nasbench201_networks.py nasbench201.csv.gz FOLDER
+  python scripts/nasbench201_networks.py nasbench201.csv.gz FOLDER IMPORTED.csv
 
 Writes FOLDER/networks/*.onnx, of three stages of five cells, whose weights have shapes and no values; FOLDER/measured.csv, their accuracies
-by name, and FOLDER/strings.csv, the same cells as strings. Needs nothing but Python.
+by name, and FOLDER/strings.csv, the same cells as strings. With what `carl import` made of them: compares parameters and multiply-adds with
+a count from the string of each cell, and with the columns of the table, and fails where the count differs by more than 1 %. All
+operations of a cell count, those included that `none` cuts off: they have weights, and they are run. Needs nothing but Python.
 """
 import csv
 import gzip
@@ -98,12 +101,47 @@ def network(arch):
     return field(1, 8) + field(7, graph) + field(8, field(2, 17))
 
 
+def count(arch):
+    """Parameters and multiply-adds of the network, from the string of its cell alone."""
+    kernels = [int(edge[9]) ** 2 for node in arch.split("+") for edge in node.strip("|").split("|") if edge.startswith("nor_conv")]
+    parameters, products = 3 * 9 * 16 + 2 * 16 + 2 * 64 + 64 * 10 + 10, 3 * 9 * 16 * 32 * 32 + 64 * 10
+    for channels, size in ((16, 32), (32, 16), (64, 8)):
+        weights = [kernel * channels**2 for kernel in kernels] * 5
+        norms = len(weights)
+        if channels > 16:  # the block between stages: two 3x3 with a norm each, and a 1x1 without
+            weights += [9 * channels**2 // 2, 9 * channels**2, channels**2 // 2]
+            norms += 2
+        parameters += sum(weights) + norms * 2 * channels
+        products += sum(weights) * size**2
+    return parameters, products
+
+
+def check(rows, imported):
+    """Whether what was imported has the counts of its cells; tells how far it is from the table as well."""
+    with open(imported, newline="") as text:
+        networks = {row["name"]: row for row in csv.DictReader(text)}
+    off = lambda number, other: abs(number / other - 1) > 0.01
+    wrong = 0
+    for index, (name, column) in enumerate((("params", "params_m_c10"), ("madds", "flops_m_c100"))):
+        own = [int(networks[f"n{number:03}"][name] or 0) for number in range(len(rows))]
+        counted = [count(row["arch"])[index] for row in rows]
+        table = [float(row[column]) * 1e6 for row in rows]
+        largest = max(abs(number / other - 1) for number, other in zip(own, counted))
+        mine, published, both = (sum(map(off, a, b)) for a, b in ((own, counted), (own, table), (counted, table)))
+        wrong += mine
+        print(f"{name}: {mine} of {len(rows)} are more than 1 % off the count (at most {largest:.2%});", end=" ")
+        print(f"{published} are off the column {column}, and so is the count of {both}")
+    return wrong == 0
+
+
 def main():
     table, folder = sys.argv[1], pathlib.Path(sys.argv[2])
     (folder / "networks").mkdir(parents=True, exist_ok=True)
     with gzip.open(table, "rt", newline="") as text:
         rows = list(csv.DictReader(text))
     random.Random(0).shuffle(rows)
+    if len(sys.argv) > 3:
+        sys.exit(not check(rows[:400], sys.argv[3]))
     measured, strings = ["name,c10_val,c10_test"], ["arch,c10_val,c10_test"]
     for index, row in enumerate(rows[:400]):
         (folder / "networks" / f"n{index:03}.onnx").write_bytes(network(row["arch"]))

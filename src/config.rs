@@ -267,11 +267,24 @@ fn explain(error: &serde_yaml::Error) -> Error {
         }
         None => in_plain_words(text.split(" at line ").next().unwrap_or(&text)),
     };
-    let error_at = Error::new(Stage::Config, message);
+    let hint = hint(&message);
+    let error_at = hint.into_iter().fold(Error::new(Stage::Config, message), Error::hint);
     match error.location() {
         Some(location) => error_at.at(Position::Line(location.line() as u64)),
         None => error_at,
     }
+}
+
+/// What to write, where a part of a configuration is not there or a list is not one.
+fn hint(message: &str) -> Option<&'static str> {
+    if message.starts_with("missing field `data`") {
+        return Some("name the table and its column: data: {table: mine.csv, train_target: accuracy}");
+    }
+    if message.starts_with("missing field `space`") {
+        return Some("`carl spaces` lists the names, `carl init TABLE` writes a configuration for a table");
+    }
+    let is_list = message.starts_with("choices") && message.ends_with("expected a list");
+    is_list.then_some("a choice has a list of values, even if it is one: kernel: [3, 5, 7]")
 }
 
 /// A message of serde without the names of Rust's types.
@@ -281,6 +294,7 @@ fn in_plain_words(message: &str) -> String {
     let expected = match expected {
         "usize" | "u64" | "u32" | "u16" => "a whole number that is not negative",
         "f64" | "f32" => "a number",
+        "a sequence" => "a list",
         struct_ if struct_.starts_with("struct ") => "keys with values",
         other => other,
     };

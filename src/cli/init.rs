@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 
 /// Cells of more nodes are no cells that could be drawn at random: their rules are told, but not set.
 const DRAWN: usize = 32;
+/// Numbers with a fraction are values of a choice where a column has at most so many, each as often as this in the mean.
+const FEW: usize = 16;
+const REPEATED: usize = 2;
 /// Rows that are trained on where there are more.
 const TRAIN: usize = 200;
 /// Names of columns that number or name rows.
@@ -146,8 +149,11 @@ fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, Strin
             (x, y) => y.is_some().cmp(&x.is_some()).then(a.cmp(b)),
         });
         values.dedup();
-        let whole =
-            |value: &String| !value.is_empty() && value.parse().map_or(true, |number: f64| number.fract() == 0.0);
+        // Numbers with a fraction are choices where they are few and come again and again.
+        let is_short = values.len() <= FEW && REPEATED * values.len() <= table.len();
+        let whole = |value: &String| {
+            !value.is_empty() && value.parse().map_or(true, |number: f64| is_short || number.fract() == 0.0)
+        };
         // Whole numbers that are called like a result are one.
         let is_result = has_part(name, QUALITIES) && values.iter().all(|value| value.parse::<f64>().is_ok());
         if (2..=64).contains(&values.len()) && values.iter().all(whole) && !is_result && target != Some(name) {
@@ -176,7 +182,8 @@ fn no_architectures(table: &Table, error: Error) -> Error {
     let hint = match table.header().iter().any(|name| name == "index") {
         true => "it numbers the architectures of another table: begin with that one, and add this one by --columns",
         false => {
-            "an architecture is a text in a column `arch`, or `ops` and `edges`; a built-in space may have columns of its own"
+            "an architecture is a text in a column `arch`, or `ops` and `edges`, or two columns or more with a choice each: at most 64 \
+             words or whole numbers, and a value in every row; a built-in space may have columns of its own"
         }
     };
     Error::new(error.stage(), error.message()).file(table.file()).hint(hint)
@@ -340,7 +347,12 @@ impl Columns {
                 Some(name) => format!("there is no column `{}` of numbers that differ", shorten(name)),
                 None => "there is no column of numbers that differ: nothing to predict".to_string(),
             };
-            let hint = format!("columns that can be a target: {}; --columns adds another table", names.join(", "));
+            let hint = match names.is_empty() {
+                true => {
+                    notes.iter().map(|note| format!("{note}; ")).collect::<String>() + "--columns adds another table"
+                }
+                false => format!("columns that can be a target: {}; --columns adds another table", names.join(", ")),
+            };
             return Err(Error::new(Stage::Usage, message).file(&init.table).hint(hint));
         };
         let values = &self.numbers.iter().find(|(name, _)| name == target).expect("it is one of them").1;

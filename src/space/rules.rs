@@ -26,7 +26,7 @@ impl DagRules {
     /// The rules `declared` for cells over `vocabulary`.
     ///
     /// # Errors
-    /// A number out of range, an operation that the vocabulary does not have, or an edge that cannot be.
+    /// A number out of range, an operation that the vocabulary does not have, an edge or a place that no cell can have.
     pub fn new(declared: &CellRules, vocabulary: &Vocabulary) -> Result<Self> {
         let wrong = |key: &str, what: String| Error::new(Stage::Config, format!("`rules.{key}`: {what}"));
         let bounds = [("nodes", declared.nodes), ("edges", declared.edges), ("in_degree", declared.in_degree)];
@@ -56,13 +56,27 @@ impl DagRules {
             pair.ok_or_else(|| wrong("fixed", format!("`{text}` is no edge i>j that a cell can have")))
         };
         let any = Bounds { least: 0, most: usize::MAX };
+        let fixed: Vec<(u16, u16)> = declared.fixed.iter().map(edge).collect::<Result<_>>()?;
+        if let Some(Bounds { most, .. }) = declared.edges.filter(|edges| fixed.len() > edges.most) {
+            return Err(wrong("fixed", format!("{} edges, but `rules.edges` allows at most {most}", fixed.len())));
+        }
+        if let Some(Bounds { most, .. }) = declared.nodes {
+            let named =
+                places.keys().filter_map(|place| if let Place::Index(index) = place { Some(*index) } else { None });
+            let ends = fixed.iter().flat_map(|&(from, to)| [from, to]);
+            let mut named = named.map(|node| ("operations", node)).chain(ends.map(|node| ("fixed", node)));
+            if let Some((key, node)) = named.find(|(_, node)| usize::from(*node) >= most) {
+                let what = format!("no cell has a node {node}: `rules.nodes` allows at most {most}, counted from 0");
+                return Err(wrong(key, what));
+            }
+        }
         Ok(DagRules {
             nodes: declared.nodes,
             edges: declared.edges.unwrap_or(any),
             in_degree: declared.in_degree.unwrap_or(any),
             ordered: declared.ordered,
             places,
-            fixed: declared.fixed.iter().map(edge).collect::<Result<_>>()?,
+            fixed,
             roles: vocabulary.operations().iter().map(|operation| operation.role).collect(),
             names: vocabulary.operations().iter().map(|operation| operation.name.clone()).collect(),
         })

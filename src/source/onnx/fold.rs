@@ -49,7 +49,7 @@ pub struct FoldedNetwork {
     pub names: Vec<String>,
     /// Edges between their indices.
     pub edges: Vec<(usize, usize)>,
-    /// Indices of the operators that work on data.
+    /// Indices of the operators that work on data, those included whose result is multiplied by zero: they are run.
     pub operators: Vec<usize>,
 }
 
@@ -58,11 +58,11 @@ pub struct FoldedNetwork {
 /// # Errors
 /// An operator that reads what no earlier one gives; more nodes than a graph may have.
 pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
-    let (steps, outputs) = steps(model, facts)?;
+    let (steps, outputs, operators) = steps(model, facts)?;
     if outputs.is_empty() {
         // The output is zero whatever the input: an operation that is absent stands for all.
         let names = ["input", "none", "output"].map(str::to_string).to_vec();
-        return Ok(FoldedNetwork { names, edges: vec![(0, 1), (1, 2)], operators: Vec::new() });
+        return Ok(FoldedNetwork { names, edges: vec![(0, 1), (1, 2)], operators });
     }
     let mut folding = Folding { model, facts, uses: Vec::new(), steps };
     folding.count(&outputs);
@@ -71,17 +71,17 @@ pub fn fold(model: &OnnxModel, facts: &ValueFacts) -> Result<FoldedNetwork> {
     folding.join_followers();
     folding.join_leaders();
     folding.join_sums();
-    folding.network(&outputs)
+    Ok(FoldedNetwork { operators, ..folding.network(&outputs)? })
 }
 
-/// The steps of a network, and those that its outputs hold: none where it gives zeros.
+/// The steps of a network, those that its outputs hold (none where it gives zeros), and the operators that work on data.
 ///
 /// # Errors
 /// An operator that reads what no earlier one gives; outputs that are constants.
-fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>)> {
+fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>, Vec<usize>)> {
     let mut contents: HashMap<Value, ValueContent> =
         model.tensors.keys().map(|&value| (value, ValueContent::Constant)).collect();
-    let mut steps: Vec<Step> = Vec::new();
+    let (mut steps, mut operators): (Vec<Step>, Vec<usize>) = (Vec::new(), Vec::new());
     for &input in &model.inputs {
         contents.entry(input).or_insert_with(|| {
             steps.push(Step { kind: StepKind::Input, operator: None, inputs: Vec::new(), part_of: steps.len() });
@@ -101,7 +101,11 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
             .iter()
             .filter_map(|content| if let ValueContent::Of(step) = content { Some(*step) } else { None })
             .collect();
-        let content = if data == 0 || matches!(operator.kind.as_str(), "Shape" | "Size") {
+        let is_constant = data == 0 || matches!(operator.kind.as_str(), "Shape" | "Size");
+        if !is_constant {
+            operators.push(index);
+        }
+        let content = if is_constant {
             ValueContent::Constant
         } else if inputs.is_empty() || is_times_zero(operator, facts) {
             ValueContent::Zero
@@ -124,7 +128,7 @@ fn steps(model: &OnnxModel, facts: &ValueFacts) -> Result<(Vec<Step>, Vec<usize>
     }
     let held =
         given.into_iter().filter_map(|content| if let ValueContent::Of(step) = content { Some(step) } else { None });
-    Ok((steps, held.collect()))
+    Ok((steps, held.collect(), operators))
 }
 
 /// Operators that change the layout of values, or nothing.
@@ -291,7 +295,6 @@ impl Folding<'_> {
         let mut network = FoldedNetwork { names: Vec::new(), edges: Vec::new(), operators: Vec::new() };
         let mut nodes: HashMap<usize, usize> = HashMap::new();
         for (index, step) in self.steps.iter().enumerate() {
-            network.operators.extend(step.operator);
             let is_unused = step.kind == StepKind::Input && self.uses[index].is_empty();
             if step.part_of == index && !is_unused {
                 nodes.insert(index, network.names.len());

@@ -26,7 +26,8 @@ pub struct ImportedNetwork {
     pub edges: String,
     /// Number of weights: floating-point tensors but scalars and the running statistics of batch normalisations.
     pub parameters: u64,
-    /// Multiply-adds of convolutions and matrix products for one input; none where some cannot be known.
+    /// Multiply-adds of convolutions and matrix products for one input, those included whose result is multiplied by zero or that
+    /// nothing reads; none where some cannot be known.
     pub multiply_adds: Option<u64>,
     /// Number of nodes between input and output on the longest path.
     pub depth: usize,

@@ -72,6 +72,19 @@ fn what_is_multiplied_with_zero_is_absent() {
     assert_eq!((counts["conv3x3"], counts["avgpool3x3"], counts["add"]), (1 + 3 + 4, 3, 5));
 }
 
+/// What a product with zero hides is no node, but it has weights and is run.
+#[test]
+fn what_is_multiplied_with_zero_costs() {
+    let zero = Message::default().number(2, 1).bytes(9, &[0; 4]);
+    let zeros = operator("Constant", &[], "z").bytes(5, &Message::default().bytes(1, b"value").bytes(5, &zero.0).0);
+    let product = |from, to| operator("MatMul", &[from, "w"], to);
+    let hidden = [product("x", "h"), operator("Mul", &["h", "z"], "n"), product("n", "m")];
+    let seen = [product("x", "k"), operator("Add", &["k", "m"], "y")];
+    let network = import(&model(&[&[zeros][..], &hidden, &seen].concat())).unwrap();
+    assert_eq!(network.operations.matches("gemm").count(), 2, "{}", network.operations);
+    assert_eq!(network.multiply_adds, Some(3 * 16));
+}
+
 #[test]
 fn attention_is_two_products() {
     let network = fixture("text");

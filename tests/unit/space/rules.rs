@@ -122,6 +122,9 @@ fn rules_that_cannot_be_are_refused() {
         }
     };
     assert!(refusal("{nodes: [5, 3]}").contains("`rules.nodes`: the least, 5, is above the most, 3"));
+    assert!(refusal("{nodes: 5, operations: {5: [conv]}}").contains("`rules.operations`: no cell has a node 5"));
+    assert!(refusal("{nodes: 3, fixed: ['0>3']}").contains("`rules.fixed`: no cell has a node 3"));
+    assert!(refusal("{edges: 1, fixed: ['0>1', '1>2']}").contains("2 edges, but `rules.edges` allows at most 1"));
     assert!(refusal("{nodes: 0}").contains("a cell has 1 to"));
     assert!(refusal("{operations: {0: [cnov]}}").contains("did you mean `conv`"));
     assert!(refusal("{operations: {first: [conv]}}").contains("`first` is no place"));
