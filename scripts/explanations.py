@@ -1,7 +1,8 @@
 """Judges explanations by the accuracy truly lost: the tables and the picture of configs/RESULTS.md, section Explanations.
 
-  python scripts/explanations.py FOLDER --seeds 10 [--tables c10,macro] [--controls] [--picture configs/pictures/explanations.svg]
+  python scripts/explanations.py FOLDER --seeds 10 [--tables c10,macro:5] [--controls] [--picture configs/pictures/explanations.svg]
 
+`macro:5`: of this table five seeds.
 Trains a checkpoint of every table and seed (split and weights have the same seed), judges it, and keeps both in FOLDER: what is there
 already is not done again. `--controls` judges weights as they are drawn and weights trained on permuted labels too. Needs no package.
 """
@@ -167,13 +168,14 @@ def picture(reports):
     bottom, total = top + row * len(reports), left + len(PANELS) * (width + gap)
     colours = [("#0b5cad", "#6cb0f5"), ("#c2410c", "#ff9a62"), ("#17794a", "#5ccb95"), ("#7a3ea8", "#c59bec")]
     marks = lambda mode: "".join(f".m{index}{{fill:{pair[mode]};stroke:{pair[mode]}}}" for index, pair in enumerate(colours))
-    light = "text{fill:#1c2126}.muted{fill:#5b6670}.grid{stroke:#d5dbe1}" + marks(0)
-    dark = "text{fill:#e4e8eb}.muted{fill:#9ba6b0}.grid{stroke:#3a434b}" + marks(1)
+    light = ".paper{fill:#fff}text{fill:#1c2126}.muted{fill:#5b6670}.grid{stroke:#d5dbe1}" + marks(0)
+    dark = ".paper{fill:#15191d}text{fill:#e4e8eb}.muted{fill:#9ba6b0}.grid{stroke:#3a434b}" + marks(1)
     shapes = ["M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0", "M-4.5-4.5h9v9h-9z", "M0-6L5.5 4h-11z", "M0-6L6 0L0 6L-6 0z"]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total} {bottom + 30}" width="{total}" height="{bottom + 30}" role="img" '
         f'font-family="system-ui,sans-serif" font-size="12"><title>Explanations judged by the truth</title>'
         f"<style>{light}@media(prefers-color-scheme:dark){{{dark}}}</style>"
+        '<rect class="paper" width="100%" height="100%"/>'
     ]
     for index, name in enumerate(reports):
         parts.append(f'<text x="{left - 20}" y="{top + row * index + 19}" text-anchor="end">{TABLES[name][0]}</text>')
@@ -216,10 +218,12 @@ def main():
     arguments.folder.mkdir(parents=True, exist_ok=True)
     arguments.seeds = range(arguments.seed, arguments.seed + arguments.seeds)
     reports = {}
-    for name in filter(None, arguments.tables.split(",")):
+    for table in filter(None, arguments.tables.split(",")):
+        name, _, count = table.partition(":")
+        seeds = arguments.seeds[: int(count)] if count else arguments.seeds
         _, config, settings = TABLES[name]
         of_seed = lambda seed: judged(arguments, f"{name}-{seed}", config, ["split.train=156", f"split.seed={seed}", *settings])
-        reports[name] = [of_seed(seed) for seed in arguments.seeds]
+        reports[name] = [of_seed(seed) for seed in seeds]
     sections = {"Kendall's tau": {"tau": "kendall_tau"}, **SECTIONS}
     for heading, columns in sections.items() if reports else ():
         print(f"\n{heading}\n\n| table | " + " | ".join(columns) + " |\n|" + "---|" * (1 + len(columns)))
