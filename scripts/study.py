@@ -7,14 +7,11 @@
   python scripts/study.py choices --train-sizes 20,39,78,156 --seeds 10
   python scripts/study.py columns --train-sizes 20,78 --seeds 10
   python scripts/study.py sources --train-sizes 20,78 --seeds 10
-  python scripts/study.py explanations --seeds 4 [--config configs/nasbench101.yaml]
   python scripts/study.py search --seeds 30      (scripts/setup.sh --full installs scipy with scikit-learn)
 """
 import argparse
-import functools
 import json
 import pathlib
-import statistics
 import subprocess
 import tempfile
 
@@ -60,30 +57,6 @@ COLUMNS = {
     "parameters, FLOPs": "[params_m_c10, flops_m_c100]",
     "Zen score": "[zen_c10]",
     "accuracy after 12 epochs": "[c10_val_e12]",
-}
-
-# What `carl evaluate --explanations` says: the path of each figure, and of those that every method of explanation has.
-METHODS = ["critical", "occlusion", "attention", "gradient", "random"]
-OF_METHODS = {
-    "agreement with the truth": "explanations.truth_agreement.{}",
-    "largest loss found": "explanations.truth.{}.top_1",
-    "two largest losses found": "explanations.truth.{}.top_2",
-    "sign": "explanations.truth.{}.sign",
-    "deletion": "explanations.truth.{}.deletion",
-    "insertion": "explanations.truth.{}.insertion",
-    "characterization": "explanations.truth.{}.characterization",
-}
-EXPLANATIONS = {
-    "Kendall's tau": "kendall_tau",
-    "deletion in the joint order": "explanations.joint_order.deletion",
-    "insertion in the joint order": "explanations.joint_order.insertion",
-    "deletion by true losses": "explanations.true_loss_order.deletion",
-    "insertion by true losses": "explanations.true_loss_order.insertion",
-    "critical half kept": "explanations.fidelity_keep",
-    "the rest kept": "explanations.fidelity_remove",
-    "heavier half by mass kept": "explanations.fidelity_keep_by_mass",
-    "lighter half by mass kept": "explanations.fidelity_remove_by_mass",
-    "members agree": "explanations.stability",
 }
 
 # Configuration, column that is searched, column that judges.
@@ -182,29 +155,6 @@ def sources(arguments):
             print(f"| {name} | CIFAR-10 | {with_source} |", flush=True)
 
 
-def explanations(arguments):
-    reports = []
-    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            checkpoint = pathlib.Path(folder) / "checkpoint"
-            settings = [f"split.seed={seed}", *arguments.set]
-            run(arguments, "train", settings, arguments.config, "--output", checkpoint)
-            reports.append(run(arguments, "evaluate", [], checkpoint, "--explanations"))
-    def figure(path):
-        values = [functools.reduce(lambda part, key: (part or {}).get(key), path.split("."), report) for report in reports]
-        if None in values:
-            return ""
-        deviation = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        return f"{statistics.mean(values):.3f}{deviation}"
-
-    print("| figure | " + " | ".join(METHODS) + " |\n|" + "---|" * (1 + len(METHODS)))
-    for name, path in OF_METHODS.items():
-        print(f"| {name} | " + " | ".join(figure(path.format(method)) for method in METHODS) + " |")
-    print("\n| figure | mean and standard deviation |\n|---|---|")
-    for name, path in EXPLANATIONS.items():
-        print(f"| {name} | {figure(path)} |")
-
-
 def search(arguments):
     """Regret of the best measurement, and p of the signed rank test that the cell recommended is worse than a baseline's."""
     from scipy.stats import wilcoxon
@@ -229,7 +179,7 @@ def search(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("study", choices=["ablation", "claim", "shifts", "targets", "choices", "columns", "sources", "explanations", "search"])
+    parser.add_argument("study", choices=["ablation", "claim", "shifts", "targets", "choices", "columns", "sources", "search"])
     parser.add_argument("--config", type=pathlib.Path, default="configs/nasbench201.yaml")
     parser.add_argument("--train-sizes", default="78,156")
     parser.add_argument("--seeds", type=int, default=10)

@@ -35,10 +35,20 @@ fn keys_ranges_and_dead_parts() {
         assert!(if [1, 2, 5].contains(&index) { mass == 0.0 } else { (0.0..1.0).contains(&mass) }, "{index}: {mass}");
     }
     assert_eq!(explanation, explain(arch));
-    let removals = explanation["removals"].as_array().unwrap();
-    let mut removed: Vec<u64> = removals.iter().map(|step| step["index"].as_u64().unwrap()).collect();
-    removed.sort_unstable();
-    assert_eq!(removed, [0, 3, 4]);
+    let steps = |key: &str| -> Vec<(u64, f64)> {
+        let step = |step: &Value| (step["index"].as_u64().unwrap(), step["score"].as_f64().unwrap());
+        explanation[key].as_array().unwrap().iter().map(step).collect()
+    };
+    let (removals, insertions) = (steps("removals"), steps("insertions"));
+    for order in [&removals, &insertions] {
+        let mut indices: Vec<u64> = order.iter().map(|step| step.0).collect();
+        indices.sort_unstable();
+        assert_eq!(indices, [0, 3, 4]);
+    }
+    // One order ends at the cell, the other one begins there; neither is beaten by the other one backwards.
+    assert_eq!(insertions[2].1, explanation["score"].as_f64().unwrap());
+    let sum = |order: &[(u64, f64)]| order[..2].iter().map(|step| step.1).sum::<f64>();
+    assert!(sum(&removals) <= sum(&insertions), "{removals:?} {insertions:?}");
     let critical = &explanation["critical_substructure"];
     let operations = critical["operations"].as_array().unwrap();
     assert!(!operations.is_empty() && operations.iter().all(|index| [0, 3, 4].contains(&index.as_u64().unwrap())));
@@ -170,4 +180,14 @@ fn the_page_works_in_a_browser() {
     fs::write(&path, page.replace("</body>", script)).unwrap();
     let Some(title) = browser::title(&path) else { return };
     assert_eq!(title, "up true down true rows 40 drawings 12");
+}
+
+#[test]
+fn the_page_of_one_cell_begins_with_its_drawing() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = fs::read_to_string(explain_table(&cells(1), folder.path(), "cell.html")).unwrap();
+    let headings: Vec<&str> =
+        page.split("<h2 id=").skip(1).map(|part| part.split(['>', '<']).nth(1).unwrap()).collect();
+    assert_eq!((headings[0], headings[1]), ("Drawing", "Operations"), "{headings:?}");
+    assert_eq!(headings.last(), Some(&"Changes"));
 }

@@ -8,6 +8,8 @@ use assert_cmd::Command;
 use checkpoint::checkpoint;
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const CELL: &str = "|nor_conv_3x3~0|+|none~0|avg_pool_3x3~1|+|none~0|none~1|nor_conv_1x1~2|";
@@ -339,4 +341,47 @@ fn the_manual_page_has_the_options_of_all_commands_once() {
         assert_eq!(page.matches(option).count(), 2, "{option}");
     }
     assert!(page.contains("\\-\\-train\\-sizes"), "{page}");
+}
+
+#[test]
+fn an_interrupt_stops_a_training_soon_and_leaves_a_whole_checkpoint() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let ops = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
+    let mut rows = "arch,val\n".to_string();
+    for code in 0..200usize {
+        let op = |digit: u32| ops[code * 77 / 5usize.pow(digit) % 5];
+        let cell = format!("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|", op(0), op(1), op(2), op(3), op(4), op(5));
+        rows += &format!("{cell},{}\n", cell.matches("conv").count() as f64 + code as f64 / 1000.0);
+    }
+    fs::write(path.join("table.csv"), rows).unwrap();
+    let config = "space: nasbench201\ndata: {table: table.csv, train_target: val}\nsplit: {train: 100}\n\
+                  train: {epochs: 20000}\n";
+    fs::write(path.join("config.yaml"), config).unwrap();
+    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
+        .current_dir(path)
+        .args(["train", "config.yaml", "--output", "stopped"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let waiting = Instant::now();
+    // The folder is made when training begins.
+    while !path.join("stopped").exists() && waiting.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    let sent = Instant::now();
+    // SAFETY: a signal to a child that has not been waited for.
+    unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    // Measured: less than 1.5 s on two busy cores.
+    assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
+    assert_eq!(output.status.code(), Some(130), "{message}");
+    assert!(message.contains("--resume stopped"), "{message}");
+    let (code, _, message) = carl(path, &["evaluate", "stopped"]);
+    assert_eq!(code, Some(0), "{message}");
+    let (code, _, message) = carl(path, &["train", "config.yaml", "--resume", "stopped", "--stop-after", "1"]);
+    assert_eq!(code, Some(0), "{message}");
 }

@@ -6,6 +6,7 @@ use super::{Common, checkpoint_config, load_predictor, origin, print, print_json
 use crate::config::Config;
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
+use crate::explain::substructure::TOLERANCE;
 use crate::file;
 use crate::metrics::{kendall_tau, mean, mean_ranks};
 use crate::predictor::Predictor;
@@ -20,8 +21,6 @@ use std::path::PathBuf;
 
 /// Most cells that are explained.
 const EXPLAINED: usize = 200;
-/// Largest change of a score by a critical substructure, which is not shown.
-const TOLERANCE: f64 = 0.25;
 
 /// Compare two checkpoints on the same table
 #[derive(Args)]

@@ -5,8 +5,9 @@ use super::{Common, checkpoint_config, counted, load_predictor, print, print_jso
 use crate::config::Config;
 use crate::dataset::{DataOptions, Dataset, GraphEncoder};
 use crate::error::{Error, Result, Stage};
-use crate::explain::faithfulness::{Faithfulness, JudgedSample, judge};
-use crate::explain::subset::TrueFigures;
+use crate::explain::faithfulness::{Faithfulness, JudgedOrders, JudgedParts, JudgedSample, judge};
+use crate::explain::metrics::TrueFigures;
+use crate::explain::subset::{OrderAreas, PartFigures};
 use crate::gp::coverage::choose_rows;
 use crate::predictor::Predictor;
 use crate::progress::Progress;
@@ -119,71 +120,87 @@ fn trained_rows(
 
 /// Figures of explanations for the terminal.
 fn explanations_table(judged: &Faithfulness) -> String {
-    let row = |name: &str, figures: [f64; 5]| -> Vec<String> {
-        let figure = |value: f64| if value.is_nan() { String::new() } else { format!("{value:.3}") };
-        std::iter::once(name.to_string()).chain(figures.map(figure)).collect()
-    };
-    let agreements = [
-        ("order: without the operation", &judged.truth_agreement),
-        ("order: mean over replacements", &judged.truth_agreement_replacements),
-    ];
-    let mut rows: Vec<Vec<String>> = agreements
-        .iter()
-        .filter_map(|(name, figures)| Some(row(name, figures.as_ref()?.each(|&value| value))))
-        .collect();
-    if let Some(figures) = &judged.truth {
-        type Named = (&'static str, fn(&TrueFigures) -> f64);
-        let of: [Named; 6] = [
-            ("largest loss found", |figures| figures.top_1),
-            ("two largest losses found", |figures| figures.top_2),
-            ("sign", |figures| figures.sign),
-            ("deletion (best order: 1)", |figures| figures.areas.deletion),
-            ("insertion (best order: 1)", |figures| figures.areas.insertion),
-            ("characterization at half", |figures| figures.characterization),
-        ];
-        // The last three need every subset of a cell's operations.
-        let of = if judged.cells_with_subsets > 0 { &of[..] } else { &of[..3] };
-        rows.extend(of.iter().map(|(name, of)| row(name, figures.each(of))));
-    }
-    let agreement = match rows.is_empty() {
-        true => "The table does not have the variants that an agreement with the truth needs".to_string(),
-        false => {
-            let header = ["against the true loss", "mass", "occlusion", "attention", "gradient", "random"];
-            let cells = counted(judged.cells_with_truth, "cell");
-            format!("Agreement with the truth, {cells}{}\n{}", orders(judged), text_table(&header, &rows))
-        }
-    };
-    format!(
-        "{agreement}\n\nOver {}, Spearman's correlation with the scores of the cells: critical half {:.3}, the rest {:.3}; heavier \
-         half {:.3}, the rest {:.3}\n\
-         deletion {:.3} (random {:.3}), insertion {:.3} (random {:.3}); members agree {:.3}",
+    let mut blocks = vec![agreements(judged)];
+    blocks.extend(judged.orders.as_ref().map(|orders| orders_table(orders, judged.cells_with_subsets)));
+    blocks.extend(judged.parts.as_ref().map(|parts| parts_table(parts, judged)));
+    blocks.push(format!(
+        "Spearman's correlation with the scores of {}: critical substructure alone {:.3}, cell without it {:.3}; as many of the \
+         heaviest operations {:.3}, without them {:.3}; masses of two members {:.3}",
         counted(judged.cells, "cell"),
         judged.fidelity_keep,
         judged.fidelity_remove,
         judged.fidelity_keep_by_mass,
         judged.fidelity_remove_by_mass,
-        judged.deletion.critical,
-        judged.deletion.random,
-        judged.insertion.critical,
-        judged.insertion.random,
         judged.stability,
-    )
+    ));
+    blocks.join("\n\n")
 }
 
-/// How well the operations are removed and inserted in an order that is not that of attributions.
-fn orders(judged: &Faithfulness) -> String {
-    let Faithfulness { joint_order: joint, true_loss_order: single, cells_with_subsets: cells, .. } = judged;
-    if *cells == 0 {
-        return String::new();
+/// A row of a table: a name and figures, of which those that are not known are empty.
+fn figures_row(name: &str, figures: &[f64]) -> Vec<String> {
+    let figure = |value: &f64| if value.is_nan() { String::new() } else { format!("{value:.3}") };
+    std::iter::once(name.to_string()).chain(figures.iter().map(figure)).collect()
+}
+
+/// How attributions agree with the true losses of single operations.
+fn agreements(judged: &Faithfulness) -> String {
+    let agreements = [
+        ("order: without the operation", &judged.truth_agreement),
+        ("order: mean over replacements", &judged.truth_agreement_replacements),
+    ];
+    let mut rows: Vec<Vec<String>> = (agreements.iter())
+        .filter_map(|(name, figures)| Some(figures_row(name, &figures.as_ref()?.each(|&value| value))))
+        .collect();
+    if let Some(figures) = &judged.truth {
+        type Named = (&'static str, fn(&TrueFigures) -> f64);
+        let of: [Named; 4] = [
+            ("largest loss found", |figures| figures.top_1),
+            ("two largest losses found", |figures| figures.top_2),
+            ("sign", |figures| figures.sign),
+            ("characterization at half", |figures| figures.half.characterization),
+        ];
+        // The last one needs every subset of a cell's operations.
+        let of = if judged.parts.is_some() { &of[..] } else { &of[..3] };
+        rows.extend(of.iter().map(|(name, of)| figures_row(name, &figures.each(of))));
     }
+    if rows.is_empty() {
+        return "The table does not have the variants that an agreement with the truth needs".to_string();
+    }
+    let header = ["against the true loss", "mass", "occlusion", "attention", "gradient", "random"];
+    let cells = counted(judged.cells_with_truth, "cell");
+    format!("Agreement with the truth, {cells}\n{}", text_table(&header, &rows))
+}
+
+/// How fast the truth falls and rises when operations are removed and inserted in different orders.
+fn orders_table(orders: &JudgedOrders, cells: usize) -> String {
+    let row = |name: &str, areas: &OrderAreas| figures_row(name, &[areas.deletion, areas.insertion]);
+    let by = &orders.heaviest_first;
+    let rows = [
+        row("as explanations state it", &orders.stated),
+        row("heaviest mass first", &by.critical),
+        row("by attention", &by.attention),
+        row("by gradient", &by.gradient),
+        row("by true single losses", &orders.true_loss),
+    ];
+    let header = ["order of the operations", "deletion", "insertion"];
+    let title = "Area under the truth, 0 of a random order and 1 of the best one";
+    format!("{title}, {}\n{}", counted(cells, "cell"), text_table(&header, &rows))
+}
+
+/// What critical substructures are worth.
+fn parts_table(parts: &JudgedParts, judged: &Faithfulness) -> String {
+    let row = |name: &str, part: &PartFigures| figures_row(name, &[part.kept, part.lost, part.characterization]);
+    let rows = [
+        row("critical substructure", &parts.critical_substructure),
+        row("as many of the heaviest", &parts.as_many_by_mass),
+        row("as many random ones", &parts.as_many_random),
+    ];
+    let header = ["part of a cell", "kept alone", "lost without", "characterization"];
     format!(
-        "; deletion, insertion and half, {}\nIn the order of the predictor's scores of all subsets: deletion {:.3}, insertion {:.3}; \
-         of the true losses of single operations: {:.3}, {:.3}",
-        counted(*cells, "cell"),
-        joint.deletion,
-        joint.insertion,
-        single.deletion,
-        single.insertion
+        "Share of the truth, {}, {:.0} % of whose operations are critical\n{}",
+        counted(judged.cells_with_subsets, "cell"),
+        100.0 * parts.size,
+        text_table(&header, &rows)
     )
 }
 

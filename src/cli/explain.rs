@@ -4,6 +4,7 @@ use super::progress::Bar;
 use super::{Common, counted, load_predictor, origin, print_json, talk};
 use crate::error::{Error, Position, Result, Stage};
 use crate::explain::explanation::Explanation;
+use crate::explain::substructure::TOLERANCE;
 use crate::file;
 use crate::report::explanations::page;
 use crate::report::render;
@@ -32,7 +33,7 @@ pub struct Explain {
     #[arg(long)]
     output: PathBuf,
     /// Largest change of the score by the critical substructure, in standard deviations of the training labels
-    #[arg(long, default_value_t = 0.25)]
+    #[arg(long, default_value_t = TOLERANCE)]
     tolerance: f64,
     /// How cells are drawn: a box per operation, or operations on the edges between feature maps (NAS-Bench-201,
     /// TransNAS-Bench-101 micro, DARTS)

@@ -84,11 +84,6 @@ impl ExplainedCell {
         (0..self.len()).filter(is_live).collect()
     }
 
-    /// Half of the operations, rounded up; ends and absent ones do not count.
-    pub fn half(&self, space: &dyn Space) -> usize {
-        (0..self.len()).filter(|&index| self.counts(index, space)).count().div_ceil(2)
-    }
-
     /// The operations that are still live once those at the indices `removed` are left out.
     ///
     /// # Errors

@@ -4,7 +4,8 @@ use super::drawing::{colour, largest_mass};
 use super::explanation::Explanation;
 use std::fmt::Write;
 
-/// `explanation` as a directed graph; fill and width are critical mass, the critical substructure is bold, dead parts are dashed.
+/// `explanation` as a directed graph; fill and width are critical mass, the critical substructure is bold, dead parts are dashed, and
+/// a label outside a box is its place in the order of removal.
 pub(super) fn dot(explanation: &Explanation) -> String {
     let scale = largest_mass(explanation);
     let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));
@@ -23,7 +24,9 @@ pub(super) fn dot(explanation: &Explanation) -> String {
                 format!("fillcolor=\"{fill}\", fontcolor={ink}, penwidth={width}")
             }
         };
-        let _ = writeln!(text, "  {} [label={label}, {style}];", node.index);
+        let place = explanation.removals.iter().position(|step| step.index == node.index);
+        let place = place.map_or(String::new(), |place| format!(", xlabel=\"{}\"", place + 1));
+        let _ = writeln!(text, "  {} [label={label}, {style}{place}];", node.index);
     }
     for end in &explanation.ends {
         let _ = writeln!(text, "  {} [label={}, fillcolor=white];", end.index, quote(&end.op));

@@ -2,7 +2,8 @@
 //! mass of the cell.
 //!
 //! Colours run from light to dark, so that a print in grey shows the same; the critical substructure has a bold frame, dead
-//! parts are dashed. An edge over several layers has a free lane in each of those that it passes.
+//! parts are dashed, and a small number is the place of an operation in the order of removal. An edge over several layers has a
+//! free lane in each of those that it passes.
 
 use super::explanation::{ExplainedEdge, Explanation};
 use std::fmt::Write;
@@ -13,7 +14,7 @@ const HEIGHT: f64 = 34.0;
 const GAP_X: f64 = 46.0;
 const GAP_Y: f64 = 16.0;
 pub(super) const MARGIN: f64 = 12.0;
-pub(super) const LEGEND: f64 = 44.0;
+pub(super) const LEGEND: f64 = 58.0;
 /// The smallest width, which the legend needs.
 pub(super) const MIN_WIDTH: f64 = 410.0;
 /// The largest mass of the scale is no less than this: differences below it are noise.
@@ -27,6 +28,8 @@ const SWEEPS: usize = 8;
 pub(super) struct DrawnNode {
     label: String,
     mass: Option<f64>,
+    /// Place in the order of removal, from 1 on.
+    place: Option<usize>,
     live: bool,
     bold: bool,
     tooltip: String,
@@ -53,7 +56,7 @@ pub(super) fn draw(explanation: &Explanation, mut shapes: Vec<DrawnNode>, edges:
     for shape in &shapes {
         draw_shape(&mut svg, shape, scale);
     }
-    draw_legend(&mut svg, explanation, height, scale, "dashed: dead");
+    draw_legend(&mut svg, explanation, height, scale, "");
     svg.push_str("</svg>");
     svg
 }
@@ -68,12 +71,19 @@ pub(super) fn largest_mass(explanation: &Explanation) -> f64 {
 pub(super) fn head(explanation: &Explanation, width: f64, height: f64) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
-         height=\"{height:.0}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\"><title>{}: score {:.3} ± \
-         {:.3}</title><rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
+         height=\"{height:.0}\" role=\"img\" font-family=\"system-ui,sans-serif\" font-size=\"11\"><title>{}: {}</title><rect \
+         width=\"100%\" height=\"100%\" fill=\"#fff\"/>",
         escape(&explanation.arch),
-        explanation.score,
-        explanation.std
+        score(explanation)
     )
+}
+
+/// The score in words; that of a part has no standard deviation.
+fn score(explanation: &Explanation) -> String {
+    match explanation.std.is_nan() {
+        true => format!("score of this part {:.2}", explanation.score),
+        false => format!("score {:.2} ± {:.2}", explanation.score, explanation.std),
+    }
 }
 
 /// `text` as it may stand in an element or in an attribute.
@@ -96,7 +106,7 @@ impl DrawnNode {
     /// A box that is live and has no mass.
     pub fn plain(label: &str) -> Self {
         let (label, tooltip) = (label.to_string(), label.to_string());
-        DrawnNode { label, mass: None, live: true, bold: false, tooltip, x: 0.0, y: 0.0, width: 0.0 }
+        DrawnNode { label, mass: None, place: None, live: true, bold: false, tooltip, x: 0.0, y: 0.0, width: 0.0 }
     }
 }
 
@@ -114,7 +124,8 @@ pub(super) fn shapes(explanation: &Explanation) -> Vec<DrawnNode> {
             false => format!("{}: the score does not depend on it", node.op),
         };
         let mass = node.live.then_some(node.critical);
-        DrawnNode { mass, live: node.live, bold, tooltip, ..DrawnNode::plain(&node.op) }
+        let place = explanation.removals.iter().position(|step| step.index == node.index).map(|step| step + 1);
+        DrawnNode { mass, place, live: node.live, bold, tooltip, ..DrawnNode::plain(&node.op) }
     });
     nodes.chain(explanation.ends.iter().map(|end| DrawnNode::plain(&end.op))).collect()
 }
@@ -307,12 +318,20 @@ fn draw_shape(svg: &mut String, shape: &DrawnNode, scale: f64) {
             y + 28.0
         );
     }
+    if let Some(place) = shape.place {
+        let _ = write!(
+            svg,
+            "<text x=\"{:.0}\" y=\"{:.0}\" text-anchor=\"end\" font-size=\"9\" fill=\"{ink}\">{place}</text>",
+            shape.x + shape.width - 4.0,
+            y + 29.0
+        );
+    }
     svg.push_str("</g>");
 }
 
-/// The scale of the colours, the score, and what `marks` mean beside bold ones.
-pub(super) fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: f64, marks: &str) {
-    let y = height - 30.0;
+/// The scale of the colours, the score, and what the marks mean that this drawing has.
+pub(super) fn draw_legend(svg: &mut String, explanation: &Explanation, height: f64, scale: f64, more: &str) {
+    let y = height - 44.0;
     for step in 0..5 {
         let share = f64::from(step) / 4.0;
         let ink = if share > 0.5 { "#fff" } else { "#1c2126" };
@@ -327,14 +346,18 @@ pub(super) fn draw_legend(svg: &mut String, explanation: &Explanation, height: f
             share * scale
         );
     }
-    let _ = write!(
-        svg,
-        "<text x=\"{}\" y=\"{}\" fill=\"#1c2126\" font-size=\"10\">critical mass</text><text x=\"{MARGIN}\" y=\"{}\" fill=\"#5b6670\" \
-         font-size=\"10\">score {:.2} ± {:.2} · bold: critical substructure · {marks}</text>",
-        MARGIN + 178.0,
-        y + 11.0,
-        y + 26.0,
-        explanation.score,
-        explanation.std
-    );
+    let line = |svg: &mut String, x: f64, y: f64, fill: &str, text: &str| {
+        let _ = write!(svg, "<text x=\"{x}\" y=\"{y}\" fill=\"{fill}\" font-size=\"10\">{text}</text>");
+    };
+    line(svg, MARGIN + 178.0, y + 11.0, "#1c2126", "critical mass");
+    let critical = &explanation.critical_substructure.operations;
+    let bold = explanation.nodes.iter().any(|node| node.live && critical.contains(&node.index));
+    let dead = explanation.nodes.iter().any(|node| !node.live);
+    let marks = [(bold, "bold: critical substructure"), (dead, "dashed: dead"), (!more.is_empty(), more)];
+    let marks = marks.iter().filter(|(there, _)| *there).map(|(_, mark)| (*mark).to_string());
+    let first: Vec<String> = std::iter::once(score(explanation)).chain(marks).collect();
+    line(svg, MARGIN, y + 26.0, "#5b6670", &first.join(" · "));
+    if !explanation.removals.is_empty() {
+        line(svg, MARGIN, y + 40.0, "#5b6670", "small number: order of removal in which the score falls fastest");
+    }
 }

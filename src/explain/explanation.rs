@@ -53,12 +53,12 @@ pub struct ExplainedEdge {
     pub critical: f64,
 }
 
-/// A step of removing the operations of a cell one after another.
+/// A step of removing the operations of a cell one after another, or of putting them back.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct RemovalStep {
-    /// Index of the removed operation in the text.
+pub struct OrderStep {
+    /// Index in the text of the operation that is removed or put back.
     pub index: usize,
-    /// Score without it and those before it.
+    /// Score after this step.
     pub score: f64,
 }
 
@@ -79,9 +79,11 @@ pub struct Explanation {
     pub edges: Vec<ExplainedEdge>,
     /// Smallest connected part that keeps the score.
     pub critical_substructure: CriticalSubstructure,
-    /// The order of removal in which the score falls fastest; none in a cell of more than eight live operations, or of choices, and
-    /// in a space with neither an absent operation nor an identity.
-    pub removals: Vec<RemovalStep>,
+    /// The order in which the operations are removed one after another so that the score falls fastest; none in a cell of more than
+    /// eight live operations, or of choices, and in a space with neither an absent operation nor an identity.
+    pub removals: Vec<OrderStep>,
+    /// The order in which they are put into the empty cell so that the score rises fastest.
+    pub insertions: Vec<OrderStep>,
     /// Best and worst replacements of one operation, best first.
     pub counterfactuals: Vec<Counterfactual>,
 }
@@ -102,7 +104,8 @@ impl Explanation {
         on_edges.then(|| self.to_edge_svg()).flatten().unwrap_or_else(|| self.to_svg())
     }
 
-    /// The critical substructure alone: its operations and the ends of the cell, with the edges between them.
+    /// The critical substructure alone: its operations and the ends of the cell, with the edges between them, and its score, which
+    /// has no standard deviation.
     pub fn critical_part(&self) -> Explanation {
         let kept = |index: &usize| match self.nodes.get(*index) {
             Some(node) => self.critical_substructure.operations.contains(&node.index),
@@ -117,7 +120,10 @@ impl Explanation {
             nodes: self.nodes.iter().filter_map(node).collect(),
             ends: self.ends.iter().filter_map(end).collect(),
             edges: self.edges.iter().filter_map(edge).collect(),
+            score: self.critical_substructure.score,
+            std: f64::NAN,
             removals: Vec::new(),
+            insertions: Vec::new(),
             counterfactuals: Vec::new(),
             critical_substructure: CriticalSubstructure {
                 operations: Vec::new(),
@@ -154,7 +160,7 @@ impl Explainer<'_> {
             true => vec![Vec::new(); cells.len()],
             false => self.cuts(&cells, &mut pool, progress).map_err(first)?,
         };
-        let parts = self.nearest_parts(&cells, &mut pool, progress).map_err(first)?;
+        let critical = self.critical_substructures(&cells, &mut pool, tolerance, progress).map_err(first)?;
         let replacements = self.replacements(&cells, &mut pool, progress).map_err(first)?;
         let subsets = self.subsets(&cells, &mut pool, progress).map_err(first)?;
         let explain = |(index, cell): (usize, &ExplainedCell)| {
@@ -162,6 +168,7 @@ impl Explainer<'_> {
             let members = member_masses(cell, &pool, &removals[index]);
             let cut_losses = losses(cell, &pool, &cuts[index], cell.raw.edges.len(), |&edge| edge);
             let (ends, edges) = if listed { Default::default() } else { self.ends_and_edges(cell, &cut_losses) };
+            let (removals, insertions) = self.fastest(cell, &pool, &subsets[index]);
             Explanation {
                 arch: cell.text.clone(),
                 score: pool.score(cell.graph),
@@ -169,28 +176,34 @@ impl Explainer<'_> {
                 nodes: self.nodes(cell, &occlusion, &members),
                 ends,
                 edges,
-                critical_substructure: parts[index].within(tolerance),
-                removals: self.fastest_removals(cell, &pool, &subsets[index]),
+                critical_substructure: critical[index].clone(),
+                removals,
+                insertions,
                 counterfactuals: self.counterfactuals(cell, &pool, &replacements[index], COUNTERFACTUALS),
             }
         };
         Ok(cells.iter().enumerate().map(explain).collect())
     }
 
-    fn fastest_removals(
+    /// The orders of removal and of insertion by the scores of the cell without each subset of its operations.
+    fn fastest(
         &self,
         cell: &ExplainedCell,
         pool: &VariantPool,
         subsets: &[(String, u32)],
-    ) -> Vec<RemovalStep> {
+    ) -> (Vec<OrderStep>, Vec<OrderStep>) {
         let scores: Vec<f64> = subsets.iter().map(|subset| pool.score(subset.1)).collect();
+        let Some(values) = SubsetValues::new(scores.clone()) else { return Default::default() };
         let live = cell.live_operations(self.encoder.space);
-        let order = SubsetValues::new(scores.clone()).map_or(Vec::new(), |scores| scores.best_order(true));
-        let step = |removed: &mut usize, operation: usize| {
-            *removed |= 1 << operation;
-            Some(RemovalStep { index: live[operation], score: scores[*removed] })
+        let steps = |order: &[usize], first: usize| -> Vec<OrderStep> {
+            let step = |removed: &mut usize, operation: &usize| {
+                *removed ^= 1 << operation;
+                Some(OrderStep { index: live[*operation], score: scores[*removed] })
+            };
+            order.iter().scan(first, step).collect()
         };
-        order.into_iter().scan(0, step).collect()
+        let orders = values.fastest_orders();
+        (steps(&orders.removal, 0), steps(&orders.insertion, scores.len() - 1))
     }
 
     fn nodes(&self, cell: &ExplainedCell, occlusion: &[f64], members: &[Vec<f64>]) -> Vec<ExplainedNode> {

@@ -4,10 +4,11 @@ use super::attribution::Signal;
 use super::cell::{ExplainedCell, VariantPool};
 use super::counterfactual::Replacement;
 use super::mass::{critical_mass, member_masses};
-use super::metrics::{agreement, area, mean_curve, member_agreement};
-use super::subset::{JudgedCell, OrderAreas, SubsetValues, TrueFigures, heaviest_first, order_areas, true_figures};
+use super::metrics::{JudgedCell, TrueFigures, agreement, member_agreement, true_figures};
+use super::subset::{OrderAreas, Orders, PartFigures, SubsetValues, order_areas, part_figures, random_part_figures};
+use super::substructure::TOLERANCE;
 use super::truth::TrueLabels;
-use super::{Explainer, losses};
+use super::{Explainer, Variants, losses};
 use crate::dataset::Dataset;
 use crate::error::{Error, Result, Stage};
 use crate::graph::Role;
@@ -21,8 +22,6 @@ use std::collections::HashMap;
 const MIN_OPERATIONS: usize = 4;
 /// The smallest number of cells that figures are computed over.
 const MIN_CELLS: usize = 10;
-/// Points of a mean curve.
-const POINTS: usize = 21;
 
 /// A figure of every method of explanation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -49,13 +48,28 @@ impl<T> ByMethod<T> {
 /// Agreement with the truth: Spearman's correlation over the operations of a cell, mean over cells.
 pub type Agreement = ByMethod<f64>;
 
-/// A figure of the critical masses, and the same of a random order.
+/// Areas under the true labels of cells, by the order of their operations.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct AgainstRandom {
-    /// By critical mass.
-    pub critical: f64,
-    /// By a random order.
-    pub random: f64,
+pub struct JudgedOrders {
+    /// In the orders that explanations state: their removals and insertions.
+    pub stated: OrderAreas,
+    /// By the true losses of single operations, which attributions try to find.
+    pub true_loss: OrderAreas,
+    /// By attributions, the heaviest first.
+    pub heaviest_first: ByMethod<OrderAreas>,
+}
+
+/// What parts of cells are worth by the true labels.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JudgedParts {
+    /// The critical substructures.
+    pub critical_substructure: PartFigures,
+    /// As many operations as these have, with the greatest critical masses.
+    pub as_many_by_mass: PartFigures,
+    /// As many random operations.
+    pub as_many_random: PartFigures,
+    /// Mean number of operations of a critical substructure, as a share of the live ones.
+    pub size: f64,
 }
 
 /// Figures of the explanations.
@@ -67,23 +81,18 @@ pub struct Faithfulness {
     pub truth_agreement_replacements: Option<Agreement>,
     /// Further figures against the true losses; none where there is no agreement.
     pub truth: Option<ByMethod<TrueFigures>>,
-    /// Areas under the true labels in the order that the predictor thinks best from its scores of all subsets.
-    pub joint_order: OrderAreas,
-    /// The same in the order of the true losses of single operations, which attributions try to find.
-    pub true_loss_order: OrderAreas,
-    /// Spearman's correlation over cells between the score of the critical half alone and the score of the cell. The critical
-    /// half is the connected part of at most half of a cell's operations whose score is nearest to the score of the cell.
+    /// Areas under the true labels; none where no cell has all of its subsets in the table.
+    pub orders: Option<JudgedOrders>,
+    /// Worth of critical substructures by the true labels; none as above.
+    pub parts: Option<JudgedParts>,
+    /// Spearman's correlation over cells between the score of the critical substructure alone and the score of the cell.
     pub fidelity_keep: f64,
-    /// The same of the cell without its critical half.
+    /// The same of the cell without its critical substructure.
     pub fidelity_remove: f64,
-    /// As `fidelity_keep`, of the half of the operations with the greatest critical mass; absent ones are not counted.
+    /// As `fidelity_keep`, of as many operations with the greatest critical masses.
     pub fidelity_keep_by_mass: f64,
-    /// As `fidelity_remove`, of the other half.
+    /// As `fidelity_remove`, without these.
     pub fidelity_remove_by_mass: f64,
-    /// Area under the mean score when operations are removed, the heaviest first; lower is better.
-    pub deletion: AgainstRandom,
-    /// Area under the mean score when operations are inserted, the heaviest first; higher is better.
-    pub insertion: AgainstRandom,
     /// Rank correlation of the masses of two members, mean over cells and pairs of members.
     pub stability: f64,
     /// Largest difference of sorted masses between cells of the same unique graph, identities left out.
@@ -92,8 +101,7 @@ pub struct Faithfulness {
     pub cells: usize,
     /// Number of cells that the agreement with the truth is computed over.
     pub cells_with_truth: usize,
-    /// Number of cells that deletion and insertion in true labels are computed over: the table has each without every subset of
-    /// its operations.
+    /// Number of cells that orders and parts are judged on: the table has each without every subset of its operations.
     pub cells_with_subsets: usize,
 }
 
@@ -142,18 +150,12 @@ pub fn judge(
     let true_losses = labels.losses(&cells, &removals, removed, |cell, &index| labels.text_without(cell, index));
     let true_replaced = labels.losses(&cells, &replaced, replacement, |_, other| Some(other.text.clone()));
     let subset_labels = labels.of_subsets(&subsets);
-    let own = |variants: &Vec<(String, u32)>| variants.iter().map(|variant| pool.score(variant.1)).collect();
-    let own = subsets.iter().map(|variants| SubsetValues::new(own(variants)));
-    let pairs: Vec<(&SubsetValues, SubsetValues)> =
-        subset_labels.iter().zip(own).filter_map(|(labels, own)| Some((labels.as_ref()?, own?))).collect();
-    let joint = pairs.iter().map(|(labels, own)| (*labels, [true, false].map(|smallest| own.best_order(smallest))));
-    let joint_order = order_areas(joint);
-    let true_loss_order = order_areas(pairs.iter().map(|(labels, _)| (*labels, heaviest_first(&labels.losses()))));
-    let mut judge = Judge { explainer, cells: &cells, pool: &mut pool, progress };
-    let halves = judge.critical_halves()?;
-    let heavier = judge.heavier_halves(&attributions.critical);
-    let (fidelity_keep, fidelity_remove) = judge.fidelity(&halves)?;
-    let (fidelity_keep_by_mass, fidelity_remove_by_mass) = judge.fidelity(&heavier)?;
+    let critical = explainer.critical_substructures(&cells, &mut pool, TOLERANCE, progress)?;
+    let critical: Vec<Vec<usize>> = critical.into_iter().map(|part| part.operations).collect();
+    let heaviest = heaviest(explainer, &cells, &attributions.critical, &critical);
+    let (fidelity_keep, fidelity_remove) = fidelity(explainer, &cells, &mut pool, &critical, progress)?;
+    let (fidelity_keep_by_mass, fidelity_remove_by_mass) = fidelity(explainer, &cells, &mut pool, &heaviest, progress)?;
+    let with_subsets = JudgedSubsets::new(explainer, &cells, &pool, &subsets, &subset_labels);
     let enough = |losses: &[Option<Vec<f64>>]| losses.iter().flatten().count() >= MIN_CELLS;
     let judged = |values: &[Vec<f64>], losses| judged_cells(explainer, &cells, values, losses, &subset_labels);
     let agree = |own: &[Vec<f64>], losses| {
@@ -169,14 +171,12 @@ pub fn judge(
         truth_agreement: agree(&own_losses, &true_losses),
         truth_agreement_replacements: agree(&own_replaced, &true_replaced),
         truth: enough(&true_losses).then(figures),
-        joint_order,
-        true_loss_order,
+        orders: with_subsets.orders(&attributions, &own_losses),
+        parts: with_subsets.parts(&critical, &heaviest),
         fidelity_keep,
         fidelity_remove,
         fidelity_keep_by_mass,
         fidelity_remove_by_mass,
-        deletion: judge.areas(&attributions, true)?,
-        insertion: judge.areas(&attributions, false)?,
         stability: mean(&agreements),
         twins_difference: twins_difference(explainer, &cells, &attributions.critical),
         cells: cells.len(),
@@ -272,72 +272,93 @@ fn judged_cells<'a>(
     judged.collect()
 }
 
-/// Scores the parts of cells that attributions point at.
-struct Judge<'a> {
-    explainer: &'a Explainer<'a>,
-    cells: &'a [ExplainedCell],
-    pool: &'a mut VariantPool,
-    progress: &'a dyn Progress,
+/// The cells of which the table has every subset of the operations.
+struct JudgedSubsets<'a> {
+    /// Index of each cell, its live operations, its labels, and the predictor's scores of the same subsets.
+    cells: Vec<(usize, Vec<usize>, &'a SubsetValues, SubsetValues)>,
 }
 
-impl Judge<'_> {
-    /// The critical half of every cell, see [`Faithfulness::fidelity_keep`].
-    fn critical_halves(&mut self) -> Result<Vec<Vec<usize>>> {
-        let parts = self.explainer.nearest_parts(self.cells, self.pool, self.progress)?;
-        let half = |cell: &ExplainedCell| cell.half(self.explainer.encoder.space);
-        let halves = self.cells.iter().zip(parts);
-        Ok(halves.map(|(cell, parts)| parts.of_at_most(half(cell)).operations.clone()).collect())
+impl<'a> JudgedSubsets<'a> {
+    fn new(
+        explainer: &Explainer,
+        cells: &[ExplainedCell],
+        pool: &VariantPool,
+        subsets: &Variants<String>,
+        labels: &'a [Option<SubsetValues>],
+    ) -> Self {
+        let of = |(index, labels): (usize, &'a Option<SubsetValues>)| {
+            let scores = subsets[index].iter().map(|variant| pool.score(variant.1)).collect();
+            let live = cells[index].live_operations(explainer.encoder.space);
+            Some((index, live, labels.as_ref()?, SubsetValues::new(scores)?))
+        };
+        JudgedSubsets { cells: labels.iter().enumerate().filter_map(of).collect() }
     }
 
-    /// The heavier half of the operations of every cell.
-    fn heavier_halves(&self, masses: &[Vec<f64>]) -> Vec<Vec<usize>> {
-        let half = |cell: &ExplainedCell| cell.half(self.explainer.encoder.space);
-        let cells = self.cells.iter().zip(masses);
-        cells.map(|(cell, masses)| self.heaviest_first(cell, masses).into_iter().take(half(cell)).collect()).collect()
+    fn orders(&self, attributions: &Attributions, occlusion: &[Vec<f64>]) -> Option<JudgedOrders> {
+        let by = |values: &[Vec<f64>]| {
+            order_areas(self.cells.iter().map(|(cell, live, labels, _)| {
+                let live: Vec<f64> = live.iter().map(|&index| values[*cell][index]).collect();
+                (*labels, Orders::heaviest_first(&live))
+            }))
+        };
+        let with_labels = self.cells.iter().map(|(_, _, labels, _)| *labels);
+        (!self.cells.is_empty()).then(|| JudgedOrders {
+            stated: order_areas(self.cells.iter().map(|(_, _, labels, scores)| (*labels, scores.fastest_orders()))),
+            true_loss: order_areas(with_labels.map(|labels| (labels, Orders::heaviest_first(&labels.losses())))),
+            heaviest_first: attributions.by_method(occlusion, by),
+        })
     }
 
-    /// The live operations of `cell`, the heaviest first.
-    fn heaviest_first(&self, cell: &ExplainedCell, masses: &[f64]) -> Vec<usize> {
-        let live = cell.live_operations(self.explainer.encoder.space);
-        let masses: Vec<f64> = live.iter().map(|&index| masses[index]).collect();
-        argsort_desc(&masses).into_iter().map(|index| live[index]).collect()
+    fn parts(&self, critical: &[Vec<usize>], heaviest: &[Vec<usize>]) -> Option<JudgedParts> {
+        let of = |parts: &[Vec<usize>]| {
+            part_figures(self.cells.iter().map(|(cell, live, labels, _)| {
+                (*labels, (0..live.len()).filter(|&bit| parts[*cell].contains(&live[bit])).collect())
+            }))
+        };
+        let sizes = self.cells.iter().map(|(cell, _, labels, _)| (*labels, critical[*cell].len()));
+        let shares = self.cells.iter().map(|(cell, live, ..)| critical[*cell].len() as f64 / live.len() as f64);
+        (!self.cells.is_empty()).then(|| JudgedParts {
+            critical_substructure: of(critical),
+            as_many_by_mass: of(heaviest),
+            as_many_random: random_part_figures(sizes),
+            size: mean(&shares.collect::<Vec<f64>>()),
+        })
     }
+}
 
-    /// Spearman's correlations of the scores of cells with those of their `parts` alone and with those of the cells without
-    /// these parts.
-    fn fidelity(&mut self, parts: &[Vec<usize>]) -> Result<(f64, f64)> {
-        let encoder = self.explainer.encoder;
-        let variants = self.explainer.variants(self.cells, self.pool, self.progress, |cell, index| {
-            let live = cell.live_operations(encoder.space);
-            let others: Vec<usize> = live.into_iter().filter(|operation| !parts[index].contains(operation)).collect();
-            [&others, &parts[index]].into_iter().map(|removed| Ok(((), cell.without(removed, encoder)?))).collect()
-        })?;
-        let cells: Vec<f64> = self.cells.iter().map(|cell| self.pool.score(cell.graph)).collect();
-        let scores = |which: usize| variants.iter().map(|pair| self.pool.score(pair[which].1)).collect::<Vec<f64>>();
-        Ok((spearman(&scores(0), &cells), spearman(&scores(1), &cells)))
-    }
+/// As many of the live operations of every cell as `parts` has, those with the greatest `masses`.
+fn heaviest(
+    explainer: &Explainer,
+    cells: &[ExplainedCell],
+    masses: &[Vec<f64>],
+    parts: &[Vec<usize>],
+) -> Vec<Vec<usize>> {
+    let of = |((cell, masses), part): ((&ExplainedCell, &Vec<f64>), &Vec<usize>)| {
+        let live = cell.live_operations(explainer.encoder.space);
+        let order = argsort_desc(&live.iter().map(|&index| masses[index]).collect::<Vec<f64>>());
+        order.into_iter().take(part.len()).map(|index| live[index]).collect()
+    };
+    cells.iter().zip(masses).zip(parts).map(of).collect()
+}
 
-    /// Areas under deletion or insertion.
-    fn areas(&mut self, attributions: &Attributions, deletion: bool) -> Result<AgainstRandom> {
-        let mut area_of = |masses| Ok(area(&mean_curve(&self.curves(masses, deletion)?, POINTS)));
-        Ok(AgainstRandom { critical: area_of(&attributions.critical)?, random: area_of(&attributions.random)? })
-    }
-
-    /// Scores of every cell while its live operations are removed one after another (or inserted into the empty cell), the
-    /// heaviest first.
-    fn curves(&mut self, masses: &[Vec<f64>], deletion: bool) -> Result<Vec<Vec<f64>>> {
-        let encoder = self.explainer.encoder;
-        let orders: Vec<Vec<usize>> =
-            self.cells.iter().zip(masses).map(|(cell, masses)| self.heaviest_first(cell, masses)).collect();
-        let steps = self.explainer.variants(self.cells, self.pool, self.progress, |cell, index| {
-            let order = &orders[index];
-            (0..=order.len())
-                .map(|step| if deletion { &order[..step] } else { &order[step..] })
-                .map(|removed| Ok(((), cell.without(removed, encoder)?)))
-                .collect()
-        })?;
-        Ok(steps.iter().map(|steps| steps.iter().map(|step| self.pool.score(step.1)).collect()).collect())
-    }
+/// Spearman's correlations of the scores of cells with those of their `parts` alone and with those of the cells without these
+/// parts.
+fn fidelity(
+    explainer: &Explainer,
+    cells: &[ExplainedCell],
+    pool: &mut VariantPool,
+    parts: &[Vec<usize>],
+    progress: &dyn Progress,
+) -> Result<(f64, f64)> {
+    let encoder = explainer.encoder;
+    let variants = explainer.variants(cells, pool, progress, |cell, index| {
+        let live = cell.live_operations(encoder.space);
+        let others: Vec<usize> = live.into_iter().filter(|operation| !parts[index].contains(operation)).collect();
+        [&others, &parts[index]].into_iter().map(|removed| Ok(((), cell.without(removed, encoder)?))).collect()
+    })?;
+    let own: Vec<f64> = cells.iter().map(|cell| pool.score(cell.graph)).collect();
+    let scores = |which: usize| variants.iter().map(|pair| pool.score(pair[which].1)).collect::<Vec<f64>>();
+    Ok((spearman(&scores(0), &own), spearman(&scores(1), &own)))
 }
 
 /// Largest difference between the sorted masses of two cells of one unique graph. Only operations that are nodes of the graph

@@ -1,6 +1,52 @@
 //! Measures of the faithfulness of explanations, on numbers that have been computed before.
 
-use crate::metrics::{mean, spearman};
+use super::subset::{Orders, PartFigures, SubsetValues, part_figures};
+use crate::metrics::{mean, precision_at, spearman};
+use serde::Serialize;
+
+/// One cell with what a method attributes to its operations.
+pub struct JudgedCell<'a> {
+    /// Labels without each subset of the live operations; none where some have no label.
+    pub subsets: Option<&'a SubsetValues>,
+    /// Attributions of the live operations.
+    pub live: Vec<f64>,
+    /// Attributions of all operations that count, where they have true losses.
+    pub values: Vec<f64>,
+    /// True losses of these; none where some has no label.
+    pub losses: Vec<f64>,
+}
+
+/// How the attributions of a method agree with true labels. NaN where there is no cell to judge.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct TrueFigures {
+    /// Share of cells whose heaviest operation is the one with the largest true loss.
+    pub top_1: f64,
+    /// Share of the two heaviest operations that are among the two with the largest true losses.
+    pub top_2: f64,
+    /// Share of operations whose attribution is positive where their true loss is, and only there.
+    pub sign: f64,
+    /// Of the heavier half of the operations.
+    pub half: PartFigures,
+}
+
+/// The figures of a method.
+pub fn true_figures(cells: &[JudgedCell]) -> TrueFigures {
+    let half = |cell: &JudgedCell| {
+        let mut order = Orders::heaviest_first(&cell.live).removal;
+        order.truncate(order.len().div_ceil(2));
+        order
+    };
+    let with_losses = || cells.iter().filter(|cell| !cell.values.is_empty());
+    let top = |k| mean(&with_losses().map(|cell| precision_at(&cell.values, &cell.losses, k)).collect::<Vec<f64>>());
+    let signs = cells.iter().flat_map(|cell| cell.values.iter().zip(&cell.losses));
+    let signs: Vec<f64> = signs.map(|(value, loss)| f64::from((*value > 0.0) == (*loss > 0.0))).collect();
+    TrueFigures {
+        top_1: top(1),
+        top_2: top(2),
+        sign: mean(&signs),
+        half: part_figures(cells.iter().filter_map(|cell| Some((cell.subsets?, half(cell))))),
+    }
+}
 
 /// Mean over cells of the rank correlation between attributions of a cell's operations and the losses without them. A cell
 /// whose losses are all equal has no truth and is left out; equal attributions of all operations count as 0. NaN where no cell
@@ -12,27 +58,6 @@ pub fn agreement<'a>(cells: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) ->
         .map(|(attributions, losses)| if varies(attributions) { spearman(attributions, losses) } else { 0.0 })
         .collect();
     mean(&of_cells)
-}
-
-/// Area under a curve over an evenly spaced axis from 0 to 1, by the trapezoidal rule.
-pub fn area(curve: &[f64]) -> f64 {
-    if curve.len() < 2 {
-        return curve.first().copied().unwrap_or(f64::NAN);
-    }
-    curve.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0).sum::<f64>() / (curve.len() - 1) as f64
-}
-
-/// Mean of curves of different lengths, each over an axis from 0 to 1, at `points` evenly spaced positions, with linear
-/// interpolation.
-pub fn mean_curve(curves: &[Vec<f64>], points: usize) -> Vec<f64> {
-    let at = |curve: &[f64], share: f64| {
-        let position = share * (curve.len() - 1) as f64;
-        let left = (position.floor() as usize).min(curve.len() - 1);
-        let right = (left + 1).min(curve.len() - 1);
-        curve[left] + (curve[right] - curve[left]) * (position - left as f64)
-    };
-    let share = |point: usize| point as f64 / (points - 1) as f64;
-    (0..points).map(|point| mean(&curves.iter().map(|curve| at(curve, share(point))).collect::<Vec<_>>())).collect()
 }
 
 /// Mean over all pairs of members of the rank correlation of their masses, `[operation][member]`, in one cell; none where there

@@ -19,6 +19,9 @@ const FEW: usize = 4;
 /// The largest number of operations for which the search is exhaustive.
 const SMALL: usize = 6;
 
+/// The tolerance where none is given.
+pub const TOLERANCE: f64 = 0.25;
+
 /// The smallest connected part of a cell whose score stays within a tolerance of the score of the cell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CriticalSubstructure {
@@ -48,33 +51,25 @@ pub struct NearestParts(pub BTreeMap<usize, ScoredPart>);
 impl NearestParts {
     /// The smallest part whose score stays within `tolerance`; the whole cell where none other does.
     pub fn within(&self, tolerance: f64) -> CriticalSubstructure {
-        let part = self.0.values().find(|part| part.distance <= tolerance).unwrap_or(self.whole());
+        let whole = || self.0.values().next_back().expect("the whole cell is one of the parts");
+        let part = self.0.values().find(|part| part.distance <= tolerance).unwrap_or_else(whole);
         CriticalSubstructure { operations: part.operations.clone(), score: part.score, tolerance }
     }
 
-    /// The part of at most `size` operations whose score is nearest; the whole cell where no part is so small.
-    pub fn of_at_most(&self, size: usize) -> &ScoredPart {
-        // The larger one of two parts that are equally near.
-        let parts = self.0.range(..=size).rev().map(|(_, part)| part);
-        parts.min_by(|a, b| a.distance.total_cmp(&b.distance)).unwrap_or(self.whole())
-    }
-
-    fn whole(&self) -> &ScoredPart {
-        self.0.values().next_back().expect("the whole cell is one of the parts")
-    }
 }
 
 impl Explainer<'_> {
-    /// The nearest parts of every cell.
+    /// The critical substructure of every cell.
     ///
     /// # Errors
     /// As [`Explainer::variants`].
-    pub fn nearest_parts(
+    pub fn critical_substructures(
         &self,
         cells: &[ExplainedCell],
         pool: &mut VariantPool,
+        tolerance: f64,
         progress: &dyn Progress,
-    ) -> Result<Vec<NearestParts>> {
+    ) -> Result<Vec<CriticalSubstructure>> {
         let encoder = self.encoder;
         let whole = |cell: &ExplainedCell| ScoredPart {
             operations: cell.live_operations(encoder.space),
@@ -104,7 +99,7 @@ impl Explainer<'_> {
                 beams[index] = parts.into_iter().take(width).map(|part| part.operations).collect();
             }
         }
-        Ok(nearest.into_iter().map(NearestParts).collect())
+        Ok(nearest.into_iter().map(|parts| NearestParts(parts).within(tolerance)).collect())
     }
 }
 

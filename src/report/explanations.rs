@@ -1,8 +1,9 @@
 //! The page of explained cells: which operations matter where and in which pairs, frequent critical substructures as table and
-//! drawings, all cells in a table, and drawings of the best and the worst.
+//! drawings, all cells in a table, and drawings of the best and the worst. A single cell has a page of its own form.
 
 use super::{Content, Page, PageTable, Section, TableColumn};
-use crate::explain::explanation::{ExplainedNode, Explanation, RemovalStep};
+use crate::explain::counterfactual::Counterfactual;
+use crate::explain::explanation::{ExplainedNode, Explanation, OrderStep};
 use crate::metrics::mean;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +14,6 @@ const WORST: usize = 3;
 const MOTIFS: usize = 4;
 /// Most columns of the heat map.
 const PLACES: usize = 64;
-/// Steps of a removal that are told.
-const STEPS: usize = 3;
 /// Rows of the tables of pairs and substructures.
 const ROWS: usize = 40;
 /// A pattern is shown if at least this share of the cells have it, and at least two cells.
@@ -43,15 +42,17 @@ impl PatternGroup {
 
 /// The page of `explanations`, with the title `title`; cells are drawn with operations on edges if `on_edges`.
 pub fn page(title: &str, explanations: &[Explanation], on_edges: bool) -> Page {
+    if let [cell] = explanations {
+        return page_of_one(title, cell, on_edges);
+    }
     let mut order: Vec<usize> = (0..explanations.len()).collect();
     order.sort_by(|&a, &b| explanations[b].score.total_cmp(&explanations[a].score));
-    let fact = |name: &str, value: String| (name.to_string(), value);
     let sizes: Vec<f64> = explanations.iter().map(|cell| cell.critical_substructure.operations.len() as f64).collect();
     let tolerance = explanations.first().map_or(0.0, |cell| cell.critical_substructure.tolerance);
     let worst = BEST.max(order.len().saturating_sub(WORST))..order.len();
     let drawings = (0..BEST.min(order.len())).chain(worst).map(|rank| Section {
         heading: format!("Cell {} of {}", rank + 1, order.len()),
-        text: Some(explanations[order[rank]].arch.clone() + &fastest_removals(&explanations[order[rank]])),
+        text: Some(explanations[order[rank]].arch.clone() + &fastest_orders(&explanations[order[rank]])),
         content: Content::Svg(explanations[order[rank]].drawing(on_edges)),
     });
     let mut sections = Vec::new();
@@ -88,6 +89,90 @@ pub fn page(title: &str, explanations: &[Explanation], on_edges: bool) -> Page {
     }
 }
 
+/// The page of a single cell: its drawing, its operations, its critical substructure and its best and worst changes.
+fn page_of_one(title: &str, cell: &Explanation, on_edges: bool) -> Page {
+    let critical = &cell.critical_substructure;
+    let mut sections = vec![
+        Section {
+            heading: "Drawing".to_string(),
+            text: Some(cell.arch.clone() + &fastest_orders(cell)),
+            content: Content::Svg(cell.drawing(on_edges)),
+        },
+        operations_of(cell),
+    ];
+    let size = critical.operations.len();
+    if !cell.edges.is_empty() && size > 0 && size < live(cell).count() {
+        sections.push(Section {
+            heading: "Critical substructure".to_string(),
+            text: Some(format!(
+                "The smallest connected part whose score stays within {} of the score.",
+                critical.tolerance
+            )),
+            content: Content::Svg(cell.critical_part().drawing(on_edges)),
+        });
+    }
+    sections.push(changes_of(cell));
+    Page {
+        title: title.to_string(),
+        summary: vec![
+            fact("score", format!("{:.3} ± {:.3}", cell.score, cell.std)),
+            fact("critical operations", format!("{size} of {}", live(cell).count())),
+            fact("score of these alone", format!("{:.3}", critical.score)),
+            fact("tolerance of the score", critical.tolerance.to_string()),
+        ],
+        sections,
+    }
+}
+
+/// Every operation of one cell.
+fn operations_of(cell: &Explanation) -> Section {
+    let names = ["index", "operation", "critical mass", "std", "loss without", "critical", "order of removal"];
+    let columns = names.iter().map(|name| column(name, !matches!(*name, "operation" | "critical"))).collect();
+    let row = |node: &ExplainedNode| {
+        let removed = cell.removals.iter().position(|step| step.index == node.index);
+        let critical = cell.critical_substructure.operations.contains(&node.index);
+        let figures = [node.critical, node.std, node.occlusion].map(|value| format!("{value:.3}"));
+        let state = if critical {
+            "yes"
+        } else if node.live {
+            "no"
+        } else {
+            "dead"
+        };
+        let removed = removed.map_or(String::new(), |step| (step + 1).to_string());
+        [node.index.to_string(), node.op.clone()]
+            .into_iter()
+            .chain(figures)
+            .chain([state.to_string(), removed])
+            .collect()
+    };
+    let text = "In the order of the text, counted from 0. The score does not depend on dead operations.";
+    section("Operations", text, columns, cell.nodes.iter().map(row).collect())
+}
+
+/// The best and the worst changes of one operation.
+fn changes_of(cell: &Explanation) -> Section {
+    let names = ["index", "from", "to", "change", "score", "std", "architecture"];
+    let columns = names.iter().map(|name| column(name, !matches!(*name, "from" | "to" | "architecture"))).collect();
+    let row = |other: &Counterfactual| {
+        vec![
+            other.index.to_string(),
+            other.from.clone(),
+            other.to.clone(),
+            format!("{:+.3}", other.change),
+            format!("{:.3}", other.score),
+            format!("{:.3}", other.std),
+            other.arch.clone(),
+        ]
+    };
+    let rows = cell.counterfactuals.iter().map(row).collect();
+    section("Changes", "The best and the worst changes of one operation.", columns, rows)
+}
+
+fn fact(name: &str, value: String) -> (String, String) {
+    (name.to_string(), value)
+}
+
 fn column(name: &str, numeric: bool) -> TableColumn {
     TableColumn { name: name.to_string(), numeric }
 }
@@ -115,12 +200,24 @@ fn section(heading: &str, text: &str, columns: Vec<TableColumn>, rows: Vec<Vec<S
     }
 }
 
-/// The first steps of the removal in which the score falls fastest, as a paragraph.
-fn fastest_removals(cell: &Explanation) -> String {
-    let step = |step: &RemovalStep| format!("{}@{} ({:.2})", cell.nodes[step.index].op, step.index, step.score);
-    match cell.removals.iter().take(STEPS).map(step).collect::<Vec<String>>().join(", then ") {
-        none if none.is_empty() => none,
-        steps => format!("\n\nFrom {:.2}, the score falls fastest without {steps}.", cell.score),
+/// The orders in which the score falls and rises fastest, as a paragraph each.
+fn fastest_orders(cell: &Explanation) -> String {
+    let step = |step: &OrderStep| format!("{}@{} ({:.2})", cell.nodes[step.index].op, step.index, step.score);
+    // The last steps that change nothing are those of what is dead by then.
+    let steps = |steps: &[OrderStep]| {
+        let last = steps.last().map_or(0.0, |step| step.score);
+        let told = 1 + steps.iter().position(|step| step.score == last).unwrap_or(0);
+        steps[..told].iter().map(step).collect::<Vec<String>>().join(", ")
+    };
+    match cell.removals.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\n\nOrder of removal in which the score falls fastest from {:.2}: {}.\n\nOrder of insertion into the empty cell in which it \
+             rises fastest: {}.",
+            cell.score,
+            steps(&cell.removals),
+            steps(&cell.insertions)
+        ),
     }
 }
 
@@ -240,12 +337,13 @@ fn cells(explanations: &[Explanation], order: &[usize]) -> Section {
         column("rank", true),
         column("score", true),
         column("std", true),
-        column("critical operations", true),
+        column("critical", true),
         column("heaviest", false),
         column("best change", false),
         column("its effect", true),
         column("architecture", false),
     ];
     let rows = order.iter().enumerate().map(row).collect();
-    section("Cells", "Sorted by score; click on a heading to sort by its column.", columns, rows)
+    let text = "Sorted by score; click on a heading to sort by its column. Critical: number of operations of the critical substructure.";
+    section("Cells", text, columns, rows)
 }

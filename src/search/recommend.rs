@@ -14,6 +14,7 @@ use crate::dataset::{Dataset, UniqueGraphs};
 use crate::device::Machine;
 use crate::error::{Error, Position, Result};
 use crate::explain::explanation::Explanation;
+use crate::explain::substructure::TOLERANCE;
 use crate::graph::Key;
 use crate::metrics::argsort_desc;
 use crate::predictor::{PredictorOptions, TrainingTask};
@@ -22,8 +23,6 @@ use crate::random::{Purpose, Random};
 use crate::split::Split;
 use std::collections::HashMap;
 
-/// What a critical substructure may lose of the score, in standard deviations of the labels.
-const TOLERANCE: f64 = 0.25;
 /// Cells without a label that help to train an ensemble.
 const UNLABELLED: usize = 2048;
 

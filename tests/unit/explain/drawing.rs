@@ -1,6 +1,6 @@
 //! Drawings of explanations.
 
-use crate::explain::explanation::{CellEnd, ExplainedEdge, ExplainedNode, Explanation};
+use crate::explain::explanation::{CellEnd, ExplainedEdge, ExplainedNode, Explanation, OrderStep};
 use crate::explain::substructure::CriticalSubstructure;
 
 /// A chain input -> a -> b -> output and a dead operation, all called `name`.
@@ -23,6 +23,7 @@ fn chain(name: &str) -> Explanation {
         edges: vec![edge(3, 0), edge(0, 1), edge(1, 4), edge(3, 2), edge(3, 4)],
         critical_substructure: CriticalSubstructure { operations: vec![1], score: 0.0, tolerance: 0.25 },
         removals: Vec::new(),
+        insertions: Vec::new(),
         counterfactuals: Vec::new(),
     }
 }
@@ -75,4 +76,25 @@ fn the_critical_part_has_its_own_indices() {
     // Operation 1, input and output; 1 -> output and input -> output.
     assert_eq!((part.nodes[0].index, part.ends[0].index, part.ends[1].index), (0, 1, 2));
     assert_eq!(ends, [(0, 2), (1, 2)]);
+    // Its drawing explains its own marks only: nothing of it is dead, and all of it is critical.
+    let (whole, part) = (chain("conv").to_svg(), part.to_svg());
+    for mark in ["score 0.00 ±", "bold:", "dashed:"] {
+        assert!(whole.contains(mark) && !part.contains(mark), "{mark}: {part}");
+    }
+    assert!(part.contains("score of this part 0.00"));
+}
+
+#[test]
+fn the_order_of_removal_is_drawn() {
+    let mut cell = chain("conv");
+    assert!(!cell.to_svg().contains("order of removal") && !cell.to_dot().contains("xlabel"));
+    cell.removals = [1, 0].map(|index| OrderStep { index, score: 0.0 }).into();
+    let svg = cell.to_svg();
+    for place in ["1", "2"] {
+        assert_eq!(svg.matches(&format!(">{place}</text>")).count(), 1, "{svg}");
+    }
+    assert!(svg.contains("small number: order of removal"));
+    let dot = cell.to_dot();
+    let place = |node: &str| dot.lines().find(|line| line.starts_with(node)).unwrap().split("xlabel=").nth(1);
+    assert_eq!((place("  0 ["), place("  1 [")), (Some("\"2\"];"), Some("\"1\"];")), "{dot}");
 }

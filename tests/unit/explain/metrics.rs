@@ -1,6 +1,6 @@
 //! Measures of faithfulness by hand.
 
-use crate::explain::metrics::{agreement, area, mean_curve, member_agreement};
+use crate::explain::metrics::{agreement, member_agreement};
 
 #[test]
 fn agreement_by_hand() {
@@ -12,15 +12,6 @@ fn agreement_by_hand() {
     ];
     assert!((agreement(cells) - 0.5 / 3.0).abs() < 1e-12);
     assert!(agreement([]).is_nan());
-}
-
-#[test]
-fn curves_by_hand() {
-    assert_eq!(area(&[1.0, 0.5, 0.0]), 0.5);
-    assert_eq!(area(&[1.0, 0.0, 0.0]), 0.25);
-    assert_eq!(area(&[3.0]), 3.0);
-    let curves = [vec![0.0, 1.0], vec![0.0, 0.0, 4.0]];
-    assert_eq!(mean_curve(&curves, 3), [0.0, 0.25, 2.5]);
 }
 
 #[test]

@@ -18,10 +18,3 @@ fn the_smallest_part_within_the_tolerance_is_critical() {
     assert_eq!([0.0, 0.1, 0.25, 0.5, 1.0].map(size), [4, 4, 2, 2, 1]);
     assert_eq!(parts.within(0.25).score, 0.8);
 }
-
-#[test]
-fn the_nearest_part_of_a_bounded_size_is_found() {
-    let parts = parts([0.2, 0.2, 0.1, 0.0]);
-    let size = |bound| parts.of_at_most(bound).operations.len();
-    assert_eq!([0, 1, 2, 3, 9].map(size), [4, 1, 2, 3, 4]);
-}
