@@ -319,16 +319,24 @@ struct ConfigArguments {
 /// Set by Ctrl-C.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Whether all that has been done is saved.
+static SAVED: AtomicBool = AtomicBool::new(false);
+
 /// Makes the first Ctrl-C a request to stop soon; the second one ends the program.
 fn stop_on_interrupt() -> &'static AtomicBool {
     // A second handler, or none to be had, leaves the system's behaviour: the program ends.
     let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) {
+        if STOP.swap(true, Ordering::SeqCst) || SAVED.load(Ordering::SeqCst) {
             std::process::exit(130);
         }
         talk("stopping; press Ctrl-C again to stop at once");
     });
     &STOP
+}
+
+/// From now on the first Ctrl-C ends the program: all that has been done is saved.
+fn end_on_interrupt() {
+    SAVED.store(true, Ordering::SeqCst);
 }
 
 /// Prints data on standard output. A reader that has gone away is not an error.

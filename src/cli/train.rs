@@ -3,8 +3,8 @@
 use super::evaluate::figures_table;
 use super::progress::Bar;
 use super::{
-    CONFIG, Common, ConfigArguments, counted, origin, print, print_json, stop_on_interrupt, table_arguments, talk,
-    text_table,
+    CONFIG, Common, ConfigArguments, counted, end_on_interrupt, origin, print, print_json, stop_on_interrupt,
+    table_arguments, talk, text_table,
 };
 use crate::config::Config;
 use crate::dataset::{Dataset, GraphEncoder, open_table};
@@ -108,7 +108,8 @@ impl Train {
         if let Some(from) = &self.resume {
             training.load_state(from)?;
             log = read_log(&from.join(LOG), training.epoch())?;
-            if training.epoch() >= config.train.epochs && file::is_same(from, &run.folder) {
+            let is_judged = from.join(METRICS).exists();
+            if training.epoch() >= config.train.epochs && file::is_same(from, &run.folder) && is_judged {
                 return finished(from, common.json);
             }
         }
@@ -116,7 +117,7 @@ impl Train {
         file::create_folder(&run.folder)?;
         let last = self.stop_after.unwrap_or(usize::MAX).min(config.train.epochs);
         let predictor = run.train(&mut training, last, &mut log)?;
-        if training.epoch() < config.train.epochs {
+        if training.epoch() < config.train.epochs || stop_on_interrupt().load(Ordering::SeqCst) {
             let (epoch, epochs) = (training.epoch(), config.train.epochs);
             let message = format!("stopped after epoch {epoch} of {epochs}; the checkpoint is whole");
             let hint = format!("go on with --resume {}", run.folder.display());
@@ -126,6 +127,7 @@ impl Train {
             }
             return Err(Error::new(Stage::Interrupted, message).hint(hint));
         }
+        end_on_interrupt();
         run.conclude(predictor, &log, started.elapsed().as_secs_f64(), common.json)
     }
 
