@@ -12,6 +12,7 @@
 import argparse
 import json
 import pathlib
+import statistics
 import subprocess
 import tempfile
 
