@@ -1,6 +1,6 @@
 //! Translation: graphs of one space in the operations of another, where these mean the same under other names.
 
-use super::{Graph, Role, Vocabulary};
+use super::{Graph, Operation, Role, Vocabulary};
 
 /// Names that benchmarks give to one operation.
 const SYNONYMS: [&[&str]; 4] = [
@@ -28,7 +28,7 @@ impl Translation {
         };
         // Values of choices are no operations.
         let strange = from.choices().is_some() || to.choices().is_some();
-        let of = |operation: &super::Operation| find(&operation.name, operation.role).filter(|_| !strange);
+        let of = |operation: &Operation| find(&operation.name, operation.role).filter(|_| !strange);
         Translation(from.operations().iter().map(of).collect())
     }
 
