@@ -62,7 +62,8 @@ impl TrainingTask<'_> {
         }
         let mut pool = CellPool::new(self.dataset, self.space, splits)?;
         for (name, source) in self.sources {
-            pool.add(name, source.known_scores(self.space, &pool.texts)?)?;
+            let scores = source.known_scores(self.space, &pool.texts).map_err(|error| error.file(name))?;
+            pool.add(name, scores)?;
         }
         let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form, self.machine.device)?;
         let mut trainings = Vec::new();

@@ -160,8 +160,9 @@ impl Protocol<'_> {
         }
         let started = Instant::now();
         let mut scores = vec![0.0; self.dataset.len()];
-        for (_, source) in self.sources {
-            let known = source.known_scores(self.space, &self.dataset.unique.texts)?;
+        for (name, source) in self.sources {
+            let texts = &self.dataset.unique.texts;
+            let known = source.known_scores(self.space, texts).map_err(|error| error.file(name))?;
             scores.iter_mut().zip(known).for_each(|(sum, score)| *sum += if score.is_nan() { 0.0 } else { score });
         }
         let figures = |split: &Split| SplitFigures {
