@@ -2,7 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::graph::choice::NumberScale;
-use crate::graph::statistics::{reachable_pairs, statistics};
+use super::relevance::Relevance;
+use crate::graph::statistics::{StatisticSubject, reachable_pairs, statistics};
 use crate::graph::{Graph, Key, Reduction, Vocabulary, canonicalize};
 use crate::space::Space;
 use rayon::prelude::*;
@@ -60,6 +61,13 @@ impl FeatureScale {
 }
 
 impl FeatureScale {
+    /// How much the features matter before a label is seen, which are statistics of `subjects` over `vocabulary`; those behind them
+    /// share nothing.
+    pub fn relevance(&self, subjects: &[StatisticSubject], vocabulary: &Vocabulary) -> Relevance {
+        let chosen: Vec<StatisticSubject> = self.columns.iter().map(|&column| subjects[column].clone()).collect();
+        Relevance::of_statistics(&chosen, vocabulary.len())
+    }
+
     /// The same as a tensor of doubles [F, C] on `device`.
     pub fn tensor(&self, features: &[Vec<f64>], device: Device) -> Tensor {
         let shape = [features.len() as i64, self.columns.len() as i64];
@@ -76,6 +84,16 @@ pub fn describe(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     let mut values = statistics(graph, vocabulary);
     values.extend(reachable_pairs(graph, vocabulary));
     values
+}
+
+/// What each of the numbers of [`describe`] is of; none in a space of choices.
+pub fn subjects(vocabulary: &Vocabulary) -> Option<Vec<StatisticSubject>> {
+    let subjects = || {
+        let mut subjects = StatisticSubject::of_statistics(vocabulary);
+        subjects.extend(StatisticSubject::of_reachable_pairs(vocabulary));
+        subjects
+    };
+    vocabulary.features().is_none().then(subjects)
 }
 
 /// Features of cells, one row per cell.

@@ -1,12 +1,17 @@
 //! Kernels: sums of components, each over a feature matrix of its own.
 //!
-//! A component is a k(w x, w x'), with amplitude a and a weight w_f = exp(common + deviation_f) for every feature (automatic
-//! relevance determination), or one common weight. Matern-3/2: k = (1 + r) exp(-r), r^2 = 3 sum_f w_f^2 (x_f - x'_f)^2. Squared
+//! A component is a k(w x, w x'), with amplitude a and a weight w_f for every feature (automatic relevance determination, with the
+//! priors of [`Relevance`]), or one common weight. Matern-3/2: k = (1 + r) exp(-r), r^2 = 3 sum_f w_f^2 (x_f - x'_f)^2. Squared
 //! exponential: k = exp(-d / 2), d = sum_f w_f^2 (x_f - x'_f)^2. Linear: k = sum_f w_f^2 x_f x'_f. With G = dL/dK and M = G a
 //! exp(-r), elementwise, dL / d log w_f = -3 w_f^2 sum_ij M_ij (x_if - x_jf)^2: two matrix products for all features together.
 
+use super::relevance::Relevance;
 use crate::device::read;
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
+
+/// Centre of the common log weight where every feature has one: functions of cells are smooth.
+const WEIGHT: f64 = -1.2;
 
 /// The form of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +33,9 @@ pub struct Component {
     pub amplitude: (f64, f64),
     /// Common log weight.
     pub weight: (f64, f64),
-    /// Standard deviation of the features' log weights around the common one; none where they are all equal.
-    pub relevance: Option<f64>,
-    /// Common log weight and log weights that another process has learned: means of their priors instead of 0.
+    /// Priors of the features' log weights around the common one; none where they are all equal.
+    pub relevance: Option<Arc<Relevance>>,
+    /// Common log weight and what makes the features' log weights, as another process has learned them: means of their priors.
     pub learned: Option<Vec<f64>>,
 }
 
@@ -94,8 +99,8 @@ impl Inputs {
 
 impl Component {
     /// Matern-3/2 with a weight for every feature.
-    pub fn matern(amplitude: (f64, f64)) -> Self {
-        Component { shape: Shape::Matern, amplitude, weight: (0.0, 2.0), relevance: Some(0.6), learned: None }
+    pub fn matern(amplitude: (f64, f64), relevance: Arc<Relevance>) -> Self {
+        Component { shape: Shape::Matern, amplitude, weight: (WEIGHT, 0.7), relevance: Some(relevance), learned: None }
     }
 
     /// Of `shape` with one weight for all features.
@@ -108,7 +113,7 @@ impl Component {
         let (mean, deviation) = match index {
             0 => self.amplitude,
             1 => self.weight,
-            _ => (0.0, self.relevance.unwrap_or(1.0)),
+            _ => self.relevance.as_ref().map_or((0.0, 1.0), |relevance| relevance.prior(index - 2)),
         };
         match (&self.learned, index) {
             (None, _) | (_, 0) => (mean, deviation),
@@ -117,16 +122,16 @@ impl Component {
         }
     }
 
-    /// Number of parameters over `columns` features: log amplitude, common log weight, deviations.
+    /// Number of parameters over `columns` features: log amplitude, common log weight, shared terms, deviations.
     fn parameters(&self, columns: usize) -> usize {
-        2 + if self.relevance.is_some() { columns } else { 0 }
+        2 + self.relevance.as_ref().map_or(0, |relevance| relevance.shared + columns)
     }
 
     /// Weights `[C]` or `[1]`.
     fn weights(&self, parameters: &[f64], device: Device) -> Tensor {
         let common = parameters[1];
-        let weights = match self.relevance {
-            Some(_) => parameters[2..].iter().map(|deviation| (common + deviation).exp()).collect(),
+        let weights = match &self.relevance {
+            Some(relevance) => relevance.log_weights(&parameters[2..]).into_iter().map(|own| (common + own).exp()).collect(),
             None => vec![common.exp()],
         };
         Tensor::from_slice(&weights).to_device(device)
@@ -205,9 +210,7 @@ impl Parts<'_> {
             gradient.extend(values.next());
             let of_weights: Vec<f64> = values.by_ref().take(columns[1]).collect();
             gradient.push(of_weights.iter().sum());
-            if component.relevance.is_some() {
-                gradient.extend(of_weights);
-            }
+            gradient.extend(component.relevance.iter().flat_map(|relevance| relevance.gradient(&of_weights)));
         }
         (trace, gradient)
     }

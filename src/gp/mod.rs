@@ -9,6 +9,7 @@
 pub mod coverage;
 pub mod features;
 pub mod kernel;
+pub mod relevance;
 
 use crate::device::read;
 use crate::error::{Error, Result, Stage};

@@ -9,12 +9,82 @@ use super::{Edge, Graph, Role, Vocabulary};
 const NO_PATH: f64 = -1.0;
 /// The largest number of paths that is told apart from more of them: the product of two is still a number.
 const MOST_PATHS: f64 = 1e150;
+/// Numbers of statistics of a whole graph, of an operation, and of an unordered pair of operations.
+const OF_GRAPH: usize = 10;
+const OF_OPERATION: usize = 8;
+const OF_PAIR: usize = 3;
+
+/// What a statistic is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatisticSubject {
+    /// How it is computed: the same number for statistics that differ in their operations only, below [`StatisticSubject::KINDS`].
+    pub kind: usize,
+    /// The operations that it is about: none, one or two.
+    pub operations: Vec<u16>,
+}
 
 /// Path statistics of `graph`, whose nodes must be in topological order. Their number depends on the vocabulary only: for C
 /// operations other than inputs and outputs, 10 of the whole graph, 8 per operation, 1 per ordered pair and 3 per unordered
 /// pair of operations.
 pub fn statistics(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     Paths::new(graph, vocabulary).statistics()
+}
+
+impl StatisticSubject {
+    const EDGES: usize = OF_GRAPH + OF_OPERATION;
+    const ORDER: usize = Self::EDGES + 1 + OF_PAIR;
+    const REACHABLE: usize = Self::ORDER + 1;
+    /// Number of kinds.
+    pub const KINDS: usize = Self::REACHABLE + 4;
+
+    fn new(kind: usize, operations: &[u16]) -> Self {
+        StatisticSubject { kind, operations: operations.to_vec() }
+    }
+
+    /// How often a cell has an operation.
+    pub fn of_count(operation: u16) -> Self {
+        Self::new(OF_GRAPH, &[operation])
+    }
+
+    /// What each of the [`statistics`] is of.
+    pub fn of_statistics(vocabulary: &Vocabulary) -> Vec<Self> {
+        let operations = inner(vocabulary);
+        let mut subjects: Vec<Self> = (0..OF_GRAPH).map(|kind| Self::new(kind, &[])).collect();
+        for (index, &first) in operations.iter().enumerate() {
+            subjects.extend((0..OF_OPERATION).map(|kind| Self::new(OF_GRAPH + kind, &[first])));
+            for (other, &second) in operations.iter().enumerate() {
+                subjects.push(Self::new(Self::EDGES, &[first, second]));
+                if other > index {
+                    subjects.extend((1..=OF_PAIR).map(|kind| Self::new(Self::EDGES + kind, &[first, second])));
+                }
+            }
+        }
+        subjects
+    }
+
+    /// What each of the values that [`with_order`] adds is of.
+    pub fn of_order(vocabulary: &Vocabulary) -> Vec<Self> {
+        let operations = inner(vocabulary);
+        let pairs = operations.iter().flat_map(|&first| operations.iter().map(move |&second| [first, second]));
+        pairs.map(|pair| Self::new(Self::ORDER, &pair)).collect()
+    }
+
+    /// What each of the [`reachable_pairs`] is of. Inputs and outputs are no operations, but tell kinds apart.
+    pub fn of_reachable_pairs(vocabulary: &Vocabulary) -> Vec<Self> {
+        let ids = 0..vocabulary.len() as u16;
+        let pairs = ids.clone().flat_map(|from| ids.clone().map(move |to| [from, to]));
+        let subject = |pair: [u16; 2]| {
+            let [from, to] = pair.map(|id| usize::from(vocabulary.is_end(id)));
+            let inner: Vec<u16> = pair.into_iter().filter(|&id| !vocabulary.is_end(id)).collect();
+            Self::new(Self::REACHABLE + from + 2 * to, &inner)
+        };
+        pairs.map(subject).collect()
+    }
+}
+
+/// The operations of the vocabulary other than inputs and outputs.
+fn inner(vocabulary: &Vocabulary) -> Vec<u16> {
+    (0..vocabulary.len() as u16).filter(|&id| !vocabulary.is_end(id)).collect()
 }
 
 /// [`statistics`], followed by one value for each of the C^2 ordered pairs of operations: how often the first occurs before
@@ -72,7 +142,7 @@ impl<'a> Paths<'a> {
         };
         let mut paths = Paths {
             graph,
-            operations: (0..vocabulary.len() as u16).filter(|&id| !vocabulary.is_end(id)).collect(),
+            operations: inner(vocabulary),
             input: mask(&|id| vocabulary.role(id) == Role::Input),
             output: mask(&|id| vocabulary.role(id) == Role::Output),
             inner: mask(&|id| !vocabulary.is_end(id)),
@@ -109,7 +179,7 @@ impl<'a> Paths<'a> {
         values
     }
 
-    fn of_graph(&self) -> [f64; 10] {
+    fn of_graph(&self) -> [f64; OF_GRAPH] {
         let direct = self.edges_between(&self.input, &self.output);
         let edges = &self.graph.edges;
         let count = |test: &dyn Fn(&Edge) -> bool| edges.iter().filter(|edge| test(edge)).count() as f64;
@@ -128,7 +198,7 @@ impl<'a> Paths<'a> {
     }
 
     /// Statistics of the operation whose nodes are in `mask`.
-    fn of_operation(&self, mask: &[f64]) -> [f64; 8] {
+    fn of_operation(&self, mask: &[f64]) -> [f64; OF_OPERATION] {
         let on_paths: f64 = (0..mask.len()).map(|node| self.before[node] * self.after[node] * mask[node]).sum();
         let only: Vec<f64> = mask.iter().zip(&self.inner).map(|(mask, inner)| mask + 1.0 - inner).collect();
         [

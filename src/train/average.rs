@@ -3,6 +3,7 @@
 //! others: the first alone favours simple processes where labels are few.
 
 use crate::error::Result;
+use super::pool::CellPool;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
 use crate::gp::{GaussianProcess, LeaveOneOut};
 use crate::graph::GraphForm;
@@ -41,22 +42,16 @@ pub(super) struct Reading {
     kernel: Kernel,
 }
 
-/// Prior of the log amplitude of what is read of a cell, which may be a list of choices.
-pub(super) fn amplitude_prior(choices: bool) -> (f64, f64) {
-    (if choices { CHOICES_AMPLITUDE } else { 0.0 }, 1.0)
-}
-
-/// All readings that are averaged, with `learned` kernels and up to `groups` groups of known columns; `amplitude` is the prior of
-/// the log amplitude of what they read of a cell.
-pub(super) fn readings(form: GraphForm, learned: &[Learned], groups: usize, amplitude: (f64, f64)) -> Vec<Reading> {
+/// All readings of the cells of `pool` that are averaged, with `learned` kernels and up to `groups` groups of known columns.
+pub(super) fn readings(pool: &CellPool, form: GraphForm, learned: &[Learned], groups: usize) -> Vec<Reading> {
     let views: &[CellView] = match form {
         GraphForm::Auto => &[CellView::Function, CellView::Written, CellView::Both],
         GraphForm::Function => &[CellView::Function],
         GraphForm::Written => &[CellView::Written],
     };
-    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view, amplitude)).collect();
+    let mut readings: Vec<Reading> = views.iter().map(|&view| Reading::new(view, pool)).collect();
     let learned = learned.iter().filter(|(view, _)| views.contains(view));
-    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view, amplitude) }));
+    readings.extend(learned.map(|(view, kernel)| Reading { kernel: kernel.clone(), ..Reading::new(*view, pool) }));
     let groups: Vec<usize> = (0..groups).collect();
     if !groups.is_empty() {
         let with: Vec<Reading> = readings.iter().map(|reading| reading.with_columns(&groups)).collect();
@@ -71,12 +66,14 @@ pub(super) fn readings(form: GraphForm, learned: &[Learned], groups: usize, ampl
 }
 
 impl Reading {
-    fn new(view: CellView, amplitude: (f64, f64)) -> Self {
-        let matern = Component::matern(amplitude);
+    fn new(view: CellView, pool: &CellPool) -> Self {
+        let amplitude = if pool.choices { CHOICES_AMPLITUDE } else { 0.0 };
+        let matern = |input: usize, prior: (f64, f64)| Component::matern(prior, pool.relevance[input].clone());
+        let first = (amplitude, 1.0);
         let (inputs, components) = match view {
-            CellView::Function => (vec![0], vec![matern]),
-            CellView::Written => (vec![1], vec![matern]),
-            CellView::Both => (vec![0, 1], vec![matern, Component::matern((amplitude.0 - 1.0, 2.0))]),
+            CellView::Function => (vec![0], vec![matern(0, first)]),
+            CellView::Written => (vec![1], vec![matern(1, first)]),
+            CellView::Both => (vec![0, 1], vec![matern(0, first), matern(1, (amplitude - 1.0, 2.0))]),
         };
         Reading { view, columns: false, inputs, kernel: Kernel { components } }
     }

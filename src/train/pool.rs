@@ -3,13 +3,15 @@
 
 use crate::dataset::{Dataset, GraphEncoder, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
-use crate::gp::features::{CellFeatures, FeatureScale};
+use crate::gp::features::{CellFeatures, FeatureScale, subjects};
 use crate::gp::kernel::Inputs;
+use crate::gp::relevance::Relevance;
 use crate::graph::GraphForm;
 use crate::random::{Purpose, Random};
 use crate::space::Space;
 use crate::split::Split;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use tch::Device;
 
 /// The largest number of rows of the table that are neither trained on nor needed for a known column.
@@ -44,6 +46,8 @@ pub struct CellPool {
     pub choices: bool,
     index: HashMap<usize, i64>,
     matrices: [Vec<f64>; 2], // [F, C] row by row
+    /// How much their features matter before a label is seen.
+    pub relevance: [Arc<Relevance>; 2],
 }
 
 impl CellPool {
@@ -75,8 +79,15 @@ impl CellPool {
         texts.extend(cells(space).into_iter().filter(|text| known.insert(text.clone())).take(missing));
         let features = CellFeatures::new(&texts, space).map_err(|(_, error)| error)?;
         let index: HashMap<usize, i64> = rows.iter().enumerate().map(|(index, &row)| (row, index as i64)).collect();
-        let matrix = |features: &[Vec<f64>]| FeatureScale::new(features).apply(features);
-        let matrices = [matrix(&features.function), matrix(&features.written)];
+        let vocabulary = space.vocabulary();
+        let subjects = subjects(vocabulary);
+        let scaled = |features: &[Vec<f64>]| {
+            let scale = FeatureScale::new(features);
+            let relevance = subjects.as_ref().map_or_else(Relevance::independent, |subjects| scale.relevance(subjects, vocabulary));
+            (scale.apply(features), Arc::new(relevance))
+        };
+        let [(function, of_function), (written, of_written)] = [scaled(&features.function), scaled(&features.written)];
+        let (matrices, relevance) = ([function, written], [of_function, of_written]);
         let of_rows = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
         let columns = dataset.columns.iter().map(|column| {
             let others: HashMap<&str, f64> = column.others.iter().map(|(text, value)| (text.as_str(), *value)).collect();
@@ -86,8 +97,8 @@ impl CellPool {
             PoolColumn { name: column.name.clone(), values, learn: false }
         });
         let columns = columns.collect();
-        let choices = space.vocabulary().choices().is_some();
-        Ok(CellPool { texts, columns, groups: features.groups, choices, index, matrices })
+        let choices = vocabulary.choices().is_some();
+        Ok(CellPool { texts, columns, groups: features.groups, choices, index, matrices, relevance })
     }
 
     /// Number of cells.

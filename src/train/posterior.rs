@@ -5,7 +5,7 @@
 //! decides what is read of a cell (what the cell computes, the cell as it is written, or both) and whether columns that are known
 //! of the cells help.
 
-use super::average::{Average, CellView, amplitude_prior, readings};
+use super::average::{Average, CellView, readings};
 use super::expected_tau::expected_tau;
 use super::label_scores::{label_scores, scaled};
 use super::pool::CellPool;
@@ -73,7 +73,7 @@ impl LabelPosterior {
         let labels = label_scores(&raw.iter().map(|label| dataset.sign() * label).collect::<Vec<f64>>());
         let mut inputs = pool.inputs(device);
         let matrices = columns.matrices(device);
-        let readings = readings(form, &columns.learned, matrices.len(), amplitude_prior(pool.choices));
+        let readings = readings(pool, form, &columns.learned, matrices.len());
         inputs.features.extend(matrices);
         let average = Average::fit(&inputs, &cells, &labels, &readings)?;
         let targets = scaled(&average.mean);

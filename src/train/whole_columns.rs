@@ -1,6 +1,6 @@
 //! Known columns with a value for every cell of a pool.
 
-use super::average::{Average, Learned, amplitude_prior, readings};
+use super::average::{Average, Learned, readings};
 use super::label_scores::{label_scores, scaled};
 use super::pool::{CellPool, PoolColumn};
 use super::posterior::fit_each;
@@ -45,7 +45,7 @@ pub(super) fn whole_columns(pool: &CellPool, device: Device) -> Result<WholeColu
             known = chosen.into_iter().map(|index| known[index]).collect();
         }
         let scores = label_scores(&known.iter().map(|&cell| values[cell as usize]).collect::<Vec<f64>>());
-        let readings = readings(GraphForm::Auto, &[], 0, amplitude_prior(pool.choices));
+        let readings = readings(pool, GraphForm::Auto, &[], 0);
         let average = Average::fit(&pool.inputs(device), &known, &scores, &readings)?;
         let (process, reading) = average.best();
         let learned = (reading.view, process.learned());

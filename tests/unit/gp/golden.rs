@@ -2,6 +2,8 @@
 
 use crate::gp::GaussianProcess;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
+use crate::gp::relevance::Relevance;
+use std::sync::Arc;
 use tch::Device;
 
 const WEIGHTS: [f64; 3] = [0.9, 0.5, 1.4];
@@ -46,7 +48,7 @@ fn check(process: &GaussianProcess, test: &Inputs, [mean, covariance, left_out]:
 fn matern() -> (Component, Vec<f64>) {
     let mut parameters = vec![1.5f64.ln(), 0.0];
     parameters.extend(WEIGHTS.map(f64::ln));
-    (Component::matern((0.0, 1.0)), parameters)
+    (Component::matern((0.0, 1.0), Arc::new(Relevance::independent())), parameters)
 }
 
 #[test]

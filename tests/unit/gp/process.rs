@@ -2,7 +2,10 @@
 
 use crate::gp::features::FeatureScale;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
+use crate::gp::relevance::Relevance;
 use crate::gp::{GaussianProcess, gradient};
+use crate::graph::statistics::StatisticSubject;
+use std::sync::Arc;
 use tch::{Device, Tensor};
 
 /// `count` rows of two features, of which the first matters, and a constant one.
@@ -20,13 +23,20 @@ fn inputs(rows: &[Vec<f64>], components: usize) -> Inputs {
 fn gradients_are_those_of_the_loss() {
     let (rows, truth) = rows(30);
     let isotropic = |shape| Component::isotropic(shape, (-1.0, 2.0));
-    let mut learned = Component::matern((0.0, 1.0));
+    let mut learned = Component::matern((0.0, 1.0), Arc::new(Relevance::independent()));
     learned.learned = Some(vec![0.2, -0.1, 0.3]);
-    let components =
-        vec![Component::matern((0.0, 1.0)), isotropic(Shape::SquaredExponential), isotropic(Shape::Linear), learned];
+    // Two features of one kind, the second of which is about an operation.
+    let subject = |operations| StatisticSubject { kind: 1, operations };
+    let shared = Relevance::of_statistics(&[subject(vec![]), subject(vec![0])], 1);
+    let parameters_of_shared = 2 + shared.shared + 2;
+    let shared = Component::matern((0.0, 1.0), Arc::new(shared));
+    let independent = Component::matern((0.0, 1.0), Arc::new(Relevance::independent()));
+    let components = vec![independent, isotropic(Shape::SquaredExponential), isotropic(Shape::Linear), learned, shared];
     let kernel = Kernel { components };
-    let x = inputs(&rows, 4);
-    let parameters = vec![0.1, 0.5, 0.3, -0.2, -0.4, 0.6, 0.2, -0.3, 0.1, 0.2, 0.1, -0.3, -2.0];
+    let x = inputs(&rows, 5);
+    let mut parameters = vec![0.1, 0.5, 0.3, -0.2, -0.4, 0.6, 0.2, -0.3, 0.1, 0.2, 0.1, -0.3];
+    parameters.extend((0..parameters_of_shared).map(|index| f64::from(index as u32 * 7 % 5) / 10.0 - 0.2));
+    parameters.push(-2.0);
     let loss = |parameters: Vec<f64>| GaussianProcess::with_parameters(&kernel, &x, &truth, parameters).unwrap().loss;
     let targets = Tensor::from_slice(&truth).unsqueeze(1);
     let found = gradient(&kernel, &x, &targets, &parameters).unwrap();
@@ -46,7 +56,7 @@ fn gradients_are_those_of_the_loss() {
 fn unseen_rows_are_uncertain() {
     let (rows, truth) = rows(60);
     let x = inputs(&rows, 1);
-    let kernel = Kernel { components: vec![Component::matern((0.0, 1.0))] };
+    let kernel = Kernel { components: vec![Component::matern((0.0, 1.0), Arc::new(Relevance::independent()))] };
     let process = GaussianProcess::fit(&kernel, &x.narrow(0, 40), &truth[..40], None).unwrap();
     let posterior = process.posterior(&x);
     let mean_over = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;

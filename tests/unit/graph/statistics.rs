@@ -1,6 +1,6 @@
 //! Path statistics computed by hand.
 
-use crate::graph::statistics::{statistics, with_order};
+use crate::graph::statistics::{StatisticSubject, reachable_pairs, statistics, with_order};
 use crate::graph::{Reduction, canonicalize};
 use crate::space;
 
@@ -24,6 +24,17 @@ fn a_cell_by_hand() {
     let order = &with_order(&graph, space.vocabulary())[block(5)..];
     let expected: Vec<f64> = (0..25).map(|pair| if [13, 17, 18].contains(&pair) { 0.5 } else { 0.0 }).collect();
     assert_eq!(order, expected);
+    // What each of them is of: the block of an operation is about this one.
+    let subjects = StatisticSubject::of_statistics(space.vocabulary());
+    assert_eq!(subjects.len(), values.len());
+    assert!(subjects[block(3)..block(3) + 8].iter().all(|subject| subject.operations == [5]));
+    assert_eq!(subjects[block(3) + 8].operations, [5, 2]);
+    assert_eq!(StatisticSubject::of_order(space.vocabulary()).len(), order.len());
+    let pairs = StatisticSubject::of_reachable_pairs(space.vocabulary());
+    assert_eq!(pairs.len(), reachable_pairs(&graph, space.vocabulary()).len());
+    // From the input to the output, and from the input to an operation.
+    assert_eq!([pairs[1].operations.len(), pairs[5].operations.len()], [0, 1]);
+    assert!(pairs.iter().all(|pair| pair.kind < StatisticSubject::KINDS));
 }
 
 #[test]
