@@ -27,8 +27,8 @@ use std::sync::Arc;
 pub struct Config {
     /// Name of the search space.
     pub space: String,
-    /// Operations and their roles, for the space `dag`; collected from the table where absent. For another space, names of one's own
-    /// and the operations that they stand for.
+    /// Operations and their roles, for the space `dag`; collected from the table where absent. For another space, names of one's
+    /// own and the operations that they stand for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vocabulary: Option<BTreeMap<String, String>>,
     /// What every cell obeys, for the space `dag` with a `vocabulary`.

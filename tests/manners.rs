@@ -7,8 +7,9 @@ mod checkpoint;
 use assert_cmd::Command;
 use checkpoint::checkpoint;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -343,10 +344,8 @@ fn the_manual_page_has_the_options_of_all_commands_once() {
     assert!(page.contains("\\-\\-train\\-sizes"), "{page}");
 }
 
-#[test]
-fn an_interrupt_stops_a_training_soon_and_leaves_a_whole_checkpoint() {
-    let folder = TempDir::new().unwrap();
-    let path = folder.path();
+/// The rows of 200 cells of NAS-Bench-201 with labels in a column `val`, under a header.
+fn cells_with_labels() -> String {
     let ops = ["none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3"];
     let mut rows = "arch,val\n".to_string();
     for code in 0..200usize {
@@ -354,34 +353,113 @@ fn an_interrupt_stops_a_training_soon_and_leaves_a_whole_checkpoint() {
         let cell = format!("|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|", op(0), op(1), op(2), op(3), op(4), op(5));
         rows += &format!("{cell},{}\n", cell.matches("conv").count() as f64 + code as f64 / 1000.0);
     }
-    fs::write(path.join("table.csv"), rows).unwrap();
-    let config = "space: nasbench201\ndata: {table: table.csv, train_target: val}\nsplit: {train: 100}\n\
-                  train: {epochs: 20000}\n";
-    fs::write(path.join("config.yaml"), config).unwrap();
-    let child = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"))
-        .current_dir(path)
-        .args(["train", "config.yaml", "--output", "stopped"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let waiting = Instant::now();
-    // The folder is made when training begins.
-    while !path.join("stopped").exists() && waiting.elapsed() < Duration::from_secs(60) {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    std::thread::sleep(Duration::from_millis(300));
+    rows
+}
+
+/// Starts the program with its standard input and its messages at hand.
+fn start(folder: &Path, arguments: &[&str]) -> Child {
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("carl"));
+    command.current_dir(folder).args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// Exit code and messages after Ctrl-C.
+fn interrupted(child: Child) -> (Option<i32>, String) {
     let sent = Instant::now();
     // SAFETY: a signal to a child that has not been waited for.
     unsafe { libc::kill(child.id() as libc::pid_t, libc::SIGINT) };
     let output = child.wait_with_output().unwrap();
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
     // Measured: less than 1.5 s on two busy cores.
     assert!(sent.elapsed() < Duration::from_secs(10), "{:?}", sent.elapsed());
-    assert_eq!(output.status.code(), Some(130), "{message}");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+fn wait_for(path: &Path) {
+    let waiting = Instant::now();
+    while !path.exists() && waiting.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn an_interrupt_stops_a_training_soon_and_leaves_a_whole_checkpoint() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    fs::write(path.join("table.csv"), cells_with_labels()).unwrap();
+    let config = "space: nasbench201\ndata: {table: table.csv, train_target: val}\nsplit: {train: 100}\n\
+                  train: {epochs: 20000}\n";
+    fs::write(path.join("config.yaml"), config).unwrap();
+    let child = start(path, &["train", "config.yaml", "--output", "stopped"]);
+    // The folder is made when training begins.
+    wait_for(&path.join("stopped"));
+    std::thread::sleep(Duration::from_millis(300));
+    let (code, message) = interrupted(child);
+    assert_eq!(code, Some(130), "{message}");
     assert!(message.contains("--resume stopped"), "{message}");
     let (code, _, message) = carl(path, &["evaluate", "stopped"]);
     assert_eq!(code, Some(0), "{message}");
     let (code, _, message) = carl(path, &["train", "config.yaml", "--resume", "stopped", "--stop-after", "1"]);
     assert_eq!(code, Some(0), "{message}");
+}
+
+#[test]
+fn an_interrupt_while_labels_are_read_has_a_message() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    fs::write(path.join("config.yaml"), "space: nasbench201\ndata: {table: '-', train_target: val}\n").unwrap();
+    let mut child = start(path, &["train", "config.yaml", "--output", "none"]);
+    // More than a pipe holds: once all is written, the program is reading.
+    let rows = cells_with_labels().repeat(10);
+    assert!(rows.len() > 1 << 17);
+    child.stdin.as_mut().unwrap().write_all(rows.as_bytes()).unwrap();
+    let input = child.stdin.take();
+    assert_eq!(interrupted(child), (Some(130), "error: interrupted\n".to_string()));
+    assert!(input.is_some() && !path.join("none").exists());
+}
+
+#[test]
+fn an_interrupt_while_a_process_is_fitted_has_a_message() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    let config = "space: nasbench201\ndata: {table: '-', train_target: val}\nsplit: {train: 1500}\n\
+                  train: {epochs: 20000}\n";
+    fs::write(path.join("config.yaml"), config).unwrap();
+    let mut child = start(path, &["train", "config.yaml", "--output", "none"]);
+    let rows = cells_with_labels().replacen("arch,val\n", "", 1).repeat(10);
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("arch,val\n{rows}").as_bytes()).unwrap();
+    drop(input);
+    std::thread::sleep(Duration::from_secs(1));
+    let (code, message) = interrupted(child);
+    assert!(code == Some(130) && message.contains("error: "), "{code:?} {message}");
+}
+
+#[test]
+fn a_replaced_checkpoint_has_no_figures_of_the_old_one() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path();
+    fs::write(path.join("table.csv"), cells_with_labels()).unwrap();
+    let config =
+        "space: nasbench201\ndata: {table: table.csv, train_target: val}\nsplit: {train: 20}\ntrain: {epochs: 2}\n";
+    fs::write(path.join("config.yaml"), config).unwrap();
+    let derived = ["metrics.json", "report.html", "model.pt"].map(|name| path.join("out").join(name));
+    let are_there = || derived.each_ref().map(|file| file.exists());
+    for arguments in [&["train", "config.yaml", "--output", "out"][..], &["export", "out"]] {
+        let (code, _, message) = carl(path, arguments);
+        assert_eq!(code, Some(0), "{message}");
+    }
+    assert_eq!(are_there(), [true; 3]);
+    // Refused or interrupted before there are new weights, all of it stays.
+    let train = ["train", "config.yaml", "--output", "out", "--force", "--set"];
+    refused(path, &[&train[..], &["split.train=900"]].concat(), &["only 200"]);
+    assert_eq!(are_there(), [true; 3]);
+    let child = start(path, &[&train[..], &["train.epochs=20000"]].concat());
+    let log = path.join("out/log.jsonl");
+    let old = fs::read(&log).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let (code, message) = interrupted(child);
+    assert_eq!(code, Some(130), "{message}");
+    // A slow machine may not have begun to train: then the folder is as it was.
+    assert_eq!(are_there(), [fs::read(&log).unwrap() == old; 3], "{message}");
+    assert!(message.contains("--resume out") != are_there()[0], "{message}");
 }

@@ -116,6 +116,23 @@ fn a_column_for_each_choice_is_a_space_of_choices() {
 }
 
 #[test]
+fn a_choice_with_a_gap_is_told_with_its_line() {
+    let folder = TempDir::new().unwrap();
+    let gapped = |row: usize| if row == 5 { String::new() } else { (1 + row % 4).to_string() };
+    let rows: String =
+        (0..24).map(|row| format!("{},{},{}.5\n", gapped(row), ["relu", "silu"][row % 2], 70 + row)).collect();
+    fs::write(folder.path().join("gap.csv"), format!("depth,act,top1\n{rows}")).unwrap();
+    let (code, _, message) = carl(folder.path(), &["init", "gap.csv"]);
+    assert!(code == Some(2) && message.contains("gap.csv, line 7") && message.contains("`depth`"), "{message}");
+    // Where other columns are choices enough, it is left out, and a note says so.
+    let rows = rows.replace("relu", "relu,8").replace("silu", "silu,16");
+    fs::write(folder.path().join("gap.csv"), format!("depth,act,width,top1\n{rows}")).unwrap();
+    let config = done(folder.path(), &["init", "gap.csv"]);
+    assert!(config.contains("# - column `depth` has no value in line 7: no choice"), "{config}");
+    assert!(config.contains("  width: [8, 16]") && !config.contains("  depth:"), "{config}");
+}
+
+#[test]
 fn networks_are_imported_joined_by_name_and_ranked() {
     let folder = TempDir::new().unwrap();
     let networks = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/onnx");

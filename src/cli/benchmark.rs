@@ -1,9 +1,8 @@
 //! `carl benchmark`: many splits, all trained in one pass.
 
+use super::interrupt::stop_on_interrupt;
 use super::progress::Bar;
-use super::{
-    Common, ConfigArguments, counted, print, print_json, seeds, stop_on_interrupt, table_arguments, talk, text_table,
-};
+use super::{Common, ConfigArguments, counted, print, print_json, seeds, table_arguments, talk, text_table};
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device;
 use crate::error::{Error, Result, Stage};

@@ -75,7 +75,13 @@ impl Doctor {
             paths => paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join("\n           "),
         };
         print(&format!(
-            "carl       {}\nLibTorch   {version} (made for {LIBTORCH}), {folder}\nCUDA       driver {driver}, LibTorch's part {library}, {}\nproducts   {products}\ngradients  {gradients}\nthreads    {}\ndata       {}",
+            "carl       {}\n\
+             LibTorch   {version} (made for {LIBTORCH}), {folder}\n\
+             CUDA       driver {driver}, LibTorch's part {library}, {}\n\
+             products   {products}\n\
+             gradients  {gradients}\n\
+             threads    {}\n\
+             data       {}",
             env!("CARGO_PKG_VERSION"),
             counted(cuda.devices as usize, "device"),
             rayon::current_num_threads(),

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// Name of the file in a checkpoint folder that is written by default.
-const EXPORT: &str = "model.pt";
+pub const EXPORT: &str = "model.pt";
 
 /// Write a checkpoint as TorchScript
 #[derive(Args)]

@@ -25,9 +25,9 @@ const COLUMNS: [&str; 8] = ["name", "ops", "edges", "params", "madds", "depth", 
   carl import resnet18.onnx resnet50.onnx --output networks.csv.gz
   carl import cells/ --fold --output cells.csv
 
-A row is a network: its file's name, its operations and edges, weights, multiply-adds for one input, nodes on the longest path, and the
-last size of its input. With --fold, operations and edges are those of the block that the network repeats, with the number of blocks as
-`repeats`: for networks that are made of one cell. Nothing is run.")]
+A row is a network: its file's name, its operations and edges, weights, multiply-adds for one input, nodes on the longest path, and
+the last size of its input. With --fold, operations and edges are those of the block that the network repeats, with the number of
+blocks as `repeats`: for networks that are made of one cell. Nothing is run.")]
 pub struct Import {
     /// ONNX files, or folders of them
     #[arg(required = true)]

@@ -112,16 +112,24 @@ fn describe_space(table: &Table, target: Option<&str>, notes: &mut Vec<String>) 
     let open = Dag::new(Vocabulary::default())?;
     let texts = match table.architectures(&open) {
         Ok(texts) => texts,
-        Err(error) => return choices(table, target).ok_or_else(|| no_architectures(table, error)),
+        Err(error) => {
+            let mut gaps = Vec::new();
+            let found = choices(table, target, &mut gaps).ok_or_else(|| no_architectures(table, error, &gaps))?;
+            let note =
+                |gap: &Gap| format!("column `{}` has no value in line {}: no choice", gap.column, table.line(gap.row));
+            notes.extend(gaps.iter().map(note));
+            return Ok(found);
+        }
     };
     let roles = roles(&texts, notes);
     let vocabulary = Vocabulary::new(roles.iter().map(|(name, role)| (name.as_str(), *role)));
     let space = Dag::new(vocabulary).map_err(|error| error.file(table.file()))?;
     let parse = |(row, text): (usize, &String)| space.parse(text).map_err(|error| table.at(row, error));
     let cells: Vec<Architecture> = texts.iter().enumerate().map(parse).collect::<Result<_>>()?;
-    let mut lines = "space: dag\n# Roles of operations: input, output, compute, identity (its input unchanged), absent (as if it were not there).\n\
-                     vocabulary:\n"
-        .to_string();
+    let mut lines =
+        "space: dag\n# Roles of operations: input, output, compute, identity (its input unchanged), absent (as if it \
+                     were not there).\nvocabulary:\n"
+            .to_string();
     for (name, role) in &roles {
         lines.push_str(&yaml(&BTreeMap::from([(name, role)]), "  "));
     }
@@ -137,12 +145,21 @@ fn describe_space(table: &Table, target: Option<&str>, notes: &mut Vec<String>) 
     Ok((Box::new(space), lines))
 }
 
-/// The space of the columns that could be choices, words or a few whole numbers, where there are several.
-fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, String)> {
+/// A row without a value in a column that could be a choice but for that.
+struct Gap {
+    row: usize,
+    column: String,
+}
+
+/// The space of the columns that could be choices, words or a few whole numbers, where there are several. Columns with `gaps` are
+/// left out.
+fn choices(table: &Table, target: Option<&str>, gaps: &mut Vec<Gap>) -> Option<(Box<dyn Space>, String)> {
     let mut lines = "choices:   # in the order of the network? Leave out what is none\n".to_string();
     let mut count = 0;
     for name in table.header().iter().filter(|name| !KEYS.split(' ').any(|key| key == name.as_str())) {
         let mut values = table.texts(name)?;
+        let gap = values.iter().position(String::is_empty);
+        values.retain(|value| !value.is_empty());
         // Numbers in their order, then words.
         values.sort_by(|a, b| match (a.parse::<f64>().ok(), b.parse::<f64>().ok()) {
             (Some(x), Some(y)) => x.total_cmp(&y).then(a.cmp(b)),
@@ -151,12 +168,14 @@ fn choices(table: &Table, target: Option<&str>) -> Option<(Box<dyn Space>, Strin
         values.dedup();
         // Numbers with a fraction are choices where they are few and come again and again.
         let is_short = values.len() <= FEW && REPEATED * values.len() <= table.len();
-        let whole = |value: &String| {
-            !value.is_empty() && value.parse().map_or(true, |number: f64| is_short || number.fract() == 0.0)
-        };
+        let whole = |value: &String| value.parse().map_or(true, |number: f64| is_short || number.fract() == 0.0);
         // Whole numbers that are called like a result are one.
         let is_result = has_part(name, QUALITIES) && values.iter().all(|value| value.parse::<f64>().is_ok());
         if (2..=64).contains(&values.len()) && values.iter().all(whole) && !is_result && target != Some(name) {
+            if let Some(row) = gap {
+                gaps.push(Gap { row, column: name.clone() });
+                continue;
+            }
             let number = |value: &String| if value.parse::<f64>().is_ok() { value.clone() } else { yaml_text(value) };
             let values: Vec<String> = values.iter().map(number).collect();
             lines.push_str(&format!("  {}: [{}]\n", yaml_text(name), values.join(", ")));
@@ -175,15 +194,23 @@ fn has_part(name: &str, parts: &str) -> bool {
 }
 
 /// The error about a table in which no cells were found, with what the table seems to be.
-fn no_architectures(table: &Table, error: Error) -> Error {
+fn no_architectures(table: &Table, error: Error, gaps: &[Gap]) -> Error {
     if ["arch", "ops"].iter().any(|name| table.header().iter().any(|column| column == name)) {
         return error;
     }
-    let hint = match table.header().iter().any(|name| name == "index") {
+    let is_numbered = table.header().iter().any(|name| name == "index");
+    if let Some(Gap { row, column }) = gaps.iter().min_by_key(|gap| gap.row).filter(|_| !is_numbered) {
+        let message = format!("{}, or a choice `{column}` without a value here", error.message());
+        return table.at(*row, Error::new(error.stage(), message).hint(
+            "a choice has a value in every row; one that exists only beside certain values of others is declared by `when` in \
+             a configuration of your own",
+        ));
+    }
+    let hint = match is_numbered {
         true => "it numbers the architectures of another table: begin with that one, and add this one by --columns",
         false => {
-            "an architecture is a text in a column `arch`, or `ops` and `edges`, or two columns or more with a choice each: at most 64 \
-             words or whole numbers, and a value in every row; a built-in space may have columns of its own"
+            "an architecture is a text in a column `arch`, or `ops` and `edges`, or two columns or more with a choice each: at \
+             most 64 words or whole numbers, and a value in every row; a built-in space may have columns of its own"
         }
     };
     Error::new(error.stage(), error.message()).file(table.file()).hint(hint)

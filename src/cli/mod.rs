@@ -11,6 +11,7 @@ mod export;
 mod finding;
 mod import;
 mod init;
+mod interrupt;
 mod predict;
 mod prepare;
 mod progress;
@@ -27,13 +28,13 @@ use crate::file;
 use crate::predictor::Predictor;
 use crate::source::columns::TableArgument;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use interrupt::INTERRUPTED;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Learns to rank neural architectures from a few trained ones.
 #[derive(Parser)]
@@ -126,12 +127,13 @@ pub(crate) fn run_program(arguments: Vec<OsString>) -> u8 {
         std::panic::set_hook(Box::new(|_| {}));
     }
     let cli = Cli::parse_from(ARGUMENTS.get_or_init(|| arguments));
+    interrupt::watch();
     match catch_unwind(AssertUnwindSafe(|| run(cli))) {
         Ok(Ok(())) => 0,
         Ok(Err(error)) => {
             eprintln!("error: {error}");
             let stage = error.downcast_ref::<Error>().map(Error::stage);
-            if stage == Some(Stage::Interrupted) { 130 } else { 2 }
+            if stage == Some(Stage::Interrupted) { INTERRUPTED } else { 2 }
         }
         Err(fault) if device::is_out_of_memory(fault.as_ref()) => {
             eprintln!("error: {}", device::memory_error(fault));
@@ -314,29 +316,6 @@ struct ConfigArguments {
     /// Replace a value of the configuration, such as train.epochs=50
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
-}
-
-/// Set by Ctrl-C.
-static STOP: AtomicBool = AtomicBool::new(false);
-
-/// Whether all that has been done is saved.
-static SAVED: AtomicBool = AtomicBool::new(false);
-
-/// Makes the first Ctrl-C a request to stop soon; the second one ends the program.
-fn stop_on_interrupt() -> &'static AtomicBool {
-    // A second handler, or none to be had, leaves the system's behaviour: the program ends.
-    let _ = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::SeqCst) || SAVED.load(Ordering::SeqCst) {
-            std::process::exit(130);
-        }
-        talk("stopping; press Ctrl-C again to stop at once");
-    });
-    &STOP
-}
-
-/// From now on the first Ctrl-C ends the program: all that has been done is saved.
-fn end_on_interrupt() {
-    SAVED.store(true, Ordering::SeqCst);
 }
 
 /// Prints data on standard output. A reader that has gone away is not an error.

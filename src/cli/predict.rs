@@ -3,8 +3,9 @@
 //! A score is the mean over members of standardised scores: higher is better, 0 is an average training cell. `predicted` is the
 //! score in the unit of the target.
 
+use super::interrupt::stop_on_interrupt;
 use super::progress::Bar;
-use super::{Common, counted, load_predictor, print_json, stop_on_interrupt, talk};
+use super::{Common, counted, load_predictor, print_json, talk};
 use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::progress::Progress;

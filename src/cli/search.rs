@@ -2,6 +2,7 @@
 
 use super::cell_arguments::CellArguments;
 use super::finding::Finding;
+use super::interrupt::on_interrupt;
 use super::progress::Bar;
 use super::{ARGUMENTS, Common, ConfigArguments, origin, print_json, talk};
 use crate::config::Config;
@@ -84,8 +85,7 @@ static KILL: AtomicBool = AtomicBool::new(false);
 
 /// Makes the first Ctrl-C end the search once the queries under way have ended, and the second one kill these.
 fn signals() -> StopSignals<'static> {
-    // Where no handler can be installed, the system's behaviour stays: the program ends.
-    let _ = ctrlc::set_handler(|| {
+    on_interrupt(|| {
         if STOP.swap(true, Ordering::SeqCst) {
             KILL.store(true, Ordering::SeqCst);
             talk("killing the queries under way");

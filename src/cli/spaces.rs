@@ -43,7 +43,8 @@ impl Spaces {
             None => space::names().into_iter().map(ListedSpace::named).collect::<Result<_>>()?,
         };
         if common.json {
-            let operation = |operation: &Operation| json!({"name": operation.name, "role": format!("{:?}", operation.role).to_lowercase()});
+            let role = |operation: &Operation| format!("{:?}", operation.role).to_lowercase();
+            let operation = |operation: &Operation| json!({"name": operation.name, "role": role(operation)});
             let list: Vec<_> = (spaces.iter())
                 .map(|space| {
                     let operations: Vec<_> = space.operations.iter().flatten().map(operation).collect();

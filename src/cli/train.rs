@@ -1,11 +1,10 @@
 //! `carl train`: trains an ensemble, writes its checkpoint, compares it with the truth of the whole table.
 
 use super::evaluate::figures_table;
+use super::export::EXPORT;
+use super::interrupt::{end_on_interrupt, stop_on_interrupt};
 use super::progress::Bar;
-use super::{
-    CONFIG, Common, ConfigArguments, counted, end_on_interrupt, origin, print, print_json, stop_on_interrupt,
-    table_arguments, talk, text_table,
-};
+use super::{CONFIG, Common, ConfigArguments, counted, origin, print, print_json, table_arguments, talk, text_table};
 use crate::config::Config;
 use crate::dataset::{Dataset, GraphEncoder, open_table};
 use crate::device::Machine;
@@ -35,6 +34,8 @@ use std::time::{Duration, Instant};
 const METRICS: &str = "metrics.json";
 const LOG: &str = "log.jsonl";
 const REPORT: &str = "report.html";
+/// What follows from the weights in a checkpoint folder.
+const DERIVED: [&str; 3] = [METRICS, REPORT, EXPORT];
 /// Long runs are saved about this often.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 /// Number of best architectures that are shown.
@@ -169,6 +170,10 @@ impl Run<'_> {
 
     fn save(&self, training: &Training, log: &[Value]) -> Result<Predictor> {
         let predictor = training.predictors()?.pop().expect("one split gives one predictor");
+        // What followed from earlier weights does not belong to these.
+        for name in DERIVED {
+            file::remove(&self.folder.join(name))?;
+        }
         predictor.save(&self.folder)?;
         file::write_bytes(&self.folder.join(CONFIG), self.config.to_yaml().as_bytes())?;
         training.save_state(&self.folder)?;

@@ -4,8 +4,8 @@ use super::drawing::{colour, largest_mass};
 use super::explanation::Explanation;
 use std::fmt::Write;
 
-/// `explanation` as a directed graph; fill and width are critical mass, the critical substructure is bold, dead parts are dashed, and
-/// a label outside a box is its place in the order of removal.
+/// `explanation` as a directed graph; fill and width are critical mass, the critical substructure is bold, dead parts are dashed,
+/// and a label outside a box is its place in the order of removal.
 pub(super) fn dot(explanation: &Explanation) -> String {
     let scale = largest_mass(explanation);
     let quote = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"));

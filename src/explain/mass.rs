@@ -16,8 +16,8 @@ pub fn critical_mass(loss: f64) -> f64 {
     loss / (1.0 + loss)
 }
 
-/// The critical mass of every operation of a cell for each member alone, `[operation][member]`: the mean loss where an operation has
-/// several variants, which are identified by the index of the operation that is removed.
+/// The critical mass of every operation of a cell for each member alone, `[operation][member]`: the mean loss where an operation
+/// has several variants, which are identified by the index of the operation that is removed.
 pub fn member_masses(cell: &ExplainedCell, pool: &VariantPool, variants: &[(usize, u32)]) -> Vec<Vec<f64>> {
     let mut losses = vec![vec![0.0; pool.members()]; cell.len()];
     let mut counts = vec![0.0f64; cell.len()];

@@ -134,8 +134,8 @@ impl<'a> Explainer<'a> {
         let encoder = self.encoder;
         if encoder.space.vocabulary().choices().is_some() {
             let replaced = self.replacements(cells, pool, progress)?.into_iter();
-            let index = |variants: Vec<(Replacement, u32)>| variants.into_iter().map(|(other, graph)| (other.index, graph)).collect();
-            return Ok(replaced.map(index).collect());
+            let index = |(other, graph): (Replacement, u32)| (other.index, graph);
+            return Ok(replaced.map(|variants| variants.into_iter().map(index).collect()).collect());
         }
         self.variants(cells, pool, progress, |cell, _| {
             let operations = cell.live_operations(encoder.space).into_iter();

@@ -212,8 +212,8 @@ fn fastest_orders(cell: &Explanation) -> String {
     match cell.removals.is_empty() {
         true => String::new(),
         false => format!(
-            "\n\nOrder of removal in which the score falls fastest from {:.2}: {}.\n\nOrder of insertion into the empty cell in which it \
-             rises fastest: {}.",
+            "\n\nOrder of removal in which the score falls fastest from {:.2}: {}.\n\nOrder of insertion into the empty cell in \
+             which it rises fastest: {}.",
             cell.score,
             steps(&cell.removals),
             steps(&cell.insertions)
@@ -344,6 +344,7 @@ fn cells(explanations: &[Explanation], order: &[usize]) -> Section {
         column("architecture", false),
     ];
     let rows = order.iter().enumerate().map(row).collect();
-    let text = "Sorted by score; click on a heading to sort by its column. Critical: number of operations of the critical substructure.";
+    let text = "Sorted by score; click on a heading to sort by its column. Critical: number of operations of the critical \
+                substructure.";
     section("Cells", text, columns, rows)
 }

@@ -18,6 +18,15 @@ fn a_failed_write_leaves_the_old_file() {
 }
 
 #[test]
+fn what_is_not_there_is_removed_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("figures.json");
+    write_bytes(&path, b"{}").unwrap();
+    remove(&path).and_then(|()| remove(&path)).unwrap();
+    assert!(!path.exists() && remove(folder.path()).is_err());
+}
+
+#[test]
 fn a_full_disk_is_an_error() {
     assert!(write_bytes(Path::new("/dev/full"), b"text").is_err());
     assert!(Path::new("/dev/full").exists());

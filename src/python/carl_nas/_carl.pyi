@@ -12,8 +12,9 @@ __version__: str
 def main(arguments: Sequence[str]) -> int: ...
 
 class Space:
-    """A search space by its name; the space "dag" of cells of one's own has the names of its `operations`, the space "choices" the values
-    of every choice in `choices`, and in `when` the conditions of those that do not always exist: `{choice: {other: [values]}}`."""
+    """A search space by its name; the space "dag" of cells of one's own has the names of its `operations`, the space "choices" the
+    values of every choice in `choices`, and in `when` the conditions of those that do not always exist:
+    `{choice: {other: [values]}}`."""
 
     def __init__(
         self,

@@ -37,11 +37,11 @@ def _names(names: str | Sequence[str]) -> list[str]:
 class Search:
     """Finds the best cells of a space, from what the caller tells of the cells that it asks for.
 
-    `maximize` and `minimize` name the objectives, several of which give a Pareto front. `known` are cells and their values, `pending`
-    cells that are being measured elsewhere. `candidates` are the only cells that may be asked for; `columns` are numbers that are
-    known of them [n], and `at_most` and `at_least` bound these. `fidelities` are cheaper measurements of the first objective and
-    their costs, where a full one costs 1. `options` replaces keys of a configuration, such as `{"search.initial": 20}`. `device` is auto,
-    cpu, cuda or cuda:N.
+    `maximize` and `minimize` name the objectives, several of which give a Pareto front. `known` are cells and their values,
+    `pending` cells that are being measured elsewhere. `candidates` are the only cells that may be asked for; `columns` are numbers
+    that are known of them [n], and `at_most` and `at_least` bound these. `fidelities` are cheaper measurements of the first
+    objective and their costs, where a full one costs 1. `options` replaces keys of a configuration, such as
+    `{"search.initial": 20}`. `device` is auto, cpu, cuda or cuda:N.
     """
 
     def __init__(

@@ -37,8 +37,8 @@ EDGES = np.linspace(-10, 10, 401)
 
 
 class CarlSearcher(Searcher):  # type: ignore[misc]
-    """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any), and
-    reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
+    """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any),
+    and reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
 
         tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=CarlSearcher(search), num_samples=60))
     """
