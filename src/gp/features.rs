@@ -61,8 +61,7 @@ impl FeatureScale {
 }
 
 impl FeatureScale {
-    /// How much the features matter before a label is seen, which are statistics of `subjects` over `vocabulary`; those behind them
-    /// share nothing.
+    /// How much the features matter before a label is seen; `subjects` says what each number was of that they come from.
     pub fn relevance(&self, subjects: &[StatisticSubject], vocabulary: &Vocabulary) -> Relevance {
         let chosen: Vec<StatisticSubject> = self.columns.iter().map(|&column| subjects[column].clone()).collect();
         Relevance::of_statistics(&chosen, vocabulary.len())

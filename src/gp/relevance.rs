@@ -17,7 +17,7 @@ const SHARED: f64 = 0.5;
 const MEANS: [f64; StatisticSubject::KINDS] = [
     -0.01, -0.02, -0.01, 0.0, -0.07, 0.17, 0.0, -0.05, 0.03, 0.1, // the whole graph
     -0.06, 0.15, 0.05, 0.02, 0.02, 0.08, 0.12, -0.13, // an operation
-    -0.21, 0.16, -0.13, -0.15, 0.0, // edges, extremes, avoiding paths and order of a pair
+    -0.21, 0.16, -0.13, -0.15, // edges, extremes and avoiding paths of a pair
     -0.14, 0.02, 0.0, 0.17, // reachable pairs: operations; from inputs; to outputs; both
 ];
 

@@ -23,27 +23,14 @@ pub struct StatisticSubject {
     pub operations: Vec<u16>,
 }
 
-/// Path statistics of `graph`, whose nodes must be in topological order. Their number depends on the vocabulary only: for C
-/// operations other than inputs and outputs, 10 of the whole graph, 8 per operation, 1 per ordered pair and 3 per unordered
-/// pair of operations.
-pub fn statistics(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
-    Paths::new(graph, vocabulary).statistics()
-}
-
 impl StatisticSubject {
     const EDGES: usize = OF_GRAPH + OF_OPERATION;
-    const ORDER: usize = Self::EDGES + 1 + OF_PAIR;
-    const REACHABLE: usize = Self::ORDER + 1;
+    const REACHABLE: usize = Self::EDGES + 1 + OF_PAIR;
     /// Number of kinds.
     pub const KINDS: usize = Self::REACHABLE + 4;
 
     fn new(kind: usize, operations: &[u16]) -> Self {
         StatisticSubject { kind, operations: operations.to_vec() }
-    }
-
-    /// How often a cell has an operation.
-    pub fn of_count(operation: u16) -> Self {
-        Self::new(OF_GRAPH, &[operation])
     }
 
     /// What each of the [`statistics`] is of.
@@ -62,13 +49,6 @@ impl StatisticSubject {
         subjects
     }
 
-    /// What each of the values that [`with_order`] adds is of.
-    pub fn of_order(vocabulary: &Vocabulary) -> Vec<Self> {
-        let operations = inner(vocabulary);
-        let pairs = operations.iter().flat_map(|&first| operations.iter().map(move |&second| [first, second]));
-        pairs.map(|pair| Self::new(Self::ORDER, &pair)).collect()
-    }
-
     /// What each of the [`reachable_pairs`] is of. Inputs and outputs are no operations, but tell kinds apart.
     pub fn of_reachable_pairs(vocabulary: &Vocabulary) -> Vec<Self> {
         let ids = 0..vocabulary.len() as u16;
@@ -80,6 +60,13 @@ impl StatisticSubject {
         };
         pairs.map(subject).collect()
     }
+}
+
+/// Path statistics of `graph`, whose nodes must be in topological order. Their number depends on the vocabulary only: for C
+/// operations other than inputs and outputs, 10 of the whole graph, 8 per operation, 1 per ordered pair and 3 per unordered
+/// pair of operations.
+pub fn statistics(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
+    Paths::new(graph, vocabulary).statistics()
 }
 
 /// The operations of the vocabulary other than inputs and outputs.

@@ -1,20 +1,18 @@
 //! Cells as the search sees them, and the catalog of all cells of a table, a list of candidates or a space that can be listed.
 
 use super::SearchCell;
-use super::surrogate::PathStatistics;
 use crate::dataset::GraphEncoder;
 use crate::error::{Error, Result, Stage};
 use crate::gp::features::FeatureScale;
-use crate::gp::relevance::Relevance;
 use crate::graph::Key;
-use crate::graph::statistics::{StatisticSubject, with_order};
+use crate::graph::statistics::with_order;
 use crate::normal::rank_quantiles;
 use crate::random::Random;
 use crate::space::Architecture;
 use rayon::prelude::*;
 use std::collections::HashMap;
 use std::num::NonZero;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use tch::{Device, Tensor};
 
 /// How architectures become cells of a search.
@@ -62,20 +60,6 @@ impl CellEncoder<'_> {
         values.extend(cell.written.iter().map(|&count| f64::from(count)));
         values
     }
-
-    /// The `count` features that `scale` keeps, with how much they matter before a label is seen.
-    pub fn paths(&self, scale: &FeatureScale, count: i64) -> PathStatistics {
-        let vocabulary = self.graphs.space.vocabulary();
-        if vocabulary.features().is_some() {
-            return PathStatistics { count, relevance: Arc::new(Relevance::independent()) };
-        }
-        let mut subjects = StatisticSubject::of_statistics(vocabulary);
-        subjects.extend(StatisticSubject::of_order(vocabulary));
-        if self.written {
-            subjects.extend((0..vocabulary.len() as u16).map(StatisticSubject::of_count));
-        }
-        PathStatistics { count, relevance: Arc::new(scale.relevance(&subjects, vocabulary)) }
-    }
 }
 
 /// Cells by row, and the different cells among them.
@@ -92,8 +76,8 @@ pub struct Catalog {
     pub rows: Vec<Vec<u32>>,
     /// What features are standardised with.
     pub scale: FeatureScale,
-    /// The path statistics among the features.
-    pub paths: PathStatistics,
+    /// Number of path statistics among the features; those behind them are known columns.
+    pub paths: i64,
     /// Standardised features of all cells, [F, C], on the device of the search. A tensor may be sent to a thread, but not shared
     /// between threads.
     features: Mutex<Tensor>,
@@ -131,7 +115,7 @@ impl Catalog {
         let statistics: Vec<Vec<f64>> = cells.par_iter().map(|cell| encoder.features(cell)).collect();
         let scale = FeatureScale::new(&statistics);
         let mut features = scale.tensor(&statistics, device);
-        let paths = encoder.paths(&scale, features.size()[1]);
+        let paths = features.size()[1];
         let columns: Vec<Vec<f64>> = columns.iter().map(|column| normal_column(column, &index, cells.len())).collect();
         if let Some(width) = NonZero::new(columns.len()) {
             let flat: Vec<f64> = columns.iter().flatten().map(|value| value / (width.get() as f64).sqrt()).collect();

@@ -1,7 +1,6 @@
 //! Where cells come from: all cells of a catalog, or an open space from which candidates are drawn and evolved.
 
 use super::catalog::{Catalog, CellEncoder};
-use super::surrogate::PathStatistics;
 use super::{Query, SearchCell};
 use crate::error::Result;
 use crate::gp::features::FeatureScale;
@@ -35,7 +34,7 @@ pub struct CandidatePool<'a> {
     /// Cells that stand in for drawn ones, where the space has no rule for sampling.
     seeds: Vec<Architecture>,
     scale: FeatureScale,
-    paths: PathStatistics,
+    paths: i64,
     /// Where features are.
     device: Device,
 }
@@ -57,7 +56,7 @@ impl<'a> CandidatePool<'a> {
             catalog: Some(catalog),
             seeds: Vec::new(),
             scale: catalog.scale.clone(),
-            paths: catalog.paths.clone(),
+            paths: catalog.paths,
             device: catalog.features().device(),
         }
     }
@@ -69,16 +68,14 @@ impl<'a> CandidatePool<'a> {
     /// A space that can neither be sampled nor start from a seed.
     pub fn open(encoder: CellEncoder<'a>, seeds: &[String], device: Device) -> Result<Self> {
         let seeds = seeds.iter().map(|text| encoder.graphs.space.parse(text)).collect::<Result<_>>()?;
-        let scale = FeatureScale::new(&[]);
-        let paths = encoder.paths(&scale, 0);
-        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale, paths, device };
+        let mut pool = CandidatePool { encoder, catalog: None, seeds, scale: FeatureScale::new(&[]), paths: 0, device };
         let mut random = Random::new(0, 0);
         let typical: Vec<_> = (0..TYPICAL).map(|_| pool.sample(&mut random)).collect::<Result<_>>()?;
         let features: Vec<Result<Vec<f64>>> =
             typical.par_iter().map(|architecture| Ok(encoder.features(&encoder.encode(architecture)?))).collect();
         let features: Vec<Vec<f64>> = features.into_iter().collect::<Result<_>>()?;
         pool.scale = FeatureScale::new(&features);
-        pool.paths = encoder.paths(&pool.scale, pool.scale.tensor(&features, device).size()[1]);
+        pool.paths = pool.scale.tensor(&features, device).size()[1];
         Ok(pool)
     }
 
@@ -99,9 +96,9 @@ impl<'a> CandidatePool<'a> {
         self.catalog
     }
 
-    /// The path statistics among the features of a cell.
-    pub fn paths(&self) -> &PathStatistics {
-        &self.paths
+    /// Number of path statistics among the features of a cell.
+    pub fn paths(&self) -> i64 {
+        self.paths
     }
 
     /// Where the features of cells are, and the processes that read them.

@@ -29,7 +29,6 @@ fn a_cell_by_hand() {
     assert_eq!(subjects.len(), values.len());
     assert!(subjects[block(3)..block(3) + 8].iter().all(|subject| subject.operations == [5]));
     assert_eq!(subjects[block(3) + 8].operations, [5, 2]);
-    assert_eq!(StatisticSubject::of_order(space.vocabulary()).len(), order.len());
     let pairs = StatisticSubject::of_reachable_pairs(space.vocabulary());
     assert_eq!(pairs.len(), reachable_pairs(&graph, space.vocabulary()).len());
     // From the input to the output, and from the input to an operation.

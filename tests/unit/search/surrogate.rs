@@ -1,10 +1,8 @@
 //! Scales of labels and predictions of labels that were left out.
 
 use crate::gp::features::FeatureScale;
-use crate::gp::relevance::Relevance;
 use crate::random::Random;
-use crate::search::surrogate::{LabelForm, PathStatistics, Surrogate};
-use std::sync::Arc;
+use crate::search::surrogate::{LabelForm, Surrogate};
 
 #[test]
 fn a_label_far_below_the_others_does_not_set_the_scale() {
@@ -21,9 +19,8 @@ fn a_label_far_below_the_others_does_not_set_the_scale() {
 fn only_labels_that_features_explain_are_predicted_better_than_chance() {
     let rows: Vec<Vec<f64>> = (0..40).map(|k| vec![f64::from(k * 37 % 101), f64::from(k * 53 % 97)]).collect();
     let features = FeatureScale::new(&rows).tensor(&rows, tch::Device::Cpu);
-    let paths = PathStatistics { count: 2, relevance: Arc::new(Relevance::independent()) };
     let surrogate = |labels: &[f64]| {
-        Surrogate::fit(features.shallow_clone(), &paths, LabelForm::Unit.scale(labels).unwrap(), None).unwrap()
+        Surrogate::fit(features.shallow_clone(), 2, LabelForm::Unit.scale(labels).unwrap(), None).unwrap()
     };
     let explained: Vec<f64> = rows.iter().map(|row| (row[0] / 20.0).sin()).collect();
     assert!(surrogate(&explained).beats_chance());
