@@ -63,10 +63,6 @@
 // The program and the Python module use what is unused without them.
 #![cfg_attr(not(feature = "python"), allow(dead_code))]
 
-macro_rules! torch_modules {
-    ($($name:ident)*) => { $(#[cfg(feature = "torch")] mod $name;)* };
-}
-
 mod dataset;
 mod error;
 mod file;
@@ -78,7 +74,27 @@ mod random;
 mod source;
 mod space;
 mod split;
-torch_modules! { config device explain gp model predictor protocol search stream train }
+
+#[cfg(feature = "torch")]
+mod config;
+#[cfg(feature = "torch")]
+mod device;
+#[cfg(feature = "torch")]
+mod explain;
+#[cfg(feature = "torch")]
+mod gp;
+#[cfg(feature = "torch")]
+mod model;
+#[cfg(feature = "torch")]
+mod predictor;
+#[cfg(feature = "torch")]
+mod protocol;
+#[cfg(feature = "torch")]
+mod search;
+#[cfg(feature = "torch")]
+mod stream;
+#[cfg(feature = "torch")]
+mod train;
 
 #[cfg(feature = "cli")]
 #[doc(hidden)]

@@ -126,10 +126,10 @@ fn describe_space(table: &Table, target: Option<&str>, notes: &mut Vec<String>) 
     let space = Dag::new(vocabulary).map_err(|error| error.file(table.file()))?;
     let parse = |(row, text): (usize, &String)| space.parse(text).map_err(|error| table.at(row, error));
     let cells: Vec<Architecture> = texts.iter().enumerate().map(parse).collect::<Result<_>>()?;
-    let mut lines =
-        "space: dag\n# Roles of operations: input, output, compute, identity (its input unchanged), absent (as if it \
-                     were not there).\nvocabulary:\n"
-            .to_string();
+    let mut lines = "space: dag\n\
+        # Roles of operations: input, output, compute, identity (its input unchanged), absent (as if it were not there).\n\
+        vocabulary:\n"
+        .to_string();
     for (name, role) in &roles {
         lines.push_str(&yaml(&BTreeMap::from([(name, role)]), "  "));
     }

@@ -43,6 +43,7 @@ pub fn end_on_interrupt() {
 
 fn end() {
     talk("error: interrupted");
-    // SAFETY: it has no memory to harm. Without the destructors of LibTorch, whose threads are still at work.
+    // Not `std::process::exit`: the destructors of LibTorch would run under its threads, which are still at work.
+    // SAFETY: it takes no pointer and does not return.
     unsafe { libc::_exit(INTERRUPTED.into()) }
 }

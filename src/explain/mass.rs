@@ -25,7 +25,8 @@ pub fn member_masses(cell: &ExplainedCell, pool: &VariantPool, variants: &[(usiz
         losses[operation].iter_mut().zip(pool.member_losses(cell.graph, graph)).for_each(|(sum, loss)| *sum += loss);
         counts[operation] += 1.0;
     }
-    let masses = |(losses, count): (Vec<f64>, f64)| losses.iter().map(|loss| critical_mass(loss / count.max(1.0))).collect();
+    let masses =
+        |(losses, count): (Vec<f64>, f64)| losses.iter().map(|loss| critical_mass(loss / count.max(1.0))).collect();
     losses.into_iter().zip(counts).map(masses).collect()
 }
 

@@ -55,7 +55,6 @@ impl NearestParts {
         let part = self.0.values().find(|part| part.distance <= tolerance).unwrap_or_else(whole);
         CriticalSubstructure { operations: part.operations.clone(), score: part.score, tolerance }
     }
-
 }
 
 impl Explainer<'_> {

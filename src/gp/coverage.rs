@@ -38,7 +38,8 @@ pub fn cover(
     device: Device,
 ) -> Vec<(usize, f64)> {
     let mut random = Random::of(seed, Purpose::Coverage, 0, 0);
-    let order: Vec<usize> = random.choose(candidates.len(), candidates.len()).into_iter().map(|index| candidates[index]).collect();
+    let order: Vec<usize> =
+        random.choose(candidates.len(), candidates.len()).into_iter().map(|index| candidates[index]).collect();
     let sample = &order[..order.len().min(MEASURED.max(2 * count))];
     // Unique graphs of the sample, with the number of cells of each, and those that are known.
     let mut places: HashMap<u32, usize> = HashMap::new();
@@ -140,7 +141,8 @@ impl Greedy {
 
     /// Conditions on a label of the cell at `place`.
     fn observe(&mut self, place: i64) {
-        let fold = |start: Tensor, by: &dyn Fn(&Tensor) -> Tensor| self.labels.iter().fold(start, |sum, l| sum - l * by(l));
+        let fold =
+            |start: Tensor, by: &dyn Fn(&Tensor) -> Tensor| self.labels.iter().fold(start, |sum, l| sum - l * by(l));
         let row = fold(self.prior.get(place).copy(), &|l| l.get(place));
         let label = &row / (row.get(place) + NOISE).sqrt();
         let weighted = &label * &self.mass;

@@ -1,8 +1,8 @@
 //! What a Gaussian process reads of a cell: statistics of what the cell computes and of the cell as it is written.
 
+use super::relevance::Relevance;
 use crate::error::{Error, Result};
 use crate::graph::choice::NumberScale;
-use super::relevance::Relevance;
 use crate::graph::statistics::{StatisticSubject, reachable_pairs, statistics};
 use crate::graph::{Graph, Key, Reduction, Vocabulary, canonicalize};
 use crate::space::Space;
@@ -52,19 +52,24 @@ impl FeatureScale {
         let mut flat = Vec::with_capacity(features.len() * self.columns.len());
         let bound = LARGEST / (self.columns.len().max(1) as f64).sqrt();
         for row in features {
-            flat.extend(self.columns.iter().enumerate().map(|(index, &column)| {
-                ((row[column] - self.center[index]) / self.scale[index]).clamp(-bound, bound)
-            }));
+            flat.extend(
+                self.columns.iter().enumerate().map(|(index, &column)| {
+                    ((row[column] - self.center[index]) / self.scale[index]).clamp(-bound, bound)
+                }),
+            );
         }
         flat
     }
-}
 
-impl FeatureScale {
-    /// How much the features matter before a label is seen; `subjects` says what each number was of that they come from.
-    pub fn relevance(&self, subjects: &[StatisticSubject], vocabulary: &Vocabulary) -> Relevance {
-        let chosen: Vec<StatisticSubject> = self.columns.iter().map(|&column| subjects[column].clone()).collect();
-        Relevance::of_statistics(&chosen, vocabulary.len())
+    /// How much features that come from [`describe`] matter before a label is seen. Those of choices share nothing.
+    pub fn relevance(&self, vocabulary: &Vocabulary) -> Relevance {
+        if vocabulary.features().is_some() {
+            return Relevance::independent();
+        }
+        let mut subjects = StatisticSubject::of_statistics(vocabulary);
+        subjects.extend(StatisticSubject::of_reachable_pairs(vocabulary));
+        let kept: Vec<&StatisticSubject> = self.columns.iter().map(|&column| &subjects[column]).collect();
+        Relevance::of_statistics(&kept, vocabulary.len())
     }
 
     /// The same as a tensor of doubles [F, C] on `device`.
@@ -83,16 +88,6 @@ pub fn describe(graph: &Graph, vocabulary: &Vocabulary) -> Vec<f64> {
     let mut values = statistics(graph, vocabulary);
     values.extend(reachable_pairs(graph, vocabulary));
     values
-}
-
-/// What each of the numbers of [`describe`] is of; none in a space of choices.
-pub fn subjects(vocabulary: &Vocabulary) -> Option<Vec<StatisticSubject>> {
-    let subjects = || {
-        let mut subjects = StatisticSubject::of_statistics(vocabulary);
-        subjects.extend(StatisticSubject::of_reachable_pairs(vocabulary));
-        subjects
-    };
-    vocabulary.features().is_none().then(subjects)
 }
 
 /// Features of cells, one row per cell.

@@ -131,7 +131,9 @@ impl Component {
     fn weights(&self, parameters: &[f64], device: Device) -> Tensor {
         let common = parameters[1];
         let weights = match &self.relevance {
-            Some(relevance) => relevance.log_weights(&parameters[2..]).into_iter().map(|own| (common + own).exp()).collect(),
+            Some(relevance) => {
+                relevance.log_weights(&parameters[2..]).into_iter().map(|own| (common + own).exp()).collect()
+            }
             None => vec![common.exp()],
         };
         Tensor::from_slice(&weights).to_device(device)
@@ -167,8 +169,8 @@ pub struct Parts<'a> {
 }
 
 struct Part {
-    features: Tensor,       // [n, C]
-    weights: Tensor,        // [C] or [1]
+    features: Tensor, // [n, C]
+    weights: Tensor,  // [C] or [1]
     amplitude: f64,
     matrix: Tensor,         // [n, n], with amplitude
     factor: Option<Tensor>, // [n, n], with amplitude
@@ -196,9 +198,7 @@ impl Parts<'_> {
                     let spread = moved.sum_dim_intlist([1i64].as_slice(), true, None::<Kind>) * x.square();
                     (spread - x * moved.matmul(x)).sum_dim_intlist(over_rows, false, None::<Kind>) * 2.0
                 }
-                None => {
-                    (x * outer.matmul(x)).sum_dim_intlist(over_rows, false, None::<Kind>) * (2.0 * part.amplitude)
-                }
+                None => (x * outer.matmul(x)).sum_dim_intlist(over_rows, false, None::<Kind>) * (2.0 * part.amplitude),
             };
             sums.push(of_weights * part.weights.square());
         }

@@ -92,7 +92,8 @@ impl GaussianProcess {
         let noise = noise(&parameters);
         let factor = factorised(&kernel.matrix(&parameters, x, x), noise)?;
         let solved = targets.cholesky_solve(&factor, false);
-        let sums = [(&targets * &solved).sum(Kind::Double) / x.rows(), factor.diagonal(0, 0, 1).log().sum(Kind::Double)];
+        let sums =
+            [(&targets * &solved).sum(Kind::Double) / x.rows(), factor.diagonal(0, 0, 1).log().sum(Kind::Double)];
         let sums: Vec<f64> = read(&Tensor::stack(&sums, 0));
         let (amplitude, log_determinant) = (sums[0].max(f64::MIN_POSITIVE), sums[1]);
         let loss = x.rows() as f64 / 2.0 * amplitude.ln() + log_determinant + prior(kernel, x, &parameters).0;
@@ -126,7 +127,8 @@ impl GaussianProcess {
         };
         let (means, explained): (Vec<Tensor>, Vec<Tensor>) = self.crosses(x).map(of_piece).unzip();
         let explained: Vec<f64> = read(&Tensor::cat(&explained, 0));
-        let variance = explained.iter().zip(prior).map(|(explained, prior)| (prior - explained).max(1e-12) * self.amplitude);
+        let variance =
+            explained.iter().zip(prior).map(|(explained, prior)| (prior - explained).max(1e-12) * self.amplitude);
         Posterior { mean: read(&Tensor::cat(&means, 0)), variance: variance.collect() }
     }
 
@@ -148,7 +150,8 @@ impl GaussianProcess {
             -0.5 * ((2.0 * std::f64::consts::PI * variance).ln() + residual * residual / variance)
         };
         let log_density = residuals.iter().zip(&variance).map(density).sum();
-        let mean = read::<f64>(&self.targets).iter().zip(&residuals).map(|(target, residual)| target - residual).collect();
+        let mean =
+            read::<f64>(&self.targets).iter().zip(&residuals).map(|(target, residual)| target - residual).collect();
         LeaveOneOut { mean, variance, log_density }
     }
 

@@ -1,8 +1,9 @@
 //! How much the statistics of a cell matter, before a label is seen: those that are computed alike, or are of the same operation,
 //! matter alike.
 //!
-//! The log weight of a feature is the common one, plus terms that it shares with others, plus a deviation of its own (a hierarchical
-//! prior for automatic relevance determination). A few labels move the shared terms where they say little of single features.
+//! The log weight of a feature is the common one, plus terms that it shares with others, plus a deviation of its own: a
+//! hierarchical prior for automatic relevance determination. A few labels move the shared terms where they say little of single
+//! features.
 
 use crate::graph::statistics::StatisticSubject;
 
@@ -12,8 +13,8 @@ const INDEPENDENT: f64 = 0.6;
 const OWN: f64 = 0.4;
 /// Standard deviation of a shared term.
 const SHARED: f64 = 0.5;
-/// Mean of the shared term of every kind of statistic: what 200 labels say on eight benchmarks (fourteen targets). On a benchmark
-/// that is left out, the terms of the others raise the tau of 20 and 39 labels by 0.003 on average.
+/// Mean of the shared term of every kind of statistic: what up to 200 labels say on eight tables (thirteen targets). On a table that
+/// is left out, the terms of the others raise the tau of 20 and 39 labels by 0.003 on average.
 const MEANS: [f64; StatisticSubject::KINDS] = [
     -0.01, -0.02, -0.01, 0.0, -0.07, 0.17, 0.0, -0.05, 0.03, 0.1, // the whole graph
     -0.06, 0.15, 0.05, 0.02, 0.02, 0.08, 0.12, -0.13, // an operation
@@ -39,13 +40,18 @@ impl Relevance {
     }
 
     /// Of the statistics of `subjects` over a vocabulary of `operations`: a shared term for every kind and every operation.
-    pub fn of_statistics(subjects: &[StatisticSubject], operations: usize) -> Self {
-        let terms = |subject: &StatisticSubject| {
+    pub fn of_statistics(subjects: &[&StatisticSubject], operations: usize) -> Self {
+        let terms = |subject: &&StatisticSubject| {
             let factor = (subject.operations.len() as f64).sqrt().recip();
-            let of_operations = subject.operations.iter().map(|&id| (StatisticSubject::KINDS + usize::from(id), factor));
+            let of_operations =
+                subject.operations.iter().map(|&id| (StatisticSubject::KINDS + usize::from(id), factor));
             [(subject.kind, 1.0)].into_iter().chain(of_operations).collect()
         };
-        Relevance { own: OWN, terms: subjects.iter().map(terms).collect(), shared: StatisticSubject::KINDS + operations }
+        Relevance {
+            own: OWN,
+            terms: subjects.iter().map(terms).collect(),
+            shared: StatisticSubject::KINDS + operations,
+        }
     }
 
     /// Prior (mean, standard deviation) of the parameter at `index`: the shared terms, then the deviation of every feature.

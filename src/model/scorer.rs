@@ -171,11 +171,7 @@ fn padded_chunks<'a>(order: &'a [usize], graphs: &[&Graph], limit: impl Fn(usize
 
 /// The results of `score` on `items`, of which as many are given at a time as the device has memory for: `limit` is halved
 /// whenever it has too little.
-pub(crate) fn within_memory<T>(
-    items: &[T],
-    limit: &mut usize,
-    mut score: impl FnMut(&[T]) -> Vec<f32>,
-) -> Vec<f32> {
+pub(crate) fn within_memory<T>(items: &[T], limit: &mut usize, mut score: impl FnMut(&[T]) -> Vec<f32>) -> Vec<f32> {
     let (mut scores, mut done) = (Vec::new(), 0);
     while done < items.len() {
         let count = (items.len() - done).min(*limit);

@@ -2,7 +2,7 @@
 
 use crate::dataset::{Schema, hex};
 use crate::graph::Reduction;
-use crate::train::{TargetMap, CellView, LabelPosterior, PredictorOptions};
+use crate::train::{CellView, LabelPosterior, PredictorOptions, TargetMap};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -79,7 +79,6 @@ impl Card {
             CellView::Written | CellView::Both => Reduction::WRITTEN,
         }
     }
-
 }
 
 /// First 16 hex digits of SHA-256 over `text`.

@@ -9,8 +9,8 @@ use crate::device::{read, to_host};
 use crate::error::{Error, Result, Stage};
 use crate::file;
 use crate::model::Carl;
-use crate::model::parameters::flatten;
 use crate::model::calibration::{Calibration, VarianceCalibration};
+use crate::model::parameters::flatten;
 use crate::model::weights::{Weights, inputs};
 use crate::space::Space;
 use crate::train::TrainState;
@@ -146,8 +146,7 @@ impl StateCard {
 /// The disk refuses.
 pub fn save_state(path: &Path, state: &TrainState, engine: &str, card: &Card) -> Result<()> {
     let tensors = [("parameters", &state.parameters), ("first", &state.first), ("second", &state.second)];
-    let tensors: Tensors =
-        tensors.map(|(name, tensor)| (name.to_string(), to_host(tensor))).into_iter().collect();
+    let tensors: Tensors = tensors.map(|(name, tensor)| (name.to_string(), to_host(tensor))).into_iter().collect();
     write_tensors(path, &encode(path, &tensors)?, &StateCard::new(state.epoch, engine, card))
 }
 

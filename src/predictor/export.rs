@@ -5,9 +5,9 @@
 //! Tracing is deprecated upstream since 2.11 but works; safetensors is the canonical artefact, and this file is derived from it.
 
 use super::checkpoint::first_line;
+use crate::device::read;
 use crate::error::{Error, Result, Stage};
 use crate::file;
-use crate::device::read;
 use crate::graph::Graph;
 use crate::model::batch::PaddedGraphs;
 use crate::model::weights::Weights;

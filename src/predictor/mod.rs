@@ -310,8 +310,11 @@ impl Predictor {
         let rows: Vec<usize> = (0..texts.len()).filter(|&row| encoded[row].is_some()).collect();
         if rows.is_empty() {
             let name = own.space.name();
-            return Err(Error::new(Stage::Checkpoint, format!("no cell is one of the space {name}, or has only its operations"))
-                .hint("use a source of the same space, or of one with the same operations"));
+            return Err(Error::new(
+                Stage::Checkpoint,
+                format!("no cell is one of the space {name}, or has only its operations"),
+            )
+            .hint("use a source of the same space, or of one with the same operations"));
         }
         let unique = UniqueGraphs::of(Vec::new(), encoded.into_iter().flatten().collect());
         let (known, _) = self.score_graphs(&unique.graphs, &NoProgress);

@@ -13,7 +13,7 @@ use crate::progress::{NoProgress, Progress};
 use crate::space::Space;
 use crate::split::Split;
 use crate::train::set::LabelScale;
-use crate::train::{CellPool, posterior, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet};
+use crate::train::{CellPool, EpochLog, LabelPosterior, TrainState, Trainer, TrainingSet, posterior};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -65,7 +65,8 @@ impl TrainingTask<'_> {
             let scores = source.known_scores(self.space, &pool.texts).map_err(|error| error.file(name))?;
             pool.add(name, scores)?;
         }
-        let posteriors = posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form, self.machine.device)?;
+        let posteriors =
+            posterior::posteriors(&pool, self.dataset, splits, self.options.graph.form, self.machine.device)?;
         let mut trainings = Vec::new();
         for form in [GraphForm::Function, GraphForm::Written] {
             let own: Vec<(usize, &LabelPosterior)> =

@@ -53,7 +53,8 @@ impl TestRows {
         if self.values.iter().any(|value| *value != self.values[0]) {
             return Ok(());
         }
-        let message = format!("column `{column}` has no two different values: there is no order to compare scores with");
+        let message =
+            format!("column `{column}` has no two different values: there is no order to compare scores with");
         Err(Error::new(Stage::Dataset, message).hint("name another column, or use a larger table"))
     }
 

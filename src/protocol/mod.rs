@@ -10,8 +10,8 @@ use crate::predictor::{Choice, Predictor, PredictorOptions, Training, TrainingTa
 use crate::progress::Progress;
 use crate::space::Space;
 use crate::split::Split;
-use evaluation::{Figures, TestRows};
 use crate::train::CellView;
+use evaluation::{Figures, TestRows};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -222,11 +222,11 @@ impl Protocol<'_> {
 
 impl SizeFigures {
     fn new(splits: &[Split], judged: Vec<SplitFigures>, train_seconds: f64, score_seconds: f64) -> Self {
-        let over = |value: &dyn Fn(&SplitFigures) -> f64| -> MeanStd {
-            judged.iter().map(value).collect::<Vec<f64>>().into()
-        };
+        let over =
+            |value: &dyn Fn(&SplitFigures) -> f64| -> MeanStd { judged.iter().map(value).collect::<Vec<f64>>().into() };
         let choices: Vec<&Choice> = judged.iter().filter_map(|figures| figures.choice.as_ref()).collect();
-        let expected = |figures: &SplitFigures| figures.choice.as_ref().map_or(f64::NAN, |choice| choice.expected_kendall_tau);
+        let expected =
+            |figures: &SplitFigures| figures.choice.as_ref().map_or(f64::NAN, |choice| choice.expected_kendall_tau);
         SizeFigures {
             train_size: splits[0].train.len(),
             seeds: splits.iter().map(|split| split.seed).collect(),

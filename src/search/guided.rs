@@ -65,14 +65,7 @@ impl<'a> GuidedSearch<'a> {
         objectives: &'a [Objective],
         seed: u64,
     ) -> Self {
-        GuidedSearch {
-            pool,
-            options,
-            objectives,
-            seed,
-            features: Vec::new(),
-            starts: HashMap::new(),
-        }
+        GuidedSearch { pool, options, objectives, seed, features: Vec::new(), starts: HashMap::new() }
     }
 
     /// Fits a process to every cheaper measurement that has values, and then, with what these say of a cell as further features,

@@ -43,9 +43,8 @@ impl LogHeader {
     /// # Errors
     /// Text that is not a log.
     pub fn read(text: &str) -> Result<Self> {
-        serde_json::from_str(text.lines().next().unwrap_or_default()).map_err(|_| {
-            Error::new(Stage::Table, "not a log of this release of carl search").at(Position::Line(1))
-        })
+        serde_json::from_str(text.lines().next().unwrap_or_default())
+            .map_err(|_| Error::new(Stage::Table, "not a log of this release of carl search").at(Position::Line(1)))
     }
 
     /// Of this release's format.
@@ -158,9 +157,8 @@ impl Log {
     /// Takes over the whole lines of `bytes`, which the sink holds, and cuts it there; starts it where there are none.
     fn replay(&mut self, bytes: &[u8], header: &LogHeader) -> Result<()> {
         let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1);
-        let text = std::str::from_utf8(&bytes[..whole]).map_err(|_| {
-            Error::new(Stage::Table, "the log is not UTF-8 text").hint("is it a log of carl search?")
-        })?;
+        let text = std::str::from_utf8(&bytes[..whole])
+            .map_err(|_| Error::new(Stage::Table, "the log is not UTF-8 text").hint("is it a log of carl search?"))?;
         let mut lines = text.lines().enumerate();
         if let Some((_, first)) = lines.next() {
             check(first, header).map_err(|error| error.at(Position::Line(1)))?;

@@ -167,7 +167,8 @@ impl CommandOracle {
     pub(crate) fn start(&self, question: Question) -> Result<Child> {
         let files = self.files(question.number);
         let create = |path: &Path| File::create(path).map_err(|error| Error::io(path, "write", &error));
-        std::fs::write(&files.input, format!("{}\n", question.text)).map_err(|error| Error::io(&files.input, "write", &error))?;
+        std::fs::write(&files.input, format!("{}\n", question.text))
+            .map_err(|error| Error::io(&files.input, "write", &error))?;
         let input = File::open(&files.input).map_err(|error| Error::io(&files.input, "read", &error))?;
         let output = create(&files.output)?;
         // Held by the command, too, since it inherits the open file.

@@ -15,12 +15,7 @@ const SAMPLED: usize = 10_000;
 ///
 /// # Errors
 /// A space that cannot be drawn from, a cell that cannot be brought into canonical order.
-pub fn suggest_for_ranking(
-    pool: &CandidatePool,
-    history: History,
-    count: usize,
-    seed: u64,
-) -> Result<Vec<Suggestion>> {
+pub fn suggest_for_ranking(pool: &CandidatePool, history: History, count: usize, seed: u64) -> Result<Vec<Suggestion>> {
     let mut texts: Vec<String> = match pool.catalog() {
         Some(catalog) => catalog.allowed.iter().map(|&row| catalog.texts[row].clone()).collect(),
         None => {

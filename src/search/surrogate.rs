@@ -94,12 +94,13 @@ struct FeatureChoice {
 }
 
 impl FeatureChoice {
-    /// Path statistics by a Matern kernel, whose weights share nothing: in a search, shared terms found no optimum sooner. Columns by
-    /// a linear and a squared exponential one, since the target follows some of them as a whole.
+    /// Path statistics by a Matern kernel, whose weights share nothing: in a search, shared terms found no optimum sooner. Columns
+    /// by a linear and a squared exponential one, since the target follows some of them as a whole.
     fn kernel(self) -> Kernel {
         let further = [Shape::Linear, Shape::SquaredExponential].map(|shape| Component::isotropic(shape, (-1.0, 2.0)));
         let further = further.into_iter().filter(|_| self.columns);
-        Kernel { components: [Component::matern((0.0, 1.0), Arc::new(Relevance::independent()))].into_iter().chain(further).collect() }
+        let paths = Component::matern((0.0, 1.0), Arc::new(Relevance::independent()));
+        Kernel { components: [paths].into_iter().chain(further).collect() }
     }
 
     /// Features [m, C] as the kernel reads them.

@@ -2,8 +2,8 @@
 //! evidence is the mean of two estimates, the log posterior density of the labels and the log density of each label given the
 //! others: the first alone favours simple processes where labels are few.
 
-use crate::error::Result;
 use super::pool::CellPool;
+use crate::error::Result;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};
 use crate::gp::{GaussianProcess, LeaveOneOut};
 use crate::graph::GraphForm;
@@ -55,7 +55,8 @@ pub(super) fn readings(pool: &CellPool, form: GraphForm, learned: &[Learned], gr
     let groups: Vec<usize> = (0..groups).collect();
     if !groups.is_empty() {
         let with: Vec<Reading> = readings.iter().map(|reading| reading.with_columns(&groups)).collect();
-        let alone = Reading { view: views[0], columns: true, inputs: Vec::new(), kernel: Kernel { components: Vec::new() } };
+        let alone =
+            Reading { view: views[0], columns: true, inputs: Vec::new(), kernel: Kernel { components: Vec::new() } };
         readings.extend(with);
         readings.push(alone.with_columns(&groups));
         if groups.len() > 1 {
@@ -108,7 +109,8 @@ impl Average {
         let train = inputs.select(cells);
         let fit = |reading: &Reading| -> Result<(GaussianProcess, LeaveOneOut)> {
             let process = GaussianProcess::fit(&reading.kernel, &train.components(&reading.inputs), labels, None);
-            let process = process.map_err(|error| error.hint("train without distillation: --set loss.distillation=0"))?;
+            let process =
+                process.map_err(|error| error.hint("train without distillation: --set loss.distillation=0"))?;
             let others = process.leave_one_out();
             Ok((process, others))
         };

@@ -40,7 +40,8 @@ fn error_of_gradients(device: Device) -> Result<f64> {
     let mut streams: Vec<Random> = (0..MEMBERS as u64).map(|member| Random::new(1, member)).collect();
     let here = Carl::fresh(&options, width, output, &mut streams, Kind::Float, HOST);
     let there = Carl::over(&options, width, output, here.flat().detach().to_device(device).copy(), true);
-    let labels = Tensor::arange((MEMBERS * CELLS) as i64, (Kind::Float, HOST)).sin().view([MEMBERS as i64, CELLS as i64]);
+    let labels =
+        Tensor::arange((MEMBERS * CELLS) as i64, (Kind::Float, HOST)).sin().view([MEMBERS as i64, CELLS as i64]);
     let loss = LossOptions::default();
 
     let mut engine = CpuEngine::<f32>::new(&here, None);

@@ -111,8 +111,7 @@ impl<'a> Group<'a> {
         for step in 0..steps {
             let number = self.epoch * steps + step;
             let (rate, momentum) = schedule(&options.train, number, options.train.epochs * steps);
-            let unlabelled =
-                unlabelled.as_ref().map(|rows| rows.slice(step * others, others));
+            let unlabelled = unlabelled.as_ref().map(|rows| rows.slice(step * others, others));
             let (terms, gradients) =
                 self.gradients(&labelled.slice(step * size, size), unlabelled.as_ref(), number as u64);
             tch::no_grad(|| self.optimizer.step(self.model.flat(), &gradients, number + 1, rate, momentum));

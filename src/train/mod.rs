@@ -16,10 +16,10 @@ pub mod target_map;
 pub mod trainer;
 mod whole_columns;
 
+pub use average::CellView;
 pub use options::{DistillationWeight, LossOptions, Partners, PredictorOptions, TrainOptions};
 pub use pool::CellPool;
-pub use average::CellView;
 pub use posterior::LabelPosterior;
-pub use target_map::TargetMap;
 pub use set::TrainingSet;
+pub use target_map::TargetMap;
 pub use trainer::{EpochLog, TrainState, Trainer};

@@ -1,7 +1,7 @@
 //! Options of training, and all options that a predictor is fitted with.
 
-use crate::graph::GraphOptions;
 use super::posterior::LabelPosterior;
+use crate::graph::GraphOptions;
 use crate::model::ModelOptions;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

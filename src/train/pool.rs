@@ -3,7 +3,7 @@
 
 use crate::dataset::{Dataset, GraphEncoder, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
-use crate::gp::features::{CellFeatures, FeatureScale, subjects};
+use crate::gp::features::{CellFeatures, FeatureScale};
 use crate::gp::kernel::Inputs;
 use crate::gp::relevance::Relevance;
 use crate::graph::GraphForm;
@@ -80,17 +80,13 @@ impl CellPool {
         let features = CellFeatures::new(&texts, space).map_err(|(_, error)| error)?;
         let index: HashMap<usize, i64> = rows.iter().enumerate().map(|(index, &row)| (row, index as i64)).collect();
         let vocabulary = space.vocabulary();
-        let subjects = subjects(vocabulary);
-        let scaled = |features: &[Vec<f64>]| {
-            let scale = FeatureScale::new(features);
-            let relevance = subjects.as_ref().map_or_else(Relevance::independent, |subjects| scale.relevance(subjects, vocabulary));
-            (scale.apply(features), Arc::new(relevance))
-        };
-        let [(function, of_function), (written, of_written)] = [scaled(&features.function), scaled(&features.written)];
-        let (matrices, relevance) = ([function, written], [of_function, of_written]);
+        let scales = [&features.function, &features.written].map(|features| FeatureScale::new(features));
+        let relevance = scales.each_ref().map(|scale| Arc::new(scale.relevance(vocabulary)));
+        let matrices = [scales[0].apply(&features.function), scales[1].apply(&features.written)];
         let of_rows = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
         let columns = dataset.columns.iter().map(|column| {
-            let others: HashMap<&str, f64> = column.others.iter().map(|(text, value)| (text.as_str(), *value)).collect();
+            let others: HashMap<&str, f64> =
+                column.others.iter().map(|(text, value)| (text.as_str(), *value)).collect();
             let further = texts[rows.len()..].iter();
             let further = further.map(|text| others.get(text.as_str()).copied().unwrap_or(f64::NAN));
             let values = of_rows(&column.values).into_iter().chain(further).collect();

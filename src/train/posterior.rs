@@ -130,7 +130,11 @@ pub fn posteriors(
 }
 
 /// What `fit` makes of every item: side by side on the CPU; one after another on a device, whose memory all would share.
-pub(super) fn fit_each<T: Sync, F: Send>(items: &[T], device: Device, fit: impl Fn(&T) -> Result<F> + Sync) -> Result<Vec<F>> {
+pub(super) fn fit_each<T: Sync, F: Send>(
+    items: &[T],
+    device: Device,
+    fit: impl Fn(&T) -> Result<F> + Sync,
+) -> Result<Vec<F>> {
     match device {
         Device::Cpu => items.par_iter().map(|item| worker(|| fit(item))).collect(),
         _ => items.iter().map(fit).collect(),

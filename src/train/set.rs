@@ -3,8 +3,8 @@
 use super::options::PredictorOptions;
 use super::pool::CellPool;
 use super::posterior::{LabelPosterior, mean_by_graph};
-use super::target_map::TargetMap;
 use super::refine::Occlusions;
+use super::target_map::TargetMap;
 use crate::dataset::{Dataset, UniqueGraphs};
 use crate::error::{Error, Result, Stage};
 use crate::graph::choice::OperationFeatures;
@@ -137,7 +137,18 @@ impl TrainingSet {
         };
         let (graphs, output) = (graphs.graphs, vocabulary.output()?);
         let (features, vocabulary) = (vocabulary.features().cloned(), vocabulary.len());
-        Ok(TrainingSet { graphs, vocabulary, features, output, members, scales, weights, targets, expected, occlusions })
+        Ok(TrainingSet {
+            graphs,
+            vocabulary,
+            features,
+            output,
+            members,
+            scales,
+            weights,
+            targets,
+            expected,
+            occlusions,
+        })
     }
 
     /// Mean weight of distillation over the members of a split.

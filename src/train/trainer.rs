@@ -183,7 +183,8 @@ impl Trainer {
         let own_scores: Vec<Vec<f32>> = match self.machine.engine {
             Engine::Cpu => {
                 let score = |(index, member): (usize, &MemberData)| {
-                    let graphs: Vec<&Graph> = member.graphs.iter().map(|&graph| &self.set.graphs[graph as usize]).collect();
+                    let graphs: Vec<&Graph> =
+                        member.graphs.iter().map(|&graph| &self.set.graphs[graph as usize]).collect();
                     Scorer::new(&weights.slice(index, 1), self.machine).scores(&graphs, &NoProgress)
                 };
                 self.set.members.iter().enumerate().map(score).collect()
@@ -205,10 +206,12 @@ impl Trainer {
         let model = self.model(parameters.to_device(device), false);
         let graphs = self.graphs();
         let rows: Vec<usize> = (0..members[0].graphs.len()).collect();
-        let mut limit = padded_limit(&ModelOptions { members: members.len(), ..self.options.model.clone() }, self.set.nodes());
+        let mut limit =
+            padded_limit(&ModelOptions { members: members.len(), ..self.options.model.clone() }, self.set.nodes());
         let scores = within_memory(&rows, &mut limit, |rows| {
             let _guard = tch::no_grad_guard();
-            let of_member = |member: &MemberData| rows.iter().map(|&row| i64::from(member.graphs[row])).collect::<Vec<_>>();
+            let of_member =
+                |member: &MemberData| rows.iter().map(|&row| i64::from(member.graphs[row])).collect::<Vec<_>>();
             let indices: Vec<i64> = members.iter().flat_map(of_member).collect();
             let indices = Tensor::from_slice(&indices).view([members.len() as i64, -1]).to_device(device);
             read(&model.score(&graphs.gather(&indices)).0.transpose(0, 1))

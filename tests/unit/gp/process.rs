@@ -27,7 +27,7 @@ fn gradients_are_those_of_the_loss() {
     learned.learned = Some(vec![0.2, -0.1, 0.3]);
     // Two features of one kind, the second of which is about an operation.
     let subject = |operations| StatisticSubject { kind: 1, operations };
-    let shared = Relevance::of_statistics(&[subject(vec![]), subject(vec![0])], 1);
+    let shared = Relevance::of_statistics(&[&subject(vec![]), &subject(vec![0])], 1);
     let parameters_of_shared = 2 + shared.shared + 2;
     let shared = Component::matern((0.0, 1.0), Arc::new(shared));
     let independent = Component::matern((0.0, 1.0), Arc::new(Relevance::independent()));
