@@ -312,6 +312,18 @@ fn killed_and_resumed_it_ends_where_it_would_have() {
 }
 
 #[test]
+fn every_slot_gets_a_query_at_once_though_few_cells_are_drawn() {
+    let folder = TempDir::new().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let oracle = "sleep 1; tr -cd 3 | wc -c";
+    let arguments = ["--budget", "10", "--jobs", "8", "--set", "search.initial=2", "--oracle", oracle];
+    carl().args(["search", &config(folder.path()), "--log", text(&log)]).args(arguments).assert().success();
+    let log = fs::read_to_string(&log).unwrap();
+    let asked = log.lines().skip(1).take_while(|line| line.contains("\"asked\"")).count();
+    assert_eq!(asked, 8, "{log}");
+}
+
+#[test]
 fn sixteen_jobs_killed_again_and_again_lose_and_repeat_nothing() {
     const QUERIES: usize = 80;
     let folder = TempDir::new().unwrap();

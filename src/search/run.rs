@@ -98,13 +98,8 @@ impl Runner<'_> {
         std::thread::scope(|scope| {
             let mut work = || -> Result<()> {
                 loop {
-                    if !stopped() && state.waiting.is_empty() && self.may_ask(&state) {
-                        self.ask(strategy, &mut state)?;
-                    }
                     // What was asked for is measured, also after a stop.
-                    while !state.free.is_empty() && !state.waiting.is_empty() {
-                        let slot = state.free.pop().expect("a slot is free");
-                        let number = state.waiting.pop_front().expect("a query waits");
+                    while let Some((number, slot)) = self.next(strategy, &mut state, stopped())? {
                         let pending = &state.session.pending;
                         let (_, proposal) = pending.iter().find(|p| p.0 == number).expect("it is pending");
                         let fidelity = proposal.fidelity.and_then(|index| self.options.fidelities.keys().nth(index));
@@ -159,6 +154,22 @@ impl Runner<'_> {
 
     fn cost(&self, proposal: &Proposal) -> f64 {
         proposal.fidelity.and_then(|index| self.options.fidelities.values().nth(index)).copied().unwrap_or(1.0)
+    }
+
+    /// A pending query and the free slot that takes it; asks for further cells where none waits, unless the run is `stopped`.
+    fn next(
+        &self,
+        strategy: &mut dyn Strategy,
+        state: &mut Progressing,
+        stopped: bool,
+    ) -> Result<Option<(usize, usize)>> {
+        if !stopped && state.waiting.is_empty() && self.may_ask(state) {
+            self.ask(strategy, state)?;
+        }
+        if state.free.is_empty() || state.waiting.is_empty() {
+            return Ok(None);
+        }
+        Ok(state.waiting.pop_front().zip(state.free.pop()))
     }
 
     /// Whether there is a slot and money for another query.
