@@ -1,17 +1,12 @@
 """Predictors, explanations and spaces of the Python package."""
 import csv
-import pathlib
 import pickle
-import subprocess
-import sys
-import tempfile
-import threading
-import unittest
+from concurrent.futures import ThreadPoolExecutor
 
 import networkx
 import numpy as np
 import torch
-from common import REFERENCE, ROOT, SMALL, carl, measure, rows
+from common import REFERENCE, ROOT, SMALL, Case, carl, measure, python, rows
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils import estimator_checks
@@ -19,29 +14,33 @@ from sklearn.utils import estimator_checks
 import carl_nas
 
 # What applies to cells instead of rows of numbers. All other checks of scikit-learn fit to random arrays.
-CHECKS = [
-    estimator_checks.check_estimator_cloneable,
-    estimator_checks.check_estimator_repr,
-    estimator_checks.check_estimator_tags_renamed,
-    estimator_checks.check_get_params_invariance,
-    estimator_checks.check_no_attributes_set_in_init,
-    estimator_checks.check_parameters_default_constructible,
-    estimator_checks.check_set_params,
-    estimator_checks.check_valid_tag_types,
-]
+CHECKS = ["estimator_cloneable", "estimator_repr", "estimator_tags_renamed", "get_params_invariance", "no_attributes_set_in_init",
+          "parameters_default_constructible", "set_params", "valid_tag_types"]
 
-DRAWN = ["nasbench101", "nasbench201", "transnas101-micro", "darts", "nasbench-graph", "nasbench-macro", "nats-size", "nds-nasnet"]
-TABLES = {"nasbench-nlp": "nasbench_nlp.csv"}
+SPACES = ["nasbench101", "nasbench201", "transnas101-micro", "darts", "nasbench-graph", "nasbench-macro", "nats-size", "nds-nasnet",
+          "nasbench-nlp", "dag"]
 
 
 def cells(name, count=60, seed=0):
     """Different cells of a space, and made-up labels that differ."""
-    if name in TABLES:
-        texts = [row["recipe"] for row in rows(ROOT / "tests/fixtures/tables" / TABLES[name])]
+    if name == "dag":
+        texts = list(chains(count))
+    elif name == "nasbench-nlp":
+        texts = [row["recipe"] for row in rows(ROOT / "tests/fixtures/tables/nasbench_nlp.csv")]
     else:
         texts = carl_nas.Space(name).sample(count, seed=seed)
     texts = list(dict.fromkeys(texts))
     return texts, np.array([float(sum(map(ord, text)) % 97) for text in texts])
+
+
+def chains(count):
+    """Chains of operations with skips over them."""
+    random = np.random.default_rng(4)
+    for _ in range(count):
+        inner = [str(random.choice(["conv", "pool", "norm"])) for _ in range(random.integers(1, 5))]
+        last = len(inner) + 1
+        edges = [f"{k}>{k + 1}" for k in range(last)] + [f"0>{k}" for k in range(2, last + 1) if random.random() < 0.3]
+        yield f"input {' '.join(inner)} output;{' '.join(edges)}"
 
 
 def graph(text):
@@ -53,7 +52,7 @@ def graph(text):
     return made
 
 
-class Predictors(unittest.TestCase):
+class Predictors(Case):
     def test_ten_lines_from_labels_to_a_ranking_a_suggestion_and_an_explanation(self):
         space = carl_nas.Space("nasbench201")
         trained, others = space.sample(100, seed=1), space.sample(200, seed=2)
@@ -74,33 +73,31 @@ class Predictors(unittest.TestCase):
         self.assertEqual([e.score for e in predictor.explain(others[:3])], score[:3].tolist())
 
     def test_the_same_numbers_as_the_program_and_its_export_on_every_space(self):
-        for name in [*DRAWN, *TABLES, "dag"]:
-            with self.subTest(name), tempfile.TemporaryDirectory() as folder:
-                folder = pathlib.Path(folder)
-                texts, labels = cells(name) if name != "dag" else dags(60)
+        for name in SPACES:
+            with self.subTest(name):
+                texts, labels = cells(name)
                 predictor = carl_nas.Predictor(name, seed=3, options=SMALL).fit(texts, labels)
-                predictor.save(folder / "c")
-                self.compare(predictor, folder / "c", texts, folder)
+                predictor.save(self.folder / name)
+                self.compare(predictor, self.folder / name, texts)
 
     def test_the_same_numbers_on_a_whole_space(self):
-        with tempfile.TemporaryDirectory() as folder:
-            texts = list(carl_nas.Space("nasbench201").enumerate())
-            predictor = carl_nas.Predictor.load(REFERENCE)
-            self.compare(predictor, REFERENCE, texts, pathlib.Path(folder))
-            np.testing.assert_array_equal(predictor.predict(range(15625)), predictor.predict(texts))
+        texts, predictor = list(carl_nas.Space("nasbench201").enumerate()), carl_nas.Predictor.load(REFERENCE)
+        self.compare(predictor, REFERENCE, texts)
+        np.testing.assert_array_equal(predictor.predict(range(15625)), predictor.predict(texts))
 
-    def compare(self, predictor, checkpoint, texts, folder):
-        with open(folder / "cells.csv", "w", newline="") as file:
+    def compare(self, predictor, checkpoint, texts):
+        with open(self.folder / "cells.csv", "w", newline="") as file:
             csv.writer(file).writerows([["arch"], *([text] for text in texts)])
-        carl("predict", checkpoint, "--input", folder / "cells.csv", "--output", folder / "scores.csv")
-        known = rows(folder / "scores.csv")
+        carl("predict", checkpoint, "--input", self.folder / "cells.csv", "--output", self.folder / "scores.csv")
+        known = rows(self.folder / "scores.csv")
         expected = np.array([[float(row[column]) for row in known] for column in ("score", "std")])
         np.testing.assert_array_equal(np.array(predictor.predict(texts, return_std=True)), expected)
         labels = predictor.predict_labels(texts)[0]
         np.testing.assert_array_equal(labels, [float(row["predicted"]) for row in known])
-        predictor.export(folder / "model.pt")
-        program = torch.jit.load(str(folder / "model.pt"))
-        space = carl_nas.Space(predictor.space, vocabulary(predictor))
+        predictor.export(self.folder / "model.pt")
+        program = torch.jit.load(str(self.folder / "model.pt"))
+        operations = [name for name, _ in predictor.card["schema"]["vocabulary"]]
+        space = carl_nas.Space(predictor.space, operations if predictor.space == "dag" else None)
         form, found = predictor.card["choice"]["graph_form"], []
         with torch.inference_mode():
             for start in range(0, len(texts), 2048):
@@ -109,7 +106,7 @@ class Predictors(unittest.TestCase):
         self.assertLess(np.abs(torch.cat(found, 1).numpy() - expected).max(), 1e-5)
 
     def test_columns_unlabelled_cells_and_networkx_graphs(self):
-        texts, labels = dags(80)
+        texts, labels = cells("dag", 80)
         labels[40:] = np.nan
         helped = carl_nas.Predictor("dag", options=SMALL).fit(texts, labels)
         graphs = carl_nas.Predictor("dag", options=SMALL).fit(map(graph, texts), labels)
@@ -180,57 +177,48 @@ class Predictors(unittest.TestCase):
     def test_two_threads_fit_at_once_and_leave_torch_its_threads(self):
         before = torch.get_num_threads()
         texts, labels = cells("nasbench201", 40)
-        alone = [carl_nas.Predictor(seed=seed, options=SMALL).fit(texts, labels).predict(texts) for seed in (0, 1)]
-        found = {}
-
-        def fit(seed):
-            found[seed] = carl_nas.Predictor(seed=seed, options=SMALL).fit(texts, labels).predict(texts)
-
-        threads = [threading.Thread(target=fit, args=[seed]) for seed in (0, 1)]
-        [thread.start() for thread in threads]
-        [thread.join() for thread in threads]
-        for seed in (0, 1):
-            np.testing.assert_array_equal(found[seed], alone[seed])
+        fit = lambda seed: carl_nas.Predictor(seed=seed, options=SMALL).fit(texts, labels).predict(texts)
+        with ThreadPoolExecutor(2) as threads:
+            np.testing.assert_array_equal(list(threads.map(fit, (0, 1))), [fit(0), fit(1)])
         self.assertEqual(torch.get_num_threads(), before)
 
     def test_interrupts_stop_a_long_fit(self):
-        program = (
-            "import carl_nas, _thread, signal, threading\n"
-            # A shell that starts a job in the background makes it ignore the signal.
-            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "cells = carl_nas.Space('nasbench201').sample(200)\n"
-            "threading.Timer(2.0, _thread.interrupt_main).start()\n"
-            "try:\n    carl_nas.Predictor(options={'train.epochs': 1000000}).fit(cells, range(200))\n"
-            "except KeyboardInterrupt:\n    print('stopped')\n"
-        )
-        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+        # A shell that starts a job in the background makes it ignore the signal.
+        found = python("-c", """
+import carl_nas, _thread, signal, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)
+cells = carl_nas.Space('nasbench201').sample(200)
+threading.Timer(2.0, _thread.interrupt_main).start()
+try:
+    carl_nas.Predictor(options={'train.epochs': 1000000}).fit(cells, range(200))
+except KeyboardInterrupt:
+    print('stopped')
+""")
         self.assertEqual(found.stdout, "stopped\n", found.stderr)
 
     def test_a_forked_process_is_told_instead_of_hanging(self):
-        program = (
-            "import carl_nas, os\n"
-            "space = carl_nas.Space('nasbench201')\nspace.keys(range(2))\n"
-            "if os.fork() == 0:\n"
-            "    try:\n        space.keys(range(2))\n"
-            "    except carl_nas.CarlError as error:\n        os._exit(40 + ('spawn' in str(error)))\n"
-            "print(os.waitstatus_to_exitcode(os.wait()[1]))\n"
-        )
-        found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=100)
+        found = python("-c", """
+import carl_nas, os
+space = carl_nas.Space('nasbench201')
+space.keys(range(2))
+if os.fork() == 0:
+    try:
+        space.keys(range(2))
+    except carl_nas.CarlError as error:
+        os._exit(40 + ('spawn' in str(error)))
+print(os.waitstatus_to_exitcode(os.wait()[1]))
+""")
         self.assertEqual(found.stdout, "41\n", found.stderr)
 
     def test_torch_may_come_before_or_after_and_the_program_is_there(self):
         work = "carl_nas.Predictor.load('checkpoints/reference').predict(range(3)).sum() + torch.ones(2).sum()"
         for order in ("import torch, carl_nas", "import carl_nas; carl_nas.Space; import torch"):
-            subprocess.run([sys.executable, "-c", f"{order}; {work}"], check=True, cwd=ROOT)
-        alone = subprocess.run(
-            [sys.executable, "-m", "carl_nas", "spaces", "--json"], capture_output=True, text=True, check=True
-        )
-        self.assertEqual(alone.stdout, carl("spaces", "--json"))
-        wrong = subprocess.run([sys.executable, "-m", "carl_nas", "predict"], capture_output=True, text=True)
-        self.assertEqual(wrong.returncode, 2)
+            self.assertEqual(python("-c", f"{order}; {work}").returncode, 0)
+        self.assertEqual(python("-m", "carl_nas", "spaces", "--json").stdout, carl("spaces", "--json"))
+        self.assertEqual(python("-m", "carl_nas", "predict").returncode, 2)
 
 
-class ScikitLearn(unittest.TestCase):
+class ScikitLearn(Case):
     def test_it_is_an_estimator(self):
         texts, _ = cells("nasbench201", 90)
         labels = np.array([measure(text) for text in texts])
@@ -245,11 +233,11 @@ class ScikitLearn(unittest.TestCase):
         grid = GridSearchCV(predictor, {"seed": [0, 1]}, cv=2).fit(texts, labels)
         self.assertEqual(grid.predict(texts[:3]).shape, (3,))
         for check in CHECKS:
-            with self.subTest(check.__name__):
-                check("Predictor", predictor)
+            with self.subTest(check):
+                getattr(estimator_checks, f"check_{check}")("Predictor", predictor)
 
 
-class Spaces(unittest.TestCase):
+class Spaces(Case):
     def test_ids_are_those_of_the_list_and_cells_are_what_they_print(self):
         for name in ("nasbench201", "transnas101-micro", "nasbench-macro", "nasbench-graph", "nats-size"):
             space = carl_nas.Space(name)
@@ -284,25 +272,3 @@ class Spaces(unittest.TestCase):
         self.assertEqual(adjacency.sum((1, 2)).tolist(), [3, 1])
         names = [[space.operations[k] for k in row.argmax(1)] for row in operations[:1]]
         self.assertEqual(names, [["input", "conv", "output"]])
-
-
-def dags(count):
-    """Chains of operations with skips over them, and labels."""
-    random = np.random.default_rng(4)
-    texts = []
-    for _ in range(count):
-        inner = [str(random.choice(["conv", "pool", "norm"])) for _ in range(random.integers(1, 5))]
-        last = len(inner) + 1
-        edges = [f"{k}>{k + 1}" for k in range(last)] + [f"0>{k}" for k in range(2, last + 1) if random.random() < 0.3]
-        texts.append(f"input {' '.join(inner)} output;{' '.join(edges)}")
-    texts = list(dict.fromkeys(texts))
-    return texts, np.array([3.0 * text.count("conv") - len(text) / 10 for text in texts])
-
-
-def vocabulary(predictor):
-    names = [name for name, _ in predictor.card["schema"]["vocabulary"]]
-    return names if predictor.space == "dag" else None
-
-
-if __name__ == "__main__":
-    unittest.main()

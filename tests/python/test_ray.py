@@ -4,14 +4,12 @@ import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
 import numpy as np
 import pyarrow.parquet
 import ray
-from common import REFERENCE, carl, measure, rows
+from common import REFERENCE, Case, carl, measure, rows
 from ray import tune
 
 import carl_nas
@@ -23,23 +21,17 @@ os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_
 
 def workers(root):
     """Processes of Ray's actors below process `root`."""
-    parents, names = {}, {}
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            stat, name = (folder / "stat").read_text(), (folder / "cmdline").read_text()
-        except OSError:
-            continue
-        parents[int(folder.name)], names[int(folder.name)] = int(stat.rsplit(")", 1)[1].split()[1]), name
+    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    table = [line.split(None, 2) for line in found.splitlines()]
+    parents = {pid: parent for pid, parent, _ in table}
 
-    def below(process):
-        while process in parents and process != root:
-            process = parents[process]
-        return process == root
+    def below(pid):
+        return pid == str(root) or (pid in parents and below(parents[pid]))
 
-    return [process for process, name in names.items() if name.startswith("ray::") and "Map" in name and below(process)]
+    return [int(pid) for pid, _, name in table if name.startswith("ray::") and "Map" in name and below(pid)]
 
 
-class Scoring(unittest.TestCase):
+class Scoring(Case):
     def start(self, folder, *arguments):
         command = [sys.executable, "-m", "carl_nas.ray", REFERENCE, folder, "--part", 200, "--top", 20, *arguments]
         return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -50,11 +42,7 @@ class Scoring(unittest.TestCase):
         return output
 
     def test_every_id_once_with_the_scores_of_predict_though_a_worker_dies(self):
-        with tempfile.TemporaryDirectory() as temporary:
-            self.check(pathlib.Path(temporary))
-
-    def check(self, base):
-        folder, whole = base / "killed", base / "whole"
+        folder, whole = self.folder / "killed", self.folder / "whole"
         folder.mkdir()
         left = folder / ".part-00000000000000000000-00000000000000000200.parquet.1.partial"
         left.write_bytes(b"a worker died here")
@@ -67,8 +55,8 @@ class Scoring(unittest.TestCase):
                 os.kill(killed, signal.SIGKILL)
         self.assertIsNotNone(killed, "no worker was there to kill")
         self.assertIn("15625 architectures", self.finish(process))
-        carl("predict", REFERENCE, "--all", "--output", base / "all.csv")
-        known = rows(base / "all.csv")
+        carl("predict", REFERENCE, "--all", "--output", self.folder / "all.csv")
+        known = rows(self.folder / "all.csv")
         table = pyarrow.parquet.read_table(sorted(folder.glob("part-*.parquet"))).to_pydict()
         self.assertEqual(table["id"], list(range(15625)))
         for column in ("score", "std"):
@@ -106,20 +94,19 @@ def train(config):
     tune.report({"accuracy": measure(config["arch"])})
 
 
-class Tuning(unittest.TestCase):
+class Tuning(Case):
     def test_trials_are_cells_and_a_restored_experiment_repeats_none(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = {"env_vars": {"PYTHONPATH": str(pathlib.Path(__file__).parent)}}
-            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=path)
-            try:
-                searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=3))
-                settings = tune.TuneConfig(search_alg=searcher, num_samples=20, max_concurrent_trials=4)
-                run = tune.RunConfig(storage_path=folder, name="cells", verbose=0)
-                results = tune.Tuner(train, tune_config=settings, run_config=run).fit()
-            finally:
-                ray.shutdown()
-            again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"))
-            again.restore_from_dir(str(pathlib.Path(folder) / "cells"))
+        path = {"env_vars": {"PYTHONPATH": str(pathlib.Path(__file__).parent)}}
+        ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=path)
+        try:
+            searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=3))
+            settings = tune.TuneConfig(search_alg=searcher, num_samples=20, max_concurrent_trials=4)
+            run = tune.RunConfig(storage_path=str(self.folder), name="cells", verbose=0)
+            results = tune.Tuner(train, tune_config=settings, run_config=run).fit()
+        finally:
+            ray.shutdown()
+        again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"))
+        again.restore_from_dir(str(self.folder / "cells"))
         cells = [result.config["arch"] for result in results]
         self.assertEqual(len(set(cells)), 20)
         history = dict(again.search.history())
@@ -133,7 +120,3 @@ class Tuning(unittest.TestCase):
         self.assertNotIn(again.suggest("next")["arch"], cells)
         again.on_trial_complete("next", {"accuracy": float("nan")})
         self.assertIsNone(again.search.history()[-1][1])
-
-
-if __name__ == "__main__":
-    unittest.main()

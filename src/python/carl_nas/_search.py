@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from ._carl import SearchCore, Space
 from ._errors import InputError
-from ._predictor import StrPath
+from ._predictor import StrPath, settings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,6 +30,16 @@ def _cell(arch: str, fidelity: str | None) -> Cell:
     return cell
 
 
+def _pool(
+    candidates: Iterable[Any] | None, columns: Mapping[str, ArrayLike] | None,
+    at_most: Mapping[str, float] | None, at_least: Mapping[str, float] | None, device: str,
+) -> dict[str, Any]:
+    """Which cells may be asked for, and where they are scored."""
+    bounds = {"at_most": dict(at_most or {}), "at_least": dict(at_least or {})}
+    cells = None if candidates is None else list(candidates)
+    return {"candidates": cells, "columns": dict(columns or {}), **bounds, "device": device}
+
+
 def _names(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
@@ -45,46 +55,27 @@ class Search:
     """
 
     def __init__(
-        self,
-        space: str | Space,
-        *,
-        maximize: str | Sequence[str] = (),
-        minimize: str | Sequence[str] = (),
-        seed: int = 0,
-        known: Mapping[str, Values] | None = None,
-        pending: Iterable[Any] = (),
-        candidates: Iterable[Any] | None = None,
-        columns: Mapping[str, ArrayLike] | None = None,
-        at_most: Mapping[str, float] | None = None,
-        at_least: Mapping[str, float] | None = None,
-        fidelities: Mapping[str, float] | None = None,
-        options: Mapping[str, Any] | None = None,
-        device: str = "auto",
+        self, space: str | Space, *, maximize: str | Sequence[str] = (), minimize: str | Sequence[str] = (), seed: int = 0,
+        known: Mapping[str, Values] | None = None, pending: Iterable[Any] = (),
+        candidates: Iterable[Any] | None = None, columns: Mapping[str, ArrayLike] | None = None,
+        at_most: Mapping[str, float] | None = None, at_least: Mapping[str, float] | None = None,
+        fidelities: Mapping[str, float] | None = None, options: Mapping[str, Any] | None = None, device: str = "auto",
     ) -> None:
-        settings = dict(options or {})
-        if fidelities:
-            settings["search.fidelities"] = dict(fidelities)
-        arguments = {
+        cheaper = {"search.fidelities": dict(fidelities)} if fidelities else {}
+        what = {
             "space": Space(space) if isinstance(space, str) else space,
             "objectives": (_names(maximize) + ["-" + name for name in _names(minimize)]) or ["objective"],
-            "seed": seed,
-            "config": None,
-            "settings": [f"{key}={json.dumps(value)}" for key, value in settings.items()],
-            "candidates": None if candidates is None else list(candidates),
-            "columns": dict(columns or {}),
-            "at_most": dict(at_most or {}),
-            "at_least": dict(at_least or {}),
-            "device": device,
+            "seed": seed, "config": None, "settings": settings({**(options or {}), **cheaper}),
         }
-        self._start(arguments, b"")
+        self._start(what, _pool(candidates, columns, at_most, at_least, device))
         for arch, values in (known or {}).items():
             self.tell(arch, values)
         for arch in pending:
             self._core.tell(arch, None, None)
 
-    def _start(self, arguments: dict[str, Any], log: bytes) -> None:
-        self._arguments = arguments
-        self._core = SearchCore(arguments, log)
+    def _start(self, what: dict[str, Any], pool: dict[str, Any], log: bytes = b"") -> None:
+        self._arguments = {**what, **pool}
+        self._core = SearchCore(self._arguments, log)
 
     @property
     def objectives(self) -> list[str]:
@@ -142,41 +133,25 @@ class Search:
 
     @classmethod
     def load(
-        cls,
-        path: StrPath,
-        *,
-        space: Space | None = None,
-        candidates: Iterable[Any] | None = None,
-        columns: Mapping[str, ArrayLike] | None = None,
-        at_most: Mapping[str, float] | None = None,
-        at_least: Mapping[str, float] | None = None,
-        device: str = "auto",
+        cls, path: StrPath, *, space: Space | None = None,
+        candidates: Iterable[Any] | None = None, columns: Mapping[str, ArrayLike] | None = None,
+        at_most: Mapping[str, float] | None = None, at_least: Mapping[str, float] | None = None, device: str = "auto",
     ) -> Self:
         """Goes on with a log, of a search or of the command line. Candidates with their columns and bounds, and a space that has
         operations of its own, are given again. Raises InputError where they are others."""
         log = pathlib.Path(path).read_bytes()
         header = json.loads(SearchCore.header(log.decode(errors="replace")))
+        what = {"space": space or Space(header["space"]), "settings": []}
+        what |= {name: header[name] for name in ("objectives", "seed", "config")}
         self = cls.__new__(cls)
-        arguments = {
-            "space": space or Space(header["space"]),
-            "objectives": header["objectives"],
-            "seed": header["seed"],
-            "config": header["config"],
-            "settings": [],
-            "candidates": None if candidates is None else list(candidates),
-            "columns": dict(columns or {}),
-            "at_most": dict(at_most or {}),
-            "at_least": dict(at_least or {}),
-            "device": device,
-        }
-        self._start(arguments, log)
+        self._start(what, _pool(candidates, columns, at_most, at_least, device), log)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {"arguments": self._arguments, "log": self._core.log()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._start(state["arguments"], bytes(state["log"]))
+        self._start(state["arguments"], {}, bytes(state["log"]))
 
     def __repr__(self) -> str:
         return f"Search('{self._arguments['space'].name}', {self.objectives}, {len(self.history())} answers)"
