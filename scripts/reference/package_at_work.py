@@ -1,0 +1,278 @@
+"""The Python package at work, beside what does the same: figures for configs/RESULTS.md.
+
+  python scripts/reference/package_at_work.py memory      resident memory over 1,000 fits
+  python scripts/reference/package_at_work.py threads     fits of two threads at once and one after the other
+  python scripts/reference/package_at_work.py tune        Ray Tune on two nodes, 8 trials at once, and the search one by one
+  python scripts/reference/package_at_work.py restore     Ray Tune whose driver is killed and restored, or a trial's process
+  python scripts/reference/package_at_work.py optuna      CarlSampler, TPE and random on choices of NAS-Bench-MR
+
+--seeds takes more or fewer runs, --data the folder of the tables. Needs the package carl_nas with ray, optuna and scikit-learn.
+"""
+import argparse
+import csv
+import gzip
+import os
+import pathlib
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+
+import carl_nas
+
+SMALL = {"model.members": 1, "model.hidden": 8, "train.epochs": 3, "loss.distillation": 0, "graph.form": "function"}
+NASBENCH_MR = pathlib.Path(__file__).parents[2] / "configs/nasbench-mr.yaml"
+
+
+def read(path):
+    with gzip.open(path, "rt", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def mean(values):
+    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) / len(values) ** 0.5:.4f}"
+
+
+def cells(count=20):
+    found = carl_nas.Space("nasbench201").sample(count, seed=1)
+    return found, [60.0 + 5 * cell.count("3x3") - cell.count("none") for cell in found]
+
+
+def memory(arguments):
+    known = cells()
+    for count in range(1, 1001):
+        carl_nas.Predictor(seed=count, options=SMALL, threads=1).fit(*known).predict(known[0])
+        if count in (1, 10, 100, 300, 1000):
+            [resident] = re.findall(r"VmRSS:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())
+            print(f"{count} fits: {int(resident) / 1024:.1f} MB", flush=True)
+
+
+def threads(arguments):
+    known, found = cells(), {}
+
+    def fit(seed):
+        predictor = carl_nas.Predictor(seed=seed, options=SMALL | {"model.members": 3, "model.hidden": 32, "train.epochs": 60})
+        found.setdefault(seed, []).append(predictor.fit(*known).predict(range(1000)))
+
+    for seed in range(2 * arguments.seeds):
+        fit(seed)
+    for seed in range(0, 2 * arguments.seeds, 2):
+        pair = [threading.Thread(target=fit, args=[seed + k]) for k in (0, 1)]
+        [thread.start() for thread in pair]
+        [thread.join() for thread in pair]
+    equal = sum(np.array_equal(alone, together) for alone, together in found.values())
+    print(f"{equal} of {len(found)} fits beside another one have the scores of the fit alone, to the bit")
+
+
+def look_up(config, table, log):
+    """A training: its accuracy is known, and the time that it takes differs."""
+    from ray import tune
+
+    time.sleep(random.Random(config["arch"]).uniform(0.1, 1.0))
+    with open(log, "a") as file:
+        file.write(f"{config['arch']},{os.getpid()}\n")
+    tune.report({"accuracy": table[config["arch"]]})
+
+
+def labels(arguments):
+    return {row["arch"]: float(row["c10_val"]) for row in read(arguments.data / "nasbench201.csv.gz")}
+
+
+def trainable(table, log):
+    import functools
+
+    import ray
+    from ray import tune
+
+    reference = ray.put(table)
+    return tune.with_resources(functools.partial(call, reference=reference, log=log), {"cpu": 1})
+
+
+def call(config, reference, log):
+    import ray
+
+    look_up(config, ray.get(reference), log)
+
+
+def tuner(folder, table, seed, failures=0):
+    from ray import tune
+
+    from carl_nas.ray import CarlSearcher
+
+    searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=seed))
+    return tune.Tuner(
+        trainable(table, folder / "trained.csv"),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=60, max_concurrent_trials=8),
+        run_config=tune.RunConfig(
+            storage_path=str(folder), name="cells", verbose=0, failure_config=tune.FailureConfig(max_failures=failures)
+        ),
+    )
+
+
+def cluster():
+    """A local Ray of two nodes, with room for eight trials."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "include_dashboard": False})
+    found.add_node(num_cpus=4)
+    ray.init(address=found.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})
+    return found
+
+
+def ask_and_tell(table, seed):
+    search = carl_nas.Search("nasbench201", maximize="accuracy", seed=seed)
+    for _ in range(60):
+        [cell] = search.ask()
+        search.tell(cell, table[cell])
+    return search.best()[1]
+
+
+def tune(arguments):
+    table = labels(arguments)
+    best, alone, at_once = max(table.values()), [], []
+    cluster()
+    for seed in range(arguments.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            results = tuner(pathlib.Path(folder), table, seed).fit()
+        found = {result.config["arch"]: result.metrics["accuracy"] for result in results}
+        at_once.append(best - max(found.values()))
+        alone.append(best - ask_and_tell(table, seed))
+        print(f"seed {seed}: {len(found)} cells of {len(results)} trials, {results.num_errors} failed, regret {at_once[-1]:.4f}, "
+              f"one by one {alone[-1]:.4f}", flush=True)
+    print(f"regret of 60 trials, 8 at once: {mean(at_once)}; one by one: {mean(alone)}")
+
+
+def drive(folder, table, seed, failures=0, again=False):
+    """Starts the driver of an experiment as a process of its own."""
+    command = [sys.executable, __file__, "drive", "--folder", folder, "--data", table, "--seed", seed, "--failures", failures]
+    return subprocess.Popen([*map(str, command), *(["--again"] if again else [])])
+
+
+def driver(arguments):
+    from ray import tune
+
+    table = labels(arguments)
+    cluster()
+    if arguments.again:
+        function = trainable(table, arguments.folder / "trained.csv")
+        made = tune.Tuner.restore(str(arguments.folder / "cells"), function, resume_unfinished=True)
+    else:
+        made = tuner(arguments.folder, table, arguments.seed, arguments.failures)
+    results = made.fit()
+    found = [(result.config["arch"], result.metrics.get("accuracy")) for result in results]
+    print(f"{len(results)} trials, {results.num_errors} failed, {len(dict(found))} cells, "
+          f"{sum(table[arch] == value for arch, value in found)} with their accuracy", flush=True)
+
+
+def trained(folder):
+    """Cells of trainings, one for each that ended."""
+    path = folder / "trained.csv"
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def wait(process, folder, count):
+    while len(trained(folder)) < count:
+        assert process.poll() is None, "the driver has ended"
+        time.sleep(0.05)
+
+
+def restore(arguments):
+    for seed in range(arguments.seeds):
+        for how in (signal.SIGKILL, signal.SIGINT):
+            with tempfile.TemporaryDirectory() as name:
+                folder = pathlib.Path(name)
+                process = drive(folder, arguments.data, seed)
+                wait(process, folder, 30)
+                process.send_signal(how)
+                process.wait()
+                before = trained(folder)
+                drive(folder, arguments.data, seed, again=True).wait()
+                after = [line.split(",")[0] for line in trained(folder)]
+                repeated = len(after) - len(set(after))
+                print(f"seed {seed}, {how.name} after {len(before)} trainings: {len(after)} in all, {repeated} repeated", flush=True)
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            process = drive(folder, arguments.data, seed, failures=3)
+            wait(process, folder, 20)
+            victim = int(trained(folder)[-1].rsplit(",", 1)[1])
+            os.kill(victim, signal.SIGKILL)
+            process.wait()
+            print(f"seed {seed}, the process {victim} of a trial killed: {len(trained(folder))} trainings", flush=True)
+
+
+def surrogate(arguments, target):
+    """Trees over all rows of NAS-Bench-MR, and the choices."""
+    from sklearn.ensemble import GradientBoostingRegressor
+
+    text = NASBENCH_MR.read_text().split("choices:\n", 1)[1].split("\ndata:", 1)[0]
+    names = re.findall(r"^  ([\w.]+): ", text, re.M)
+    few, width = list(range(1, 5)), list(range(8, 129, 8))
+    choices = {name: width if "width" in name else few for name in names}
+    known = [row for row in read(arguments.data / "nasbench_mr_choices.csv.gz") if row[target]]
+    x = np.array([[float(row[name]) for name in names] for row in known])
+    y = np.array([float(row[target]) for row in known])
+    trees = GradientBoostingRegressor(n_estimators=400, max_depth=4, learning_rate=0.05, subsample=0.8, random_state=0)
+    return trees.fit(x, y), choices
+
+
+def optuna(arguments):
+    import optuna as library
+
+    from carl_nas.optuna import CarlSampler
+
+    library.logging.set_verbosity(library.logging.ERROR)
+    for target in arguments.targets.split(","):
+        trees, choices = surrogate(arguments, target)
+        samplers = {
+            "carl": (False, lambda seed: CarlSampler(choices, seed=seed)),
+            "TPE": (False, lambda seed: library.samplers.TPESampler(seed=seed)),
+            "TPE, numbers": (True, lambda seed: library.samplers.TPESampler(seed=seed, multivariate=True)),
+            "random": (False, lambda seed: library.samplers.RandomSampler(seed=seed)),
+        }
+        found = {name: [] for name in samplers}
+        for seed in range(arguments.seeds):
+            for name, (numbers, make) in samplers.items():
+                def value(trial):
+                    row = [
+                        trial.suggest_int(key, values[0], values[-1], step=values[1] - values[0])
+                        if numbers else trial.suggest_categorical(key, values)
+                        for key, values in choices.items()
+                    ]
+                    return float(trees.predict([row])[0])
+
+                study = library.create_study(direction="maximize", sampler=make(seed))
+                started = time.perf_counter()
+                study.optimize(value, n_trials=arguments.trials)
+                found[name].append(study.best_value)
+                print(f"{target}, seed {seed}, {name}: {study.best_value:.4f}, {time.perf_counter() - started:.0f} s", flush=True)
+        for name, values in found.items():
+            print(f"{target}, {name}: best of {arguments.trials} trials {mean(values)} over {len(values)} runs", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["memory", "threads", "tune", "restore", "optuna", "drive"])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--targets", default="seg_miou")
+    parser.add_argument("--data", type=pathlib.Path, default=os.environ.get("CARL_DATA", "data"))
+    parser.add_argument("--folder", type=pathlib.Path, help="for `drive`, which `restore` starts")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--failures", type=int, default=0)
+    parser.add_argument("--again", action="store_true")
+    arguments = parser.parse_args()
+    if arguments.what == "drive":
+        return driver(arguments)
+    return globals()[arguments.what](arguments)
+
+
+if __name__ == "__main__":
+    main()
