@@ -29,9 +29,10 @@ def carl(arguments, *words, settings=()):
 
 
 def read(name):
-    """The rows of a table by its path, or by its name in the usual folders."""
+    """The rows of a table by its path, or by its name in data/ or the folder of CARL_DATA."""
     path = pathlib.Path(name)
-    path = next(path for path in (path, "data" / path, "../shared/data" / path, "../shared/data" / path.name) if path.exists())
+    folders = [pathlib.Path("data"), pathlib.Path(os.environ.get("CARL_DATA", "../shared/data"))]
+    path = next(path for path in [path, *(folder / path.name for folder in folders)] if path.exists())
     with (gzip.open if path.suffix == ".gz" else open)(path, "rt", newline="") as file:
         return list(csv.DictReader(file))
 

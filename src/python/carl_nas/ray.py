@@ -36,6 +36,14 @@ from ._search import Cell
 EDGES = np.linspace(-10, 10, 401)
 
 
+@contextlib.contextmanager
+def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A name for what takes the place of `path` once it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    yield partial
+    os.replace(partial, path)
+
+
 class CarlSearcher(Searcher):  # type: ignore[misc]
     """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any),
     and reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
@@ -54,9 +62,8 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
         cells = self.search.ask(1)
         if not cells:
             return None if self.trials else str(Searcher.FINISHED)
-        self.trials[trial_id] = cells[0]
-        fidelity = {} if cells[0].fidelity is None else {"fidelity": cells[0].fidelity}
-        return {"arch": str(cells[0]), **fidelity}
+        self.trials[trial_id] = cell = cells[0]
+        return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the search what the trial has reported last."""
@@ -72,15 +79,12 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
 
     def save(self, checkpoint_path: str) -> None:
         """Keeps the search and its trials under way."""
-        partial = f"{checkpoint_path}.{os.getpid()}.partial"
-        with open(partial, "wb") as file:
-            pickle.dump((self.search, self.trials), file)
-        os.replace(partial, checkpoint_path)
+        with whole(pathlib.Path(checkpoint_path)) as partial:
+            partial.write_bytes(pickle.dumps((self.search, self.trials)))
 
     def restore(self, checkpoint_path: str) -> None:
         """Goes on from what was saved."""
-        with open(checkpoint_path, "rb") as file:
-            self.search, self.trials = pickle.load(file)
+        self.search, self.trials = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
 
 
 def spread(numbers: range, total: int) -> list[int]:
@@ -91,20 +95,12 @@ def spread(numbers: range, total: int) -> list[int]:
     return [number * stride % total for number in numbers]
 
 
-@contextlib.contextmanager
-def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A name for what takes the place of `path` once it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    os.replace(partial, path)
-
-
 def summary(table: Any, top: int) -> dict[str, Any]:
     """What is kept of a part in memory: its best rows, and how many scores lie in each bin."""
     ids, scores, stds = (table[name].to_numpy() for name in ("id", "score", "std"))
     bins = np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=len(EDGES) + 1)
     best = np.lexsort((ids, -scores))[:top]
-    return {"rows": len(ids), "bins": bins, "ids": ids[best], "scores": scores[best], "stds": stds[best]}
+    return {"bins": bins, "ids": ids[best], "scores": scores[best], "stds": stds[best]}
 
 
 class Scorer:
@@ -125,8 +121,7 @@ class Scorer:
             found = [self.predictor.predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)]
             score, std = np.concatenate(found, 1)
             with whole(path) as partial:
-                columns = {"id": np.array(ids, np.int64), "score": score, "std": std}
-                pyarrow.parquet.write_table(pyarrow.table(columns), partial)
+                pyarrow.parquet.write_table(pyarrow.table({"id": ids, "score": score, "std": std}), partial)
         return summary(pyarrow.parquet.read_table(path), self.job["top"])
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
@@ -137,9 +132,8 @@ class Scorer:
 def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
     """Makes the folder, or checks that it belongs to the same job."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = (pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()
-    identity = {key: job[key] for key in ("start", "stop", "part", "spread")}
-    identity["weights"] = hashlib.sha256(weights).hexdigest()
+    weights = hashlib.sha256((pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()).hexdigest()
+    identity = {**{key: job[key] for key in ("start", "stop", "part", "spread")}, "weights": weights}
     path = folder / "job.json"
     if path.exists() and json.loads(path.read_text()) != identity:
         raise SystemExit(f"carl_nas.ray: {folder} holds another job: {path.read_text()}; take another folder")
@@ -155,17 +149,11 @@ def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     ranges = range(job["start"], job["stop"], job["part"])
     items = [{"start": start, "stop": min(start + job["part"], job["stop"])} for start in ranges]
     dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        Scorer,
-        fn_constructor_args=[job],
-        batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=job["workers"]),
-        num_cpus=1,
-        num_gpus=job["gpus"] or None,
+        Scorer, fn_constructor_args=[job], batch_size=1, compute=ray.data.ActorPoolStrategy(size=job["workers"]),
+        num_cpus=1, num_gpus=job["gpus"] or None,
     )
-    bins, rows = np.zeros(len(EDGES) + 1, np.int64), 0
-    best: list[tuple[float, int, float]] = []
+    bins, best = np.zeros(len(EDGES) + 1, np.int64), list[tuple[float, int, float]]()
     for part in dataset.iter_rows():
-        rows += int(part["rows"])
         bins += part["bins"]
         # By falling score, then by id: the order does not depend on which part came first.
         best += [(-score, int(number), std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
@@ -178,7 +166,7 @@ def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     for name, header, lines in [("top", "id arch score std", top), ("histogram", "from to scores", histogram)]:
         with whole(folder / f"{name}.csv") as partial, open(partial, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([header.split(), *lines])
-    return rows
+    return int(bins.sum())
 
 
 def main() -> None:
