@@ -5,6 +5,8 @@
   python scripts/reference/package_at_work.py tune        Ray Tune on two nodes, 8 trials at once, and the search one by one
   python scripts/reference/package_at_work.py restore     Ray Tune whose driver is killed and restored, or a trial's process
   python scripts/reference/package_at_work.py optuna      CarlSampler, TPE and random on choices of NAS-Bench-MR
+  python scripts/reference/package_at_work.py darts       ids of DARTS on Ray, a worker of which is killed, and the program
+     --checkpoint CHECKPOINT --ids 10000000 --part 1000000
 
 --seeds takes more or fewer runs, --data the folder of the tables. Needs the package carl_nas with ray, optuna and scikit-learn.
 """
@@ -15,6 +17,7 @@ import os
 import pathlib
 import random
 import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -257,13 +260,67 @@ def optuna(arguments):
             print(f"{target}, {name}: best of {arguments.trials} trials {mean(values)} over {len(values)} runs", flush=True)
 
 
+def spent():
+    """Processor seconds of the workers that score, by process."""
+    found = {}
+    for folder in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            if (folder / "cmdline").read_bytes().startswith(b"ray::Map"):
+                user, system = (folder / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
+                found[int(folder.name)] = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        except OSError:
+            continue
+    return found
+
+
+def darts(arguments):
+    import pyarrow.parquet
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        words = ["--spread", "--stop", arguments.ids, "--part", arguments.part, "--workers", 2]
+        command = [sys.executable, "-m", "carl_nas.ray", arguments.checkpoint, folder / "scores", *words]
+        process, started, workers, killed = subprocess.Popen([*map(str, command)]), time.perf_counter(), {}, None
+        while process.poll() is None:
+            time.sleep(0.2)
+            workers |= spent()
+            if killed is None and len(list(folder.glob("scores/part-*.parquet"))) >= 3:
+                killed = min(spent())
+                os.kill(killed, signal.SIGKILL)
+        seconds = time.perf_counter() - started
+        table = pyarrow.parquet.read_table(sorted(folder.glob("scores/part-*.parquet")))
+        ids, scores = table["id"].to_numpy(), table["score"].to_numpy()
+        print(f"{len(ids)} ids, {len(np.unique(ids))} different; exit code {process.returncode}; worker {killed} was killed")
+        print(f"{seconds:.0f} s; processor time of all workers {sum(workers.values()):.0f} s, {sum(workers.values()) / len(ids) * 1e6:.0f} "
+              "microseconds per id, with what the killed one did in vain", flush=True)
+        sample = np.random.default_rng(0).choice(len(ids), min(len(ids), 50_000), replace=False)
+        texts = carl_nas.Space("darts").decode(ids[sample])
+        used = []
+        for count in (1, len(texts)):
+            with open(folder / "cells.csv", "w", newline="") as file:
+                csv.writer(file).writerows([["arch"], *([text] for text in texts[:count])])
+            command = [arguments.carl, "predict", arguments.checkpoint, "--input", folder / "cells.csv", "--output", folder / "out.csv"]
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            subprocess.run([*map(str, command), "--threads", "1"], check=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        with open(folder / "out.csv", newline="") as file:
+            expected = np.array([float(row["score"]) for row in csv.DictReader(file)])
+        print(f"{(scores[sample] == expected).sum()} of {len(sample)} scores are those of carl predict, to the bit; its processor time "
+              f"{(used[1] - used[0]) / (len(texts) - 1) * 1e6:.0f} microseconds per cell")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["memory", "threads", "tune", "restore", "optuna", "drive"])
+    parser.add_argument("what", choices=["memory", "threads", "tune", "restore", "optuna", "darts", "drive"])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--targets", default="seg_miou")
     parser.add_argument("--data", type=pathlib.Path, default=os.environ.get("CARL_DATA", "data"))
+    parser.add_argument("--checkpoint", type=pathlib.Path)
+    parser.add_argument("--ids", type=int, default=10_000_000)
+    parser.add_argument("--part", type=int, default=1_000_000)
+    parser.add_argument("--carl", default="target/release/carl")
     parser.add_argument("--folder", type=pathlib.Path, help="for `drive`, which `restore` starts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--failures", type=int, default=0)

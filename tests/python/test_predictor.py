@@ -214,6 +214,9 @@ print(os.waitstatus_to_exitcode(os.wait()[1]))
         work = "carl_nas.Predictor.load('checkpoints/reference').predict(range(3)).sum() + torch.ones(2).sum()"
         for order in ("import torch, carl_nas", "import carl_nas; carl_nas.Space; import torch"):
             self.assertEqual(python("-c", f"{order}; {work}").returncode, 0)
+        # A worker that unpickles a predictor begins with its module.
+        for module in ("_predictor", "_search"):
+            self.assertEqual(python("-c", f"import carl_nas.{module}, sys; print('torch' in sys.modules)").stdout, "True\n")
         self.assertEqual(python("-m", "carl_nas", "spaces", "--json").stdout, carl("spaces", "--json"))
         self.assertEqual(python("-m", "carl_nas", "predict").returncode, 2)
 

@@ -9,10 +9,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+import torch  # its LibTorch is loaded before the extension module, and whole: with CUDA where that is there
 from numpy.typing import ArrayLike, NDArray
 
-from ._carl import Explanation, Model, Space
-from ._errors import InputError
+if not torch.__version__.startswith("2.11.0"):
+    raise ImportError(f"carl_nas needs torch 2.11.0, {torch.__version__} is installed")
+
+from ._carl import Explanation, Model, Space  # noqa: E402
+from ._errors import InputError  # noqa: E402
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
+from ._predictor import StrPath, settings  # isort: skip (it loads LibTorch)
 from ._carl import SearchCore, Space
 from ._errors import InputError
-from ._predictor import StrPath, settings
 
 if TYPE_CHECKING:
     from typing_extensions import Self
