@@ -104,7 +104,7 @@ def call(config, reference, log):
     look_up(config, ray.get(reference), log)
 
 
-def tuner(folder, table, seed, failures=0):
+def tuner(folder, table, seed, failures=0, samples=60):
     from ray import tune
 
     from carl_nas.ray import CarlSearcher
@@ -112,7 +112,7 @@ def tuner(folder, table, seed, failures=0):
     searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=seed))
     return tune.Tuner(
         trainable(table, folder / "trained.csv"),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=60, max_concurrent_trials=8),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=samples, max_concurrent_trials=8),
         run_config=tune.RunConfig(
             storage_path=str(folder), name="cells", verbose=0, failure_config=tune.FailureConfig(max_failures=failures)
         ),
@@ -155,20 +155,24 @@ def tune(arguments):
 
 def drive(folder, table, seed, failures=0, again=False):
     """Starts the driver of an experiment as a process of its own."""
-    command = [sys.executable, __file__, "drive", "--folder", folder, "--data", table, "--seed", seed, "--failures", failures]
+    options = {"--folder": folder, "--data": table, "--seed": seed, "--failures": failures, "--trials": 30}
+    command = [sys.executable, __file__, "drive", *(word for option in options.items() for word in option)]
     return subprocess.Popen([*map(str, command), *(["--again"] if again else [])])
 
 
 def driver(arguments):
     from ray import tune
 
+    import ray
+
     table = labels(arguments)
-    cluster()
+    path = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
+    ray.init(address="local", num_cpus=8, include_dashboard=False, log_to_driver=False, runtime_env=path)
     if arguments.again:
         function = trainable(table, arguments.folder / "trained.csv")
         made = tune.Tuner.restore(str(arguments.folder / "cells"), function, resume_unfinished=True)
     else:
-        made = tuner(arguments.folder, table, arguments.seed, arguments.failures)
+        made = tuner(arguments.folder, table, arguments.seed, arguments.failures, arguments.trials)
     results = made.fit()
     found = [(result.config["arch"], result.metrics.get("accuracy")) for result in results]
     print(f"{len(results)} trials, {results.num_errors} failed, {len(dict(found))} cells, "
@@ -193,7 +197,7 @@ def restore(arguments):
             with tempfile.TemporaryDirectory() as name:
                 folder = pathlib.Path(name)
                 process = drive(folder, arguments.data, seed)
-                wait(process, folder, 30)
+                wait(process, folder, 15)
                 process.send_signal(how)
                 process.wait()
                 before = trained(folder)
@@ -204,7 +208,7 @@ def restore(arguments):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             process = drive(folder, arguments.data, seed, failures=3)
-            wait(process, folder, 20)
+            wait(process, folder, 10)
             victim = int(trained(folder)[-1].rsplit(",", 1)[1])
             os.kill(victim, signal.SIGKILL)
             process.wait()
@@ -260,17 +264,20 @@ def optuna(arguments):
             print(f"{target}, {name}: best of {arguments.trials} trials {mean(values)} over {len(values)} runs", flush=True)
 
 
-def spent():
-    """Processor seconds of the workers that score, by process."""
-    found = {}
+def spent(root):
+    """Processor seconds of the workers below process `root` that score, by process."""
+    table = {}
     for folder in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if (folder / "cmdline").read_bytes().startswith(b"ray::Map"):
-                user, system = (folder / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
-                found[int(folder.name)] = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+            fields, command = (folder / "stat").read_text().rsplit(")", 1)[1].split(), (folder / "cmdline").read_bytes()
+            table[int(folder.name)] = (int(fields[1]), command, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
         except OSError:
             continue
-    return found
+
+    def below(process):
+        return process == root or (process in table and below(table[process][0]))
+
+    return {process: used for process, (_, command, used) in table.items() if command.startswith(b"ray::Map") and below(process)}
 
 
 def darts(arguments):
@@ -283,9 +290,9 @@ def darts(arguments):
         process, started, workers, killed = subprocess.Popen([*map(str, command)]), time.perf_counter(), {}, None
         while process.poll() is None:
             time.sleep(0.2)
-            workers |= spent()
+            workers |= spent(process.pid)
             if killed is None and len(list(folder.glob("scores/part-*.parquet"))) >= 3:
-                killed = min(spent())
+                killed = min(spent(process.pid))
                 os.kill(killed, signal.SIGKILL)
         seconds = time.perf_counter() - started
         table = pyarrow.parquet.read_table(sorted(folder.glob("scores/part-*.parquet")))
