@@ -4,9 +4,9 @@
   python scripts/costs.py --large 500,1000,2000,4000              networks of many nodes
 
 Networks are chains, so that no node is dead, with random operations of four kinds and further edges: two per node of small
-networks, one per node of large ones. Unless stated a small one has 8 nodes, and 5 members of the default shape are trained on 156
-cells for 20 epochs and score 10,000 cells. On large ones 5 members are trained on 32 cells for 10 epochs and score 40. The time that
-the program needs to score a single cell is no part of scoring.
+networks, one per node of large ones. Unless stated a small one has 8 nodes, and 5 members of the default shape are trained on
+156 cells for 20 epochs and score 10,000 cells. On large ones 5 members are trained on 32 cells for 10 epochs and score 40. The
+time that the program needs to score a single cell is no part of scoring.
 """
 import os
 import pathlib

@@ -204,7 +204,7 @@ def restore(arguments):
                 drive(folder, arguments.data, seed, again=True).wait()
                 after = [line.split(",")[0] for line in trained(folder)]
                 repeated = len(after) - len(set(after))
-                print(f"seed {seed}, {how.name} after {len(before)} trainings: {len(after)} in all, {repeated} repeated", flush=True)
+                print(f"seed {seed}, {how.name} after {len(before)} trainings: {len(after)}, {repeated} repeated", flush=True)
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             process = drive(folder, arguments.data, seed, failures=3)
@@ -298,23 +298,26 @@ def darts(arguments):
         table = pyarrow.parquet.read_table(sorted(folder.glob("scores/part-*.parquet")))
         ids, scores = table["id"].to_numpy(), table["score"].to_numpy()
         print(f"{len(ids)} ids, {len(np.unique(ids))} different; exit code {process.returncode}; worker {killed} was killed")
-        print(f"{seconds:.0f} s; processor time of all workers {sum(workers.values()):.0f} s, {sum(workers.values()) / len(ids) * 1e6:.0f} "
-              "microseconds per id, with what the killed one did in vain", flush=True)
+        total = sum(workers.values())
+        print(f"{seconds:.0f} s; processor time of all workers {total:.0f} s, {total / len(ids) * 1e6:.0f} microseconds per id, "
+              "with their start and what the killed one did in vain", flush=True)
         sample = np.random.default_rng(0).choice(len(ids), min(len(ids), 50_000), replace=False)
         texts = carl_nas.Space("darts").decode(ids[sample])
         used = []
         for count in (1, len(texts)):
             with open(folder / "cells.csv", "w", newline="") as file:
                 csv.writer(file).writerows([["arch"], *([text] for text in texts[:count])])
-            command = [arguments.carl, "predict", arguments.checkpoint, "--input", folder / "cells.csv", "--output", folder / "out.csv"]
+            files = ["--input", folder / "cells.csv", "--output", folder / "out.csv"]
+            command = [arguments.carl, "predict", arguments.checkpoint, *files, "--threads", 1]
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            subprocess.run([*map(str, command), "--threads", "1"], check=True)
+            subprocess.run([*map(str, command)], check=True)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         with open(folder / "out.csv", newline="") as file:
             expected = np.array([float(row["score"]) for row in csv.DictReader(file)])
-        print(f"{(scores[sample] == expected).sum()} of {len(sample)} scores are those of carl predict, to the bit; its processor time "
-              f"{(used[1] - used[0]) / (len(texts) - 1) * 1e6:.0f} microseconds per cell")
+        per_cell = (used[1] - used[0]) / (len(texts) - 1) * 1e6
+        print(f"{(scores[sample] == expected).sum()} of {len(sample)} scores are those of carl predict, to the bit; "
+              f"its processor time {per_cell:.0f} microseconds per cell")
 
 
 def main():
