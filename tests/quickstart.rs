@@ -25,7 +25,7 @@ fn the_quick_start_ranks_as_promised() {
     let report =
         carl(&["train", "configs/quickstart.yaml", "--set", &table, "--output", &path("checkpoint"), "--json"]);
     let tau = report["kendall_tau"].as_f64().unwrap();
-    // Measured: 0.8767. Another processor may round differently, which moves tau by a few thousandths.
+    // Measured: 0.8737. Another processor may round differently, which moves tau by a few thousandths.
     assert!((0.865..0.9).contains(&tau), "{tau}");
     let unseen = report["kendall_tau_unseen"].as_f64().unwrap();
     assert!((tau - unseen).abs() < 0.01, "{tau} {unseen}");

@@ -106,6 +106,11 @@ impl CellPool {
         self.texts.len()
     }
 
+    /// Number of cells that are rows of the table: the first ones.
+    pub fn rows(&self) -> usize {
+        self.index.len()
+    }
+
     /// The cell of a row of the table.
     pub fn cell(&self, row: usize) -> usize {
         self.index[&row] as usize

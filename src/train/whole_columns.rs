@@ -33,20 +33,25 @@ pub(super) struct WholeColumns {
 pub(super) fn whole_columns(pool: &CellPool, device: Device) -> Result<WholeColumns> {
     let complete = |column: &PoolColumn| -> Result<(Vec<f64>, Option<Learned>)> {
         let values = &column.values;
-        let known = (0..values.len()).filter(|&cell| !values[cell].is_nan());
-        let mut known: Vec<i64> = known.map(|cell| cell as i64).collect();
+        let known: Vec<usize> = (0..values.len()).filter(|&cell| !values[cell].is_nan()).collect();
         let whole = known.len() == values.len();
         let own = || normal_scores(values).unwrap_or_else(|| vec![0.0; values.len()]);
         if whole && !column.learn {
             return Ok((own(), None));
         }
-        if known.len() > MAX_VALUES {
+        let scores = |cells: &[usize]| label_scores(&cells.iter().map(|&cell| values[cell]).collect::<Vec<f64>>());
+        let mut fitted = known.clone();
+        if fitted.len() > MAX_VALUES {
             let chosen = Random::of(0, Purpose::Unlabelled, 3, 0).choose(known.len(), MAX_VALUES);
-            known = chosen.into_iter().map(|index| known[index]).collect();
+            fitted = chosen.into_iter().map(|index| known[index]).collect();
         }
-        let scores = label_scores(&known.iter().map(|&cell| values[cell as usize]).collect::<Vec<f64>>());
         let readings = readings(pool, GraphForm::Auto, &[], 0);
-        let average = Average::fit(&pool.inputs(device), &known, &scores, &readings)?;
+        let cells: Vec<i64> = fitted.iter().map(|&cell| cell as i64).collect();
+        let mut average = Average::fit(&pool.inputs(device), &cells, &scores(&fitted), &readings)?;
+        if values[..pool.rows()].iter().all(|value| !value.is_nan()) {
+            // Known of the whole table: nothing of it is smoothed, and only further cells of the space are completed.
+            known.iter().zip(scores(&known)).for_each(|(&cell, score)| average.mean[cell] = score);
+        }
         let (process, reading) = average.best();
         let learned = (reading.view, process.learned());
         Ok((if whole { own() } else { scaled(&average.mean) }, Some(learned)))
