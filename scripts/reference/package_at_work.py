@@ -12,6 +12,7 @@
 """
 import argparse
 import csv
+import functools
 import gzip
 import os
 import pathlib
@@ -76,42 +77,46 @@ def threads(arguments):
 
 def look_up(config, table, log):
     """A training: its accuracy is known, and the time that it takes differs."""
-    from ray import tune
-
+    note(log, "began", config)
     time.sleep(random.Random(config["arch"]).uniform(0.1, 1.0))
+    note(log, "ended", config)
+    return {"accuracy": table[config["arch"]]}
+
+
+def note(log, what, config):
     with open(log, "a") as file:
-        file.write(f"{config['arch']},{os.getpid()}\n")
-    tune.report({"accuracy": table[config["arch"]]})
+        file.write(f"{what},{config['arch']},{os.getpid()}\n")
 
 
 def labels(arguments):
     return {row["arch"]: float(row["c10_val"]) for row in read(arguments.data / "nasbench201.csv.gz")}
 
 
-def trainable(table, log):
-    import functools
-
+def trainable(table, folder, forget=False):
     import ray
     from ray import tune
 
-    reference = ray.put(table)
-    return tune.with_resources(functools.partial(call, reference=reference, log=log), {"cpu": 1})
+    from carl_nas.ray import remember
+
+    function = functools.partial(call, reference=ray.put(table), log=folder / "trained.csv")
+    return tune.with_resources(function if forget else remember(function, folder / "results"), {"cpu": 1})
 
 
 def call(config, reference, log):
     import ray
 
-    look_up(config, ray.get(reference), log)
+    return look_up(config, ray.get(reference), log)
 
 
-def tuner(folder, table, seed, failures=0, samples=60):
+def tuner(folder, table, seed, failures=0, samples=60, forget=False):
     from ray import tune
 
     from carl_nas.ray import CarlSearcher
 
-    searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=seed))
+    search = carl_nas.Search("nasbench201", maximize="accuracy", seed=seed)
+    searcher = CarlSearcher(search, folder=None if forget else folder / "results")
     return tune.Tuner(
-        trainable(table, folder / "trained.csv"),
+        trainable(table, folder, forget),
         tune_config=tune.TuneConfig(search_alg=searcher, num_samples=samples, max_concurrent_trials=8),
         run_config=tune.RunConfig(
             storage_path=str(folder), name="cells", verbose=0, failure_config=tune.FailureConfig(max_failures=failures)
@@ -153,11 +158,12 @@ def tune(arguments):
     print(f"regret of 60 trials, 8 at once: {mean(at_once)}; one by one: {mean(alone)}")
 
 
-def drive(folder, table, seed, failures=0, again=False):
+def drive(folder, arguments, seed, failures=0, again=False):
     """Starts the driver of an experiment as a process of its own."""
-    options = {"--folder": folder, "--data": table, "--seed": seed, "--failures": failures, "--trials": 30}
+    options = {"--folder": folder, "--data": arguments.data, "--seed": seed, "--failures": failures, "--trials": 30}
     command = [sys.executable, __file__, "drive", *(word for option in options.items() for word in option)]
-    return subprocess.Popen([*map(str, command), *(["--again"] if again else [])])
+    flags = {"--again": again, "--forget": arguments.forget}
+    return subprocess.Popen([*map(str, command), *(name for name, given in flags.items() if given)])
 
 
 def driver(arguments):
@@ -169,50 +175,56 @@ def driver(arguments):
     path = {"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}}
     ray.init(address="local", num_cpus=8, include_dashboard=False, log_to_driver=False, runtime_env=path)
     if arguments.again:
-        function = trainable(table, arguments.folder / "trained.csv")
+        function = trainable(table, arguments.folder, arguments.forget)
         made = tune.Tuner.restore(str(arguments.folder / "cells"), function, resume_unfinished=True)
     else:
-        made = tuner(arguments.folder, table, arguments.seed, arguments.failures, arguments.trials)
+        made = tuner(arguments.folder, table, arguments.seed, arguments.failures, arguments.trials, arguments.forget)
     results = made.fit()
-    found = [(result.config["arch"], result.metrics.get("accuracy")) for result in results]
-    print(f"{len(results)} trials, {results.num_errors} failed, {len(dict(found))} cells, "
-          f"{sum(table[arch] == value for arch, value in found)} with their accuracy", flush=True)
+    right = [result.config["arch"] for result in results if result.metrics.get("accuracy") == table[result.config["arch"]]]
+    (arguments.folder / "found.txt").write_text("\n".join(right))
+    print(f"{len(results)} trials, {results.num_errors} failed, {len(set(right))} cells with their accuracy", flush=True)
 
 
-def trained(folder):
-    """Cells of trainings, one for each that ended."""
+def noted(folder, what):
+    """Cells and processes of the trainings that began or ended."""
     path = folder / "trained.csv"
-    return path.read_text().splitlines() if path.exists() else []
+    lines = [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+    return [(arch, int(process)) for kind, arch, process in lines if kind == what]
 
 
 def wait(process, folder, count):
-    while len(trained(folder)) < count:
+    while len(noted(folder, "ended")) < count:
         assert process.poll() is None, "the driver has ended"
         time.sleep(0.05)
 
 
 def restore(arguments):
-    for seed in range(arguments.seeds):
+    def judge(title):
+        began, ended = ([arch for arch, _ in noted(folder, what)] for what in ("began", "ended"))
+        lost = set(ended) - set((folder / "found.txt").read_text().split("\n"))
+        print(f"seed {seed}, {title}: {len(ended)} trainings ended, {len(ended) - len(set(ended))} of them repeated, "
+              f"{len(lost)} cells lost, {len(began) - len(ended)} trainings broken off", flush=True)
+
+    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         for how in (signal.SIGKILL, signal.SIGINT):
             with tempfile.TemporaryDirectory() as name:
                 folder = pathlib.Path(name)
-                process = drive(folder, arguments.data, seed)
+                process = drive(folder, arguments, seed)
                 wait(process, folder, 15)
                 process.send_signal(how)
                 process.wait()
-                before = trained(folder)
-                drive(folder, arguments.data, seed, again=True).wait()
-                after = [line.split(",")[0] for line in trained(folder)]
-                repeated = len(after) - len(set(after))
-                print(f"seed {seed}, {how.name} after {len(before)} trainings: {len(after)}, {repeated} repeated", flush=True)
+                before = len(noted(folder, "ended"))
+                drive(folder, arguments, seed, again=True).wait()
+                judge(f"driver got {how.name} after {before}")
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
-            process = drive(folder, arguments.data, seed, failures=3)
+            process = drive(folder, arguments, seed, failures=3)
             wait(process, folder, 10)
-            victim = int(trained(folder)[-1].rsplit(",", 1)[1])
-            os.kill(victim, signal.SIGKILL)
+            while not (under_way := set(noted(folder, "began")) - set(noted(folder, "ended"))):
+                time.sleep(0.01)
+            os.kill(under_way.pop()[1], signal.SIGKILL)
             process.wait()
-            print(f"seed {seed}, the process {victim} of a trial killed: {len(trained(folder))} trainings", flush=True)
+            judge("a trial's process got SIGKILL")
 
 
 def surrogate(arguments, target):
@@ -335,6 +347,7 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--failures", type=int, default=0)
     parser.add_argument("--again", action="store_true")
+    parser.add_argument("--forget", action="store_true", help="`restore` without `remember`")
     arguments = parser.parse_args()
     if arguments.what == "drive":
         return driver(arguments)

@@ -15,13 +15,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import csv
+import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ import pyarrow.parquet
 from ray.tune.search import Searcher
 
 from . import Predictor, Search, Space
-from ._search import Cell
+from ._predictor import StrPath
+from ._search import Cell, _cell
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
@@ -38,53 +40,105 @@ EDGES = np.linspace(-10, 10, 401)
 
 @contextlib.contextmanager
 def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A name for what takes the place of `path` once it is whole."""
+    """A name for what takes the place of `path` once it is whole and on the disk."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     yield partial
+    with open(partial, "rb") as file:
+        os.fsync(file.fileno())
     os.replace(partial, path)
 
 
 class CarlSearcher(Searcher):  # type: ignore[misc]
     """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any),
-    and reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
+    and returns or reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
 
-        tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=CarlSearcher(search), num_samples=60))
+        searcher = CarlSearcher(search, folder="/shared/results")
+        tune.Tuner(remember(train, "/shared/results"), tune_config=tune.TuneConfig(search_alg=searcher, num_samples=60))
+
+    Ray knows in a restored experiment what it wrote some time before the end. `folder` keeps every result of this experiment, so
+    that none is lost, and with `remember` none is trained again.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, folder: StrPath | None = None) -> None:
         first = search.objectives[0]
         super().__init__(metric=first.removeprefix("-"), mode="min" if first.startswith("-") else "max")
         self.search = search
+        self.folder = None if folder is None else pathlib.Path(folder).absolute()
         self.trials: dict[str, Cell] = {}
+        self.unknown: list[Cell] = []  # cells whose results were kept, but not the trials
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The configuration of a new trial; None while others have to end first."""
-        cells = self.search.ask(1)
+        cells = self.unknown or self.search.ask(1)
         if not cells:
             return None if self.trials else str(Searcher.FINISHED)
-        self.trials[trial_id] = cell = cells[0]
-        return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
+        self.trials[trial_id] = cell = cells.pop(0)
+        return _config(cell)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the search what the trial has reported last."""
         cell = self.trials.pop(trial_id, None)
         if cell is None:
             return
-        names = [name.removeprefix("-") for name in self.search.objectives]
-        values = [float((result or {}).get(name, math.nan)) for name in (names[:1] if cell.fidelity else names)]
+        names = [name.removeprefix("-") for name in self.search.objectives][: 1 if cell.fidelity else None]
+        values = [float((result or {}).get(name, math.nan)) for name in names]
         if error or not all(map(math.isfinite, values)):
             self.search.tell_failed(cell, "the trial failed" if error else f"no finite value of {', '.join(names)}")
         else:
             self.search.tell(cell, values)
+            if self.folder and not _kept(self.folder, _config(cell)).exists():
+                _keep(self.folder, _config(cell), dict(zip(names, values)))
 
     def save(self, checkpoint_path: str) -> None:
-        """Keeps the search and its trials under way."""
+        """Writes the search and its trials under way."""
         with whole(pathlib.Path(checkpoint_path)) as partial:
-            partial.write_bytes(pickle.dumps((self.search, self.trials)))
+            partial.write_bytes(pickle.dumps((self.search, self.trials, self.unknown)))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on from what was saved."""
-        self.search, self.trials = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
+        """Goes on from what was saved, and from what `folder` has beside that."""
+        self.search, self.trials, self.unknown = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
+        known = [_config(cell) for cell in [*self.search.pending(), *(cell for cell, _ in self.search.history())]]
+        for path in sorted(self.folder.glob("*.json")) if self.folder else ():
+            config = json.loads(path.read_text())["config"]
+            if config not in known:
+                self.unknown.append(_cell(config["arch"], config.get("fidelity")))
+                self.search._core.tell(config["arch"], None, config.get("fidelity"))
+
+
+def remember(train: Callable[[dict[str, Any]], Any], folder: StrPath) -> Callable[[dict[str, Any]], Any]:
+    """`train`, a function that Ray Tune calls with a configuration and that returns its metrics: they are kept in `folder`, which
+    all machines see, before Ray gets them, and a cell that has some is not trained again. What a function reports instead of
+    returning it is kept as soon as the driver, the process of the Tuner, hears that the trial has ended."""
+    place = pathlib.Path(folder).absolute()
+
+    @functools.wraps(train)
+    def trial(config: dict[str, Any]) -> Any:
+        if _kept(place, config).exists():
+            return json.loads(_kept(place, config).read_text())["metrics"]
+        metrics = train(config)
+        if metrics:
+            _keep(place, config, metrics)
+        return metrics
+
+    return trial
+
+
+def _config(cell: Cell) -> dict[str, Any]:
+    """The configuration of a trial of `cell`."""
+    return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
+
+
+def _kept(folder: pathlib.Path, config: dict[str, Any]) -> pathlib.Path:
+    """Where the result of a trial is kept."""
+    text = json.dumps([config["arch"], config.get("fidelity")])
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+
+
+def _keep(folder: pathlib.Path, config: dict[str, Any], metrics: Any) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole(_kept(folder, config)) as partial:
+        cell = {key: config[key] for key in ("arch", "fidelity") if key in config}
+        partial.write_text(json.dumps({"config": cell, "metrics": metrics}, default=float))
 
 
 def spread(numbers: range, total: int) -> list[int]:
