@@ -9,7 +9,6 @@ carl's, not the same rows. In brackets: tau over the rows that were not trained 
 """
 import pathlib
 import re
-import sys
 import warnings
 
 import numpy as np
@@ -18,8 +17,7 @@ from scipy.stats import kendalltau, rankdata
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from common import carl, header, options, read, row, spread  # noqa: E402
+from common import carl, header, options, read, row, spread
 
 
 def own(arguments, target):

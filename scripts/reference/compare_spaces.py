@@ -12,7 +12,6 @@ their splits are drawn with numpy, so they have the same sizes as carl's but not
 import collections
 import pathlib
 import re
-import sys
 import warnings
 
 import carl_nas
@@ -24,8 +23,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-from common import carl, header, options, read, row  # noqa: E402
+from common import carl, header, options, read, row
 
 PLAIN = ["graph.form=written", "model.mask=none", "model.members=1", "loss.ranking=0", "loss.regression=1", "loss.intervention=0",
          "loss.redundant=0", "loss.distillation=0"]

@@ -12,7 +12,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests/examples/own_space"
-sys.path += [str(EXAMPLE), str(ROOT / "scripts")]
+sys.path.append(str(EXAMPLE))
 import family  # noqa: E402
 from common import header, options, read, row  # noqa: E402
 

@@ -21,13 +21,12 @@ Values = float | Sequence[float] | Mapping[str, float]
 class Cell(str):
     """The text of a cell that is to be measured, and the cheaper measurement that it is to get, if not the full one."""
 
-    fidelity: str | None = None
+    fidelity: str | None
 
-
-def _cell(arch: str, fidelity: str | None) -> Cell:
-    cell = Cell(arch)
-    cell.fidelity = fidelity
-    return cell
+    def __new__(cls, arch: str, fidelity: str | None = None) -> Self:
+        cell = super().__new__(cls, arch)
+        cell.fidelity = fidelity
+        return cell
 
 
 def _pool(
@@ -85,7 +84,7 @@ class Search:
     def ask(self, count: int = 1, goal: Literal["best", "ranking"] = "best") -> list[Cell]:
         """At most `count` cells to measure next, fewer or none where no cell is left. With the goal "ranking" those that a
         predictor of all cells learns most from. They are pending until they are told."""
-        return [_cell(*asked) for asked in self._core.ask(count, goal)]
+        return [Cell(*asked) for asked in self._core.ask(count, goal)]
 
     def tell(self, arch: Any, values: Values, fidelity: str | None = None) -> None:
         """The value of a cell, or its values in the order of the objectives or by their names. A cell that was not asked for
@@ -116,11 +115,11 @@ class Search:
 
     def pending(self) -> list[Cell]:
         """Cells without an answer, in the order in which they were asked for."""
-        return [_cell(*asked) for asked in self._core.pending()]
+        return [Cell(*asked) for asked in self._core.pending()]
 
     def history(self) -> list[tuple[Cell, list[float] | None]]:
         """Answered cells and their values, None of those that failed, in the order of their answers."""
-        return [(_cell(arch, fidelity), values) for arch, fidelity, values in self._core.history()]
+        return [(Cell(arch, fidelity), values) for arch, fidelity, values in self._core.history()]
 
     @property
     def config(self) -> str:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,31 +43,16 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
             for name, values in choices.items()
         }
         self.values = {name: _values(name, values) for name, values in self.distributions.items()}
-        self.declared = {
-            name if re.fullmatch(r"[A-Za-z0-9_.]+", name) else f"choice_{place}": _declared(values)
-            for place, (name, values) in enumerate(self.values.items())
-        }
+        self.declared = {f"choice_{place}": _declared(values) for place, values in enumerate(self.values.values())}
         self.space = Space("choices", choices=self.declared)
-        # Of each decision, where its values are by the way in which carl writes them.
-        self.places: list[dict[str, int]] = []
-        for place, values in enumerate(self.declared.values()):
-            ways = [[0] * place + [pick] + [0] * (len(self.declared) - place - 1) for pick in range(len(values))]
-            self.places.append({self._text(picks).split(" ")[place]: picks[place] for picks in ways})
-        self.seed, self.independent = seed, RandomSampler(seed)
+        self.seed, self.independent, self.lock = seed, RandomSampler(seed), threading.Lock()
         self.search: Search | None = None
         self.told: set[int] = set()
-        self.lock = threading.Lock()
-
-    def _text(self, picks: Sequence[int]) -> str:
-        """The network that has these values of the decisions, by their places."""
-        return self.space.parse(" ".join(f"{name}={values[pick]}" for (name, values), pick in zip(self.declared.items(), picks)))
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         with self.lock:
             if self.search is None:
                 self._raise_error_if_multi_objective(study)
@@ -78,13 +62,23 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
                 if other.number not in self.told and other.state.is_finished() and self.values.keys() <= other.params.keys():
                     self._tell(self.search, other)
             cells = self.search.ask()
-        if not cells:
-            return {}
-        picks = [places[token] for places, token in zip(self.places, cells[0].split(" "))]
+        return self._read(cells[0]) if cells else {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _read(self, cell: str) -> dict[str, Any]:
+        """The values that a network of carl stands for."""
+        words = [part.split("=")[1] for part in cell.split(" ")]
+        picks = [int(word[1:]) if word.startswith("v") else known.index(float(word))
+                 for word, known in zip(words, self.declared.values())]
         return {name: values[pick] for (name, values), pick in zip(self.values.items(), picks)}
 
     def _tell(self, search: Search, trial: FrozenTrial) -> None:
-        text = self._text([values.index(trial.params[name]) for name, values in self.values.items()])
+        picks = [values.index(trial.params[name]) for name, values in self.values.items()]
+        text = self.space.parse(" ".join(f"{name}={known[pick]}" for (name, known), pick in zip(self.declared.items(), picks)))
         self.told.add(trial.number)
         if any(text == cell for cell, values in search.history() if values):
             return
@@ -92,8 +86,3 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
             search.tell(text, trial.value)
         elif text in search.pending():
             search.tell_failed(text)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self.independent.sample_independent(study, trial, param_name, param_distribution)

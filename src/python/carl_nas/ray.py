@@ -13,16 +13,13 @@ and FOLDER are on a file system that all machines share, and all have this packa
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
-import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
 import pickle
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,20 +29,18 @@ from ray.tune.search import Searcher
 
 from . import Predictor, Search, Space
 from ._predictor import StrPath
-from ._search import Cell, _cell
+from ._results import keep, kept, kept_in, remember, whole
+from ._search import Cell
+
+__all__ = ["CarlSearcher", "remember"]
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
 
 
-@contextlib.contextmanager
-def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A name for what takes the place of `path` once it is whole and on the disk."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    with open(partial, "rb") as file:
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def _config(cell: Cell) -> dict[str, Any]:
+    """The configuration of a trial of `cell`."""
+    return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
 
 
 class CarlSearcher(Searcher):  # type: ignore[misc]
@@ -86,8 +81,8 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
             self.search.tell_failed(cell, "the trial failed" if error else f"no finite value of {', '.join(names)}")
         else:
             self.search.tell(cell, values)
-            if self.folder and not _kept(self.folder, _config(cell)).exists():
-                _keep(self.folder, _config(cell), dict(zip(names, values)))
+            if self.folder and not kept(self.folder, _config(cell)):
+                keep(self.folder, _config(cell), dict(zip(names, values)))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes the search and its trials under way."""
@@ -98,47 +93,10 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
         """Goes on from what was saved, and from what `folder` has beside that."""
         self.search, self.trials, self.unknown = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
         known = [_config(cell) for cell in [*self.search.pending(), *(cell for cell, _ in self.search.history())]]
-        for path in sorted(self.folder.glob("*.json")) if self.folder else ():
-            config = json.loads(path.read_text())["config"]
+        for config in kept_in(self.folder) if self.folder else ():
             if config not in known:
-                self.unknown.append(_cell(config["arch"], config.get("fidelity")))
+                self.unknown.append(Cell(**config))
                 self.search._core.tell(config["arch"], None, config.get("fidelity"))
-
-
-def remember(train: Callable[[dict[str, Any]], Any], folder: StrPath) -> Callable[[dict[str, Any]], Any]:
-    """`train`, a function that Ray Tune calls with a configuration and that returns its metrics: they are kept in `folder`, which
-    all machines see, before Ray gets them, and a cell that has some is not trained again. What a function reports instead of
-    returning it is kept as soon as the driver, the process of the Tuner, hears that the trial has ended."""
-    place = pathlib.Path(folder).absolute()
-
-    @functools.wraps(train)
-    def trial(config: dict[str, Any]) -> Any:
-        if _kept(place, config).exists():
-            return json.loads(_kept(place, config).read_text())["metrics"]
-        metrics = train(config)
-        if metrics:
-            _keep(place, config, metrics)
-        return metrics
-
-    return trial
-
-
-def _config(cell: Cell) -> dict[str, Any]:
-    """The configuration of a trial of `cell`."""
-    return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
-
-
-def _kept(folder: pathlib.Path, config: dict[str, Any]) -> pathlib.Path:
-    """Where the result of a trial is kept."""
-    text = json.dumps([config["arch"], config.get("fidelity")])
-    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
-
-
-def _keep(folder: pathlib.Path, config: dict[str, Any], metrics: Any) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole(_kept(folder, config)) as partial:
-        cell = {key: config[key] for key in ("arch", "fidelity") if key in config}
-        partial.write_text(json.dumps({"config": cell, "metrics": metrics}, default=float))
 
 
 def spread(numbers: range, total: int) -> list[int]:

@@ -28,6 +28,11 @@ def carl(arguments, *words, settings=()):
     return json.loads(subprocess.run([*map(str, command)], check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
+def target(data):
+    """Settings that train on the validation accuracy of a data set of NAS-Bench-201 and judge by its test accuracy."""
+    return [f"data.train_target={data}_val", f"data.test_target={data}_test"]
+
+
 def read(name):
     """The rows of a table by its path, or by its name in data/ or the folder of CARL_DATA."""
     path = pathlib.Path(name)

@@ -1,6 +1,6 @@
 """Judges explanations by the accuracy truly lost: the tables and the picture of configs/RESULTS.md, section Explanations.
 
-  python scripts/explanations.py FOLDER --seeds 10 [--tables c10,macro:5] [--controls] [--picture configs/pictures/explanations.svg]
+  python scripts/reference/explanations.py FOLDER --seeds 10 [--tables c10,macro:5] [--controls] [--picture FILE.svg]
 
 `macro:5`: of this table five seeds.
 Trains a checkpoint of every table and seed (split and weights have the same seed), judges it, and keeps both in FOLDER: what is
@@ -12,7 +12,7 @@ import pathlib
 import random
 import statistics
 
-from common import carl, figure, header, options, read, row, spread
+from common import carl, figure, header, options, read, row, spread, target
 from study import target
 
 TABLES = {

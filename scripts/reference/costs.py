@@ -1,7 +1,7 @@
 """Processor seconds and memory of training and scoring, as Markdown; seconds do not depend on what else runs.
 
-  python scripts/costs.py [--cells 1000,10000,100000,1000000]     against cells, members and nodes of small networks
-  python scripts/costs.py --large 500,1000,2000,4000              networks of many nodes
+  python scripts/reference/costs.py [--cells 1000,10000,100000,1000000]     against cells, members and nodes of small networks
+  python scripts/reference/costs.py --large 500,1000,2000,4000              networks of many nodes
 
 Networks are chains, so that no node is dead, with random operations of four kinds and further edges: two per node of small
 networks, one per node of large ones. Unless stated a small one has 8 nodes, and 5 members of the default shape are trained on
