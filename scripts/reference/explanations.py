@@ -13,7 +13,6 @@ import random
 import statistics
 
 from common import carl, figure, header, options, read, row, spread, target
-from study import target
 
 TABLES = {
     "c10": ("NAS-Bench-201, CIFAR-10", "nasbench201", []),

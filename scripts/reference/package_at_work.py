@@ -117,7 +117,7 @@ def tuner(folder, table, seed, failures=0, samples=60, forget=False):
     searcher = CarlSearcher(search, folder=None if forget else folder / "results")
     return tune.Tuner(
         trainable(table, folder, forget),
-        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=samples, max_concurrent_trials=8),
+        tune_config=tune.TuneConfig(search_alg=searcher, num_samples=samples, max_concurrent_trials=8, reuse_actors=True),
         run_config=tune.RunConfig(
             storage_path=str(folder), name="cells", verbose=0, failure_config=tune.FailureConfig(max_failures=failures)
         ),
@@ -289,7 +289,7 @@ def spent(root):
     def below(process):
         return process == root or (process in table and below(table[process][0]))
 
-    return {process: used for process, (_, command, used) in table.items() if command.startswith(b"ray::Map") and below(process)}
+    return {process: used for process, (_, command, used) in table.items() if command.startswith(b"ray::part") and below(process)}
 
 
 def darts(arguments):

@@ -21,12 +21,12 @@ PYTHONPATH = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
 
 
 def workers(root):
-    """Processes of Ray's actors below process `root`."""
+    """Processes below process `root` that score."""
     found = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     table = [line.split(None, 2) for line in found.splitlines()]
     parents = {pid: parent for pid, parent, _ in table}
     below = lambda pid: pid == str(root) or (pid in parents and below(parents[pid]))
-    return [int(pid) for pid, _, name in table if name.startswith("ray::") and "Map" in name and below(pid)]
+    return [int(pid) for pid, _, name in table if name.startswith("ray::part") and below(pid)]
 
 
 class Scoring(Case):

@@ -100,8 +100,8 @@ class Predictor:
         """Reads a checkpoint, also one of `carl train`. Raises InputError for one of another release or with changed weights."""
         model = Model.load(folder, device, threads)
         card = json.loads(model.card())
-        shared = {"seed": card["seed"], "higher_is_better": card["label_std"] > 0, "options": card["options"]}
-        self = cls(card["schema"]["space"], device=device, threads=threads, **shared)
+        self = cls(card["schema"]["space"], seed=card["seed"], higher_is_better=card["label_std"] > 0, options=card["options"],
+                   device=device, threads=threads)
         self.model_ = model
         return self
 
@@ -157,7 +157,7 @@ class Predictor:
     def _repr_html_(self) -> str:
         facts = [repr(self), "not fitted"]
         if hasattr(self, "model_"):
-            card, choice = self.card, self.card["choice"]
-            tau = f"expected Kendall tau {choice['expected_kendall_tau']:.3f}"
-            facts[1:] = [f"{card['train_rows']} trained cells", f"cells are read as {choice['graph_form']}", tau]
+            choice = self.card["choice"]
+            facts[1:] = [f"{self.card['train_rows']} trained cells", f"cells are read as {choice['graph_form']}",
+                         f"expected Kendall tau {choice['expected_kendall_tau']:.3f}"]
         return f"<ul>{''.join(f'<li>{html.escape(fact)}</li>' for fact in facts)}</ul>"

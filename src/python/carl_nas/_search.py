@@ -39,10 +39,6 @@ def _pool(
     return {"candidates": cells, "columns": dict(columns or {}), **bounds, "device": device}
 
 
-def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
-
-
 class Search:
     """Finds the best cells of a space, from what the caller tells of the cells that it asks for.
 
@@ -60,10 +56,11 @@ class Search:
         at_most: Mapping[str, float] | None = None, at_least: Mapping[str, float] | None = None,
         fidelities: Mapping[str, float] | None = None, options: Mapping[str, Any] | None = None, device: str = "auto",
     ) -> None:
+        more, less = ([names] if isinstance(names, str) else names for names in (maximize, minimize))
         cheaper = {"search.fidelities": dict(fidelities)} if fidelities else {}
         what = {
             "space": Space(space) if isinstance(space, str) else space,
-            "objectives": (_names(maximize) + ["-" + name for name in _names(minimize)]) or ["objective"],
+            "objectives": [*more, *(f"-{name}" for name in less)] or ["objective"],
             "seed": seed, "config": None, "settings": settings({**(options or {}), **cheaper}),
         }
         self._start(what, _pool(candidates, columns, at_most, at_least, device))

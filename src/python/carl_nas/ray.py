@@ -1,6 +1,6 @@
 """Searches and scores on Ray.
 
-`CarlSearcher` is a search algorithm of Ray Tune. The program in this file scores a whole space by ranges of ids on Ray Data:
+`CarlSearcher` is a search algorithm of Ray Tune. The program in this file scores a whole space by ranges of ids:
 
   python -m carl_nas.ray CHECKPOINT FOLDER [--start 0 --stop N --part 1000000 --workers 2 --top 100]
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+import ray
 from ray.tune.search import Searcher
 
 from . import Predictor, Search, Space
@@ -36,6 +38,7 @@ __all__ = ["CarlSearcher", "remember"]
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
+LOADED: list[Predictor] = []  # that of a worker
 
 
 def _config(cell: Cell) -> dict[str, Any]:
@@ -50,8 +53,8 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
         searcher = CarlSearcher(search, folder="/shared/results")
         tune.Tuner(remember(train, "/shared/results"), tune_config=tune.TuneConfig(search_alg=searcher, num_samples=60))
 
-    Ray knows in a restored experiment what it wrote some time before the end. `folder` keeps every result of this experiment, so
-    that none is lost, and with `remember` none is trained again.
+    Ray writes the state of an experiment every ten seconds or more, and a restored one does not know what ended since. `folder`, of
+    this experiment alone, keeps every result: none is lost, and what `remember` wraps trains none again.
     """
 
     def __init__(self, search: Search, folder: StrPath | None = None) -> None:
@@ -101,44 +104,28 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
 
 def spread(numbers: range, total: int) -> list[int]:
     """Ids from all over a space of `total` cells, a different one for each number."""
-    stride = round(total * (math.sqrt(5) - 1) / 2)
-    while math.gcd(stride, total) > 1:
-        stride += 1
+    stride = next(step for step in itertools.count(round(total * (math.sqrt(5) - 1) / 2)) if math.gcd(step, total) == 1)
     return [number * stride % total for number in numbers]
 
 
-def summary(table: Any, top: int) -> dict[str, Any]:
-    """What is kept of a part in memory: its best rows, and how many scores lie in each bin."""
-    ids, scores, stds = (table[name].to_numpy() for name in ("id", "score", "std"))
-    bins = np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=len(EDGES) + 1)
-    best = np.lexsort((ids, -scores))[:top]
-    return {"bins": bins, "ids": ids[best], "scores": scores[best], "stds": stds[best]}
-
-
-class Scorer:
-    """A worker: the predictor and what it is asked for."""
-
-    def __init__(self, job: dict[str, Any]) -> None:
-        # Workers share the cores out.
-        os.environ["RAYON_NUM_THREADS"] = "1"
-        self.job = job
-        self.predictor = Predictor.load(job["checkpoint"], device="cuda" if job["gpus"] else "cpu", threads=1)
-
-    def part(self, start: int, stop: int) -> dict[str, Any]:
-        """The summary of a range, which is scored unless its file is there."""
-        path = pathlib.Path(self.job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
-        if not path.exists():
-            numbers, batch = range(start, stop), self.job["batch"]
-            ids = spread(numbers, self.job["size"]) if self.job["spread"] else list(numbers)
-            found = [self.predictor.predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)]
-            score, std = np.concatenate(found, 1)
-            with whole(path) as partial:
-                pyarrow.parquet.write_table(pyarrow.table({"id": ids, "score": score, "std": std}), partial)
-        return summary(pyarrow.parquet.read_table(path), self.job["top"])
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        parts = [self.part(int(start), int(stop)) for start, stop in zip(batch["start"], batch["stop"])]
-        return {name: [part[name] for part in parts] for name in parts[0]}
+def part(job: dict[str, Any], start: int) -> dict[str, Any]:
+    """What is kept of a range in memory: its best rows, and how many scores lie in each bin. Scores it unless its file is there."""
+    stop = min(start + job["part"], job["stop"])
+    path = pathlib.Path(job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
+    if not path.exists():
+        if not LOADED:
+            os.environ["RAYON_NUM_THREADS"] = "1"  # workers share the cores out
+            LOADED.append(Predictor.load(job["checkpoint"], device="cuda" if job["gpus"] else "cpu", threads=1))
+        numbers, batch = range(start, stop), job["batch"]
+        ids = spread(numbers, job["size"]) if job["spread"] else list(numbers)
+        score, std = np.concatenate([LOADED[0].predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)], 1)
+        with whole(path) as partial:
+            pyarrow.parquet.write_table(pyarrow.table({"id": ids, "score": score, "std": std}), partial)
+    id, score, std = (column.to_numpy() for column in pyarrow.parquet.read_table(path).columns)
+    bins = np.bincount(np.searchsorted(EDGES, score, side="right"), minlength=len(EDGES) + 1)
+    # By falling score, then by id: the order does not depend on which part came first.
+    best = np.lexsort((id, -score))[: job["top"]]
+    return {"bins": bins, "best": [(-score[row], int(id[row]), std[row]) for row in best]}
 
 
 def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
@@ -155,21 +142,17 @@ def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
 
 def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     """Scores all ranges that are not there; returns the number of rows."""
-    import ray
-
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    ranges = range(job["start"], job["stop"], job["part"])
-    items = [{"start": start, "stop": min(start + job["part"], job["stop"])} for start in ranges]
-    dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        Scorer, fn_constructor_args=[job], batch_size=1, compute=ray.data.ActorPoolStrategy(size=job["workers"]),
-        num_cpus=1, num_gpus=job["gpus"] or None,
-    )
+    # A task whose worker died is given to another one.
+    task = ray.remote(num_cpus=1, num_gpus=job["gpus"], max_retries=-1)(part)
+    starts = iter(range(job["start"], job["stop"], job["part"]))
+    running = [task.remote(job, start) for start in itertools.islice(starts, job["workers"])]
     bins, best = np.zeros(len(EDGES) + 1, np.int64), list[tuple[float, int, float]]()
-    for part in dataset.iter_rows():
-        bins += part["bins"]
-        # By falling score, then by id: the order does not depend on which part came first.
-        best += [(-score, int(number), std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
-        best = sorted(best)[: job["top"]]
+    while running:
+        [ended], running = ray.wait(running)
+        running += [task.remote(job, start) for start in itertools.islice(starts, 1)]
+        found = ray.get(ended)
+        bins += found["bins"]
+        best = sorted(best + found["best"])[: job["top"]]
     for left in folder.glob(".part-*.partial"):
         left.unlink()  # of workers that died while they wrote
     cells, edges = space.decode([number for _, number, _ in best]), EDGES.round(6).tolist()
@@ -205,8 +188,6 @@ def main() -> None:
     folder, address = job["folder"].absolute(), job.pop("address")
     job.update(folder=str(folder), checkpoint=str(job["checkpoint"].absolute()))
     claim(folder, job)
-    import ray
-
     local = {"num_cpus": job["workers"], "include_dashboard": False} if address == "local" else {}
     ray.init(address=address, log_to_driver=False, **local)
     print(f"{run(folder, job, space)} architectures, {folder}/top.csv")
