@@ -64,9 +64,7 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
             cells = self.search.ask()
         return self._read(cells[0]) if cells else {}
 
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
         return self.independent.sample_independent(study, trial, param_name, param_distribution)
 
     def _read(self, cell: str) -> dict[str, Any]:
