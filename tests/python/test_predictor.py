@@ -210,7 +210,6 @@ class Predictors(Case):
         self.assertEqual(python("-m", "carl_nas", "spaces", "--json").stdout, carl("spaces", "--json"))
         self.assertEqual(python("-m", "carl_nas", "predict").returncode, 2)
 
-
     def test_it_is_an_estimator_of_scikit_learn(self):
         texts, _ = cells("nasbench201", 90)
         labels = np.array([*map(measure, texts)])

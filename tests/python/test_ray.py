@@ -115,7 +115,7 @@ class Tuning(Case):
         trained = (self.folder / "trained.txt").read_text().splitlines()
         self.assertEqual(sorted(trained), sorted(result.config["arch"] for result in results if not result.error))
         self.assertGreater(results.num_errors, 0)
-        again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"))
+        again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"), self.folder / "told")
         again.restore_from_dir(str(self.folder / "cells"))
         known = {result.config["arch"]: None if result.error else [result.metrics["accuracy"]] for result in results}
         self.assertEqual((dict(again.search.history()), again.trials), (known, {}))
@@ -123,3 +123,7 @@ class Tuning(Case):
         self.assertNotIn(again.suggest("next")["arch"], cells)
         again.on_trial_complete("next", {"accuracy": float("nan")})
         self.assertIsNone(again.search.history()[-1][1])
+        # What a training reports without returning it is kept once the searcher has heard it.
+        config = again.suggest("told")
+        again.on_trial_complete("told", {"accuracy": 70.0})
+        self.assertEqual(remember(self.fail, self.folder / "told")(config), {"accuracy": 70.0})
