@@ -4,7 +4,7 @@
 #   scripts/study.sh choices --train-sizes 20,39,78,156      cells drawn or chosen
 #   scripts/study.sh targets --train-sizes 78,156
 #   scripts/study.sh columns --train-sizes 20,78             numbers that are known of all cells
-#   scripts/study.sh shifts --train-sizes 156
+#   scripts/study.sh shifts --train-sizes 156                with --json also over how many cells
 #   scripts/study.sh sources --train-sizes 20,78             a checkpoint of CIFAR-10 helps with other data sets
 set -euo pipefail
 cd "$(dirname "$0")/.."

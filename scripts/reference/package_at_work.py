@@ -4,6 +4,7 @@
   python scripts/reference/package_at_work.py threads     fits of two threads at once and one after the other
   python scripts/reference/package_at_work.py tune        Ray Tune on two nodes, 8 trials at once, and the search one by one
   python scripts/reference/package_at_work.py restore     Ray Tune whose driver is killed and restored, or a trial's process
+     --forget                                                    without `remember`
   python scripts/reference/package_at_work.py optuna      CarlSampler, TPE and random on choices of NAS-Bench-MR
   python scripts/reference/package_at_work.py darts       ids of DARTS on Ray, a worker of which is killed, and the program
      --checkpoint CHECKPOINT --ids 10000000 --part 1000000
