@@ -42,7 +42,8 @@ def read(path):
 
 
 def mean(values):
-    return f"{statistics.mean(values):.4f} ± {statistics.stdev(values) / len(values) ** 0.5:.4f}"
+    error = f" ± {statistics.stdev(values) / len(values) ** 0.5:.4f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.4f}{error}"
 
 
 def cells(count=20):
