@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 torch=2.11.0
-python_set=(numpy "ray[data,tune]==2.60.0" maturin==1.16.0 scikit-learn==1.9.1 networkx==3.6.1 optuna==5.0.0 mypy==2.4.1)
+python_set=(numpy "ray[tune]==2.60.0" maturin==1.16.0 scikit-learn==1.9.1 networkx==3.6.1 optuna==5.0.0 mypy==2.4.1)
 cpu_set=("torch==$torch" "nvidia-cuda-runtime==13.0.96" "nvidia-cuda-cupti==13.0.85")
 wheels=(
   "analog-nasbench==0.1.3 analog_nasbench-0.1.3-py3-none-any.whl f7d4e56e416d249d25555b867a6d7c72886fa9d85a49bd1870708acbf5ee6fe2"

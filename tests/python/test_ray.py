@@ -1,65 +1,49 @@
-"""A whole space on a local Ray with two workers, one of which is killed on the way; and searches by Ray Tune."""
+"""A whole space on a local Ray with two workers, one of which is killed on the way; and a search by Ray Tune, whose driver is."""
 import os
 import pathlib
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import unittest
 
 import numpy as np
 import pyarrow.parquet
 import ray
-from common import REFERENCE, carl, measure, rows
+from common import REFERENCE, Case, carl, measure, rows
 from ray import tune
 
 import carl_nas
-from carl_nas.ray import CarlSearcher
+from carl_nas.ray import CarlSearcher, remember
 
 # Ray's workers are polite by default, and would wait for whatever else the machine does.
 os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_AIR_NEW_OUTPUT": "0"}
+PYTHONPATH = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
 
 
 def workers(root):
-    """Processes of Ray's actors below process `root`."""
-    parents, names = {}, {}
-    for folder in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            stat, name = (folder / "stat").read_text(), (folder / "cmdline").read_text()
-        except OSError:
-            continue
-        parents[int(folder.name)], names[int(folder.name)] = int(stat.rsplit(")", 1)[1].split()[1]), name
-
-    def below(process):
-        while process in parents and process != root:
-            process = parents[process]
-        return process == root
-
-    return [process for process, name in names.items() if name.startswith("ray::") and "Map" in name and below(process)]
+    """Processes below process `root` that score."""
+    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    table = [line.split(None, 2) for line in found.splitlines()]
+    parents = {pid: parent for pid, parent, _ in table}
+    below = lambda pid: pid == str(root) or (pid in parents and below(parents[pid]))
+    return [int(pid) for pid, _, name in table if name.startswith("ray::part") and below(pid)]
 
 
-class Scoring(unittest.TestCase):
+class Scoring(Case):
     def start(self, folder, *arguments):
         command = [sys.executable, "-m", "carl_nas.ray", REFERENCE, folder, "--part", 200, "--top", 20, *arguments]
         return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    def finish(self, process):
+    def finish(self, process, works=True):
         output, _ = process.communicate(timeout=300)
-        self.assertEqual(process.returncode, 0, output)
+        self.assertEqual(process.returncode == 0, works, output)
         return output
 
     def test_every_id_once_with_the_scores_of_predict_though_a_worker_dies(self):
-        with tempfile.TemporaryDirectory() as temporary:
-            self.check(pathlib.Path(temporary))
-
-    def check(self, base):
-        folder, whole = base / "killed", base / "whole"
+        folder, whole = self.folder / "killed", self.folder / "whole"
         folder.mkdir()
-        left = folder / ".part-00000000000000000000-00000000000000000200.parquet.1.partial"
-        left.write_bytes(b"a worker died here")
-        process = self.start(folder)
-        killed = None
+        (folder / ".part-00000000000000000000-00000000000000000200.parquet.1.partial").write_bytes(b"a worker died here")
+        process, killed = self.start(folder), None
         while killed is None and process.poll() is None:
             time.sleep(0.02)
             if len(list(folder.glob("part-*.parquet"))) >= 5 and (found := workers(process.pid)):
@@ -67,24 +51,20 @@ class Scoring(unittest.TestCase):
                 os.kill(killed, signal.SIGKILL)
         self.assertIsNotNone(killed, "no worker was there to kill")
         self.assertIn("15625 architectures", self.finish(process))
-        carl("predict", REFERENCE, "--all", "--output", base / "all.csv")
-        known = rows(base / "all.csv")
+        carl("predict", REFERENCE, "--all", "--output", self.folder / "all.csv")
+        known = rows(self.folder / "all.csv")
         table = pyarrow.parquet.read_table(sorted(folder.glob("part-*.parquet"))).to_pydict()
         self.assertEqual(table["id"], list(range(15625)))
         for column in ("score", "std"):
             self.assertEqual(table[column], [float(row[column]) for row in known])
-        best = rows(folder / "top.csv")
-        order = np.lexsort((table["id"], -np.array(table["score"])))[:20]
-        self.assertEqual([int(row["id"]) for row in best], order.tolist())
-        self.assertEqual([known[int(row["id"])]["arch"] for row in best], [row["arch"] for row in best])
+        best = np.lexsort((table["id"], -np.array(table["score"])))[:20]
+        self.assertEqual([(row["id"], row["arch"]) for row in rows(folder / "top.csv")], [(str(k), known[k]["arch"]) for k in best])
         self.assertEqual(sum(int(row["scores"]) for row in rows(folder / "histogram.csv")), 15625)
 
         # The same again from nothing, without a death: the same files.
         self.finish(self.start(whole))
-        names = sorted(path.name for path in whole.iterdir())
-        self.assertEqual(names, sorted(path.name for path in folder.iterdir()))
-        for name in names:
-            self.assertEqual((whole / name).read_bytes(), (folder / name).read_bytes(), name)
+        contents = lambda folder: {path.name: path.read_bytes() for path in folder.iterdir()}
+        self.assertEqual(contents(whole), contents(folder))
 
         # Again after two parts were lost: only these are made.
         parts = sorted(whole.glob("part-*.parquet"))
@@ -93,47 +73,57 @@ class Scoring(unittest.TestCase):
         self.finish(self.start(whole))
         for path in parts:
             self.assertEqual(stamps[path] == path.stat().st_mtime_ns, path not in parts[3:5])
-        self.assertEqual((whole / "top.csv").read_bytes(), (folder / "top.csv").read_bytes())
-        other = self.start(whole, "--stop", "1000")
-        output, _ = other.communicate(timeout=300)
-        self.assertNotEqual(other.returncode, 0)
-        self.assertIn("holds another job", output)
+        self.assertEqual(contents(whole), contents(folder))
+        self.assertIn("holds another job", self.finish(self.start(whole, "--stop", "1000"), works=False))
 
 
-def train(config):
-    if config["arch"].startswith("|none~0|"):
-        raise RuntimeError("no gradient")
-    tune.report({"accuracy": measure(config["arch"])})
+def experiment(folder, again=False):
+    """Begins it, or goes on with it."""
+    def train(config):  # Ray's workers get it as it is, and need not load what this file does
+        if config["arch"].startswith("|none~0|"):
+            raise RuntimeError("no gradient")
+        with open(folder / "trained.txt", "a") as file:
+            print(config["arch"], file=file)
+        return {"accuracy": measure(config["arch"])}
+
+    path = {"env_vars": {"PYTHONPATH": PYTHONPATH}}
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=path)
+    trial = remember(train, folder / "results")
+    if again:
+        return tune.Tuner.restore(str(folder / "cells"), trial).fit()
+    searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=3), folder / "results")
+    settings = tune.TuneConfig(search_alg=searcher, num_samples=20, max_concurrent_trials=4, reuse_actors=True)
+    run = tune.RunConfig(storage_path=str(folder), name="cells", verbose=0)
+    return tune.Tuner(trial, tune_config=settings, run_config=run).fit()
 
 
-class Tuning(unittest.TestCase):
-    def test_trials_are_cells_and_a_restored_experiment_repeats_none(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = {"env_vars": {"PYTHONPATH": str(pathlib.Path(__file__).parent)}}
-            ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env=path)
-            try:
-                searcher = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy", seed=3))
-                settings = tune.TuneConfig(search_alg=searcher, num_samples=20, max_concurrent_trials=4)
-                run = tune.RunConfig(storage_path=folder, name="cells", verbose=0)
-                results = tune.Tuner(train, tune_config=settings, run_config=run).fit()
-            finally:
-                ray.shutdown()
-            again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"))
-            again.restore_from_dir(str(pathlib.Path(folder) / "cells"))
+class Tuning(Case):
+    def test_trials_are_cells_and_a_restored_experiment_loses_and_repeats_none(self):
+        # Ray writes the state of the experiment at its start, and not again before the driver is killed.
+        code = f"import pathlib, test_ray; test_ray.experiment(pathlib.Path({str(self.folder)!r}))"
+        environment = os.environ | {"PYTHONPATH": PYTHONPATH, "TUNE_GLOBAL_CHECKPOINT_S": "1000"}
+        driver = subprocess.Popen([sys.executable, "-c", code], env=environment)
+        while len(list(self.folder.glob("results/*.json"))) < 8:
+            self.assertIsNone(driver.poll(), "the driver has ended")
+            time.sleep(0.02)
+        driver.kill()
+        driver.wait()
+        results = experiment(self.folder, again=True)
+        ray.shutdown()
         cells = [result.config["arch"] for result in results]
-        self.assertEqual(len(set(cells)), 20)
-        history = dict(again.search.history())
-        self.assertEqual(set(history), set(cells))
-        self.assertEqual(again.trials, {})
-        for result in results:
-            value = None if result.error else [result.metrics["accuracy"]]
-            self.assertEqual(history[result.config["arch"]], value)
+        self.assertEqual((len(cells), len(set(cells))), (20, 20))
+        trained = (self.folder / "trained.txt").read_text().splitlines()
+        self.assertEqual(sorted(trained), sorted(result.config["arch"] for result in results if not result.error))
         self.assertGreater(results.num_errors, 0)
+        again = CarlSearcher(carl_nas.Search("nasbench201", maximize="accuracy"), self.folder / "told")
+        again.restore_from_dir(str(self.folder / "cells"))
+        known = {result.config["arch"]: None if result.error else [result.metrics["accuracy"]] for result in results}
+        self.assertEqual((dict(again.search.history()), again.trials), (known, {}))
         self.assertGreater(again.search.best()[1], 80)
         self.assertNotIn(again.suggest("next")["arch"], cells)
         again.on_trial_complete("next", {"accuracy": float("nan")})
         self.assertIsNone(again.search.history()[-1][1])
-
-
-if __name__ == "__main__":
-    unittest.main()
+        # What a training reports without returning it is kept once the searcher has heard it.
+        config = again.suggest("told")
+        again.on_trial_complete("told", {"accuracy": 70.0})
+        self.assertEqual(remember(self.fail, self.folder / "told")(config), {"accuracy": 70.0})

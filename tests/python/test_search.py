@@ -1,14 +1,11 @@
-"""Search by ask and tell."""
+"""Search by ask and tell, the tutorial, and the types of the package."""
 import json
 import math
-import pathlib
 import pickle
-import tempfile
-import unittest
 
 import numpy as np
 import optuna
-from common import carl, measure
+from common import Case, carl, measure, python
 from optuna.distributions import IntDistribution
 
 import carl_nas
@@ -19,33 +16,29 @@ CELLS = carl_nas.Space("nasbench201").sample(400, seed=7)
 
 def go_on(search, count, value=measure):
     """Asks for one cell after the other."""
-    asked = []
     for _ in range(count):
         [cell] = search.ask()
         search.tell(cell, value(cell))
-        asked.append(str(cell))
-    return asked
+    return search.history()[-count:]
 
 
-class Asking(unittest.TestCase):
+class Asking(Case):
     def test_the_same_queries_as_the_program_which_goes_on_with_the_log(self):
-        with tempfile.TemporaryDirectory() as folder:
-            folder = pathlib.Path(folder)
-            search = carl_nas.Search("nasbench201", maximize="accuracy", seed=4)
-            asked = go_on(search, 20)
-            search.save(folder / "python.jsonl")
-            (folder / "c.yaml").write_text(search.config)
-            oracle = "sed 's/|/\\n/g' | awk '{ v += 5 * /3x3/ + 2 * /1x1/ - 4 * /none/ } END { print 60 + v }'"
-            arguments = [folder / "c.yaml", "--oracle", oracle, "--json", "--device", "cpu"]
-            carl("search", *arguments, "--budget", 20, "--log", folder / "program.jsonl")
-            lines = [json.loads(line) for line in (folder / "program.jsonl").read_text().splitlines()[1:]]
-            self.assertEqual([line["arch"] for line in lines if "asked" in line], asked)
-            # The program goes on with what Python has begun, and Python with the program's log.
-            result = json.loads(carl("search", *arguments, "--budget", 25, "--resume", folder / "python.jsonl"))
-            self.assertEqual(result["runs"][0]["queries"], 25)
-            back = carl_nas.Search.load(folder / "python.jsonl")
-            self.assertEqual(back.history()[:20], search.history())
-            self.assertEqual([cell for cell, _ in back.history()[20:]], go_on(search, 5))
+        search = carl_nas.Search("nasbench201", maximize="accuracy", seed=4)
+        asked = [cell for cell, _ in go_on(search, 20)]
+        search.save(self.folder / "python.jsonl")
+        (self.folder / "c.yaml").write_text(search.config)
+        oracle = "sed 's/|/\\n/g' | awk '{ v += 5 * /3x3/ + 2 * /1x1/ - 4 * /none/ } END { print 60 + v }'"
+        arguments = [self.folder / "c.yaml", "--oracle", oracle, "--json", "--device", "cpu"]
+        carl("search", *arguments, "--budget", 20, "--log", self.folder / "program.jsonl")
+        lines = [json.loads(line) for line in (self.folder / "program.jsonl").read_text().splitlines()[1:]]
+        self.assertEqual([line["arch"] for line in lines if "asked" in line], asked)
+        # The program goes on with what Python has begun, and Python with the program's log.
+        result = json.loads(carl("search", *arguments, "--budget", 25, "--resume", self.folder / "python.jsonl"))
+        self.assertEqual(result["runs"][0]["queries"], 25)
+        back = carl_nas.Search.load(self.folder / "python.jsonl")
+        self.assertEqual(back.history()[:20], search.history())
+        self.assertEqual(back.history()[20:], go_on(search, 5))
 
     def test_finds_the_best_of_a_list(self):
         search = carl_nas.Search("nasbench201", minimize="error", seed=1, candidates=CELLS)
@@ -56,27 +49,25 @@ class Asking(unittest.TestCase):
         self.assertEqual(len({*rest} - {cell for cell, _ in search.history()}), len(rest))
 
     def test_saved_and_pickled_searches_go_on_alike(self):
-        with tempfile.TemporaryDirectory() as folder:
-            path = pathlib.Path(folder) / "run.jsonl"
-            search = carl_nas.Search("darts", maximize="accuracy", seed=2)
-            go_on(search, 12)
-            failed, open_ = search.ask(2)
-            search.tell_failed(failed, "out of memory")
-            search.save(path)
-            others = [carl_nas.Search.load(path), pickle.loads(pickle.dumps(search))]
-            expected = search.ask(2)
-            for other in others:
-                self.assertEqual(other.history(), search.history())
-                self.assertEqual(other.pending()[:1], [open_])
-                self.assertEqual(other.ask(2), expected)
-            with self.assertRaisesRegex(carl_nas.InputError, "cells of the log"):
-                carl_nas.Search.load(path, candidates=carl_nas.Space("darts").sample(20))
+        path = self.folder / "run.jsonl"
+        search = carl_nas.Search("darts", maximize="accuracy", seed=2)
+        go_on(search, 12)
+        failed, open_ = search.ask(2)
+        search.tell_failed(failed, "out of memory")
+        search.save(path)
+        others = [carl_nas.Search.load(path), pickle.loads(pickle.dumps(search))]
+        expected = search.ask(2)
+        for other in others:
+            self.assertEqual(other.history(), search.history())
+            self.assertEqual(other.pending()[:1], [open_])
+            self.assertEqual(other.ask(2), expected)
+        with self.assertRaisesRegex(carl_nas.InputError, "cells of the log"):
+            carl_nas.Search.load(path, candidates=carl_nas.Space("darts").sample(20))
 
     def test_known_and_pending_cells_are_not_asked_for(self):
         known = {cell: measure(cell) for cell in CELLS[:50]}
         search = carl_nas.Search("nasbench201", maximize="a", known=known, pending=CELLS[50:52], candidates=CELLS)
-        self.assertEqual(len(search.history()), len(known))
-        self.assertEqual(search.pending(), CELLS[50:52])
+        self.assertEqual((len(search.history()), search.pending()), (50, CELLS[50:52]))
         asked = search.ask(20)
         self.assertFalse({*known, *CELLS[50:52]} & {*asked})
         # Fifty known cells are enough to begin with good ones.
@@ -94,20 +85,15 @@ class Asking(unittest.TestCase):
             for cell in search.ask(2):
                 self.assertTrue(1 <= cell.count("conv") <= 4)
                 search.tell(cell, {"accuracy": measure(cell), "latency": float(cell.count("avg"))})
-        front = search.front()
-        self.assertGreater(len(front), 1)
-        values = [value for _, value in front]
+        values = [value for _, value in search.front()]
+        self.assertGreater(len(values), 1)
         self.assertFalse(any(a[0] >= b[0] and a[1] <= b[1] for a in values for b in values if a != b))
         with self.assertRaisesRegex(carl_nas.InputError, "latency"):
             search.tell(search.ask()[0], {"accuracy": 1.0})
 
     def test_cheaper_measurements(self):
         search = carl_nas.Search("nasbench201", maximize="accuracy", fidelities={"epoch1": 0.1}, candidates=CELLS)
-        kinds = []
-        for _ in range(60):
-            [cell] = search.ask()
-            kinds.append(cell.fidelity)
-            search.tell(cell, measure(cell) - (20 if cell.fidelity else 0))
+        kinds = [cell.fidelity for cell, _ in go_on(search, 60, lambda cell: measure(cell) - (20 if cell.fidelity else 0))]
         self.assertEqual(kinds[:10], ["epoch1"] * 10)
         self.assertIn(None, kinds)
         self.assertGreater(search.best()[1], np.quantile([measure(cell) for cell in CELLS], 0.9))
@@ -135,7 +121,7 @@ class Asking(unittest.TestCase):
                 carl_nas.Search(**{"space": "nasbench201", "maximize": "a", **wrong})
 
 
-class Sampling(unittest.TestCase):
+class Sampling(Case):
     def test_optuna_gets_new_networks_that_become_better(self):
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         width = IntDistribution(16, 64, step=16)
@@ -160,5 +146,13 @@ class Sampling(unittest.TestCase):
             CarlSampler({"rate": optuna.distributions.FloatDistribution(0, 1)})
 
 
-if __name__ == "__main__":
-    unittest.main()
+class Tutorial(Case):
+    def test_it_runs_and_finds_the_best_cell(self):
+        found = python("scripts/tutorial.py", self.folder)
+        self.assertEqual(found.returncode, 0, found.stderr)
+        self.assertIn("76 trained, the best one has 88.0: |nor_conv_3x3~0|", found.stdout)
+        self.assertEqual({path.name for path in self.folder.iterdir()}, {"best.svg", "checkpoint", "model.pt", "run.jsonl"})
+
+    def test_types(self):
+        found = python("-m", "mypy")
+        self.assertEqual(found.returncode, 0, found.stdout)

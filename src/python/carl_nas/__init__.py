@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ._search import Cell, Search
 
 __all__ = ["CarlError", "Cell", "Explanation", "InputError", "Predictor", "Search", "Space", "UnknownCellError"]
-_MODULES = {"Cell": "_search", "Explanation": "_carl", "Predictor": "_predictor", "Search": "_search", "Space": "_carl"}
+_MODULES = {"Cell": "_search", "Explanation": "_predictor", "Predictor": "_predictor", "Search": "_search", "Space": "_predictor"}
 
 
 def __getattr__(name: str) -> Any:
@@ -26,14 +26,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module("._carl", __name__).__version__
     if name not in __all__:
         raise AttributeError(f"module 'carl_nas' has no attribute {name!r}")
-    module = _MODULES.get(name, "_errors")
-    if module != "_errors":
-        # Its LibTorch is loaded first, and whole: with CUDA where that is there.
-        import torch
-
-        if not torch.__version__.startswith("2.11.0"):
-            raise ImportError(f"carl_nas needs torch 2.11.0, {torch.__version__} is installed")
-    value = getattr(importlib.import_module(f".{module}", __name__), name)
+    value = getattr(importlib.import_module(f".{_MODULES.get(name, '_errors')}", __name__), name)
     globals()[name] = value
     return value
 

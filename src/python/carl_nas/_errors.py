@@ -6,8 +6,7 @@ class CarlError(Exception):
 
     def __init__(self, message: str, code: str = "", hint: str | None = None) -> None:
         super().__init__(message, code, hint)
-        self.code = code
-        self.hint = hint
+        self.code, self.hint = code, hint
 
     def __str__(self) -> str:
         return str(self.args[0])

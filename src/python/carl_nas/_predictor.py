@@ -9,16 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
+import torch  # its LibTorch is loaded before the extension module, and whole: with CUDA where that is there
 from numpy.typing import ArrayLike, NDArray
 
-from ._carl import Explanation, Model, Space
-from ._errors import InputError
+if not torch.__version__.startswith("2.11.0"):
+    raise ImportError(f"carl_nas needs torch 2.11.0, {torch.__version__} is installed")
+
+from ._carl import Explanation, Model, Space  # noqa: E402
+from ._errors import InputError  # noqa: E402
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 Floats = NDArray[np.float64]
 StrPath = str | os.PathLike[str]
+
+
+def settings(options: Mapping[str, Any] | None) -> list[str]:
+    """Keys of a configuration and their values, as the program takes them."""
+    return [f"{key}={json.dumps(value)}" for key, value in (options or {}).items()]
 
 
 class Predictor:
@@ -30,30 +39,15 @@ class Predictor:
     """
 
     def __init__(
-        self,
-        space: str | Space = "nasbench201",
-        *,
-        seed: int = 0,
-        higher_is_better: bool = True,
-        options: Mapping[str, Any] | None = None,
-        sources: Sequence[StrPath] = (),
-        device: str = "auto",
-        threads: int | None = None,
+        self, space: str | Space = "nasbench201", *, seed: int = 0, higher_is_better: bool = True,
+        options: Mapping[str, Any] | None = None, sources: Sequence[StrPath] = (), device: str = "auto", threads: int | None = None,
     ) -> None:
-        self.space = space
-        self.seed = seed
-        self.higher_is_better = higher_is_better
-        self.options = options
-        self.sources = sources
-        self.device = device
-        self.threads = threads
+        self.space, self.seed, self.higher_is_better = space, seed, higher_is_better
+        self.options, self.sources, self.device, self.threads = options, sources, device, threads
 
     def fit(
-        self,
-        archs: Iterable[Any],
-        y: ArrayLike,
-        columns: Mapping[str, ArrayLike] | None = None,
-        columns_archs: Iterable[Any] | None = None,
+        self, archs: Iterable[Any], y: ArrayLike,
+        columns: Mapping[str, ArrayLike] | None = None, columns_archs: Iterable[Any] | None = None,
     ) -> Self:
         """Fits to `archs` [n] and their labels `y` [n], NaN where unknown: such cells help to train.
 
@@ -64,16 +58,7 @@ class Predictor:
         lengths that do not match.
         """
         declaration = f"space: {json.dumps(self.space)}\n" if isinstance(self.space, str) else self.space.declaration
-        settings = [f"{key}={json.dumps(value)}" for key, value in (self.options or {}).items()]
-        how = {
-            "declaration": declaration,
-            "settings": settings,
-            "seed": self.seed,
-            "higher_is_better": self.higher_is_better,
-            "sources": list(self.sources),
-            "device": self.device,
-            "threads": self.threads,
-        }
+        how = {**self.get_params(), "declaration": declaration, "settings": settings(self.options), "sources": list(self.sources)}
         self.model_ = Model.fit(how, archs, y, dict(columns or {}), columns_archs)
         return self
 
@@ -102,9 +87,9 @@ class Predictor:
     def explain(self, arch: Any, tolerance: float = 0.25) -> Explanation | list[Explanation]:
         """Which operations the score of a cell rests on, or that of each cell of a list. A critical substructure may change the
         score by at most `tolerance` standard deviations of the labels."""
-        if isinstance(arch, str) or hasattr(arch, "nodes"):
-            return self._model().explain([arch], tolerance)[0]
-        return self._model().explain(arch, tolerance)
+        single = isinstance(arch, str) or hasattr(arch, "nodes")
+        explanations = self._model().explain([arch] if single else arch, tolerance)
+        return explanations[0] if single else explanations
 
     def save(self, folder: StrPath) -> None:
         """Writes a checkpoint, as `carl train` does."""
@@ -115,14 +100,8 @@ class Predictor:
         """Reads a checkpoint, also one of `carl train`. Raises InputError for one of another release or with changed weights."""
         model = Model.load(folder, device, threads)
         card = json.loads(model.card())
-        self = cls(
-            card["schema"]["space"],
-            seed=card["seed"],
-            higher_is_better=card["label_std"] > 0,
-            options=card["options"],
-            device=device,
-            threads=threads,
-        )
+        self = cls(card["schema"]["space"], seed=card["seed"], higher_is_better=card["label_std"] > 0, options=card["options"],
+                   device=device, threads=threads)
         self.model_ = model
         return self
 
@@ -134,14 +113,12 @@ class Predictor:
     @property
     def card(self) -> dict[str, Any]:
         """What was learnt from the labels: `choice` has the form in which cells are read and the expected tau."""
-        card: dict[str, Any] = json.loads(self._model().card())
-        return card
+        return dict(json.loads(self._model().card()))
 
     def _model(self) -> Model:
-        model: Model | None = getattr(self, "model_", None)
-        if model is None:
+        if not hasattr(self, "model_"):
             raise InputError("the predictor is not fitted\n  hint: call fit, or load a checkpoint", "usage", "call fit")
-        return model
+        return self.model_
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Arguments of the constructor, as scikit-learn wants them."""
@@ -158,18 +135,14 @@ class Predictor:
     def __sklearn_tags__(self) -> Any:
         from sklearn.utils import InputTags, RegressorTags, Tags, TargetTags
 
-        inputs = InputTags(two_d_array=False, string=True, allow_nan=False)
-        target = TargetTags(required=True, one_d_labels=True)
-        return Tags("regressor", target, regressor_tags=RegressorTags(), input_tags=inputs, non_deterministic=False)
+        target, inputs = TargetTags(required=True, one_d_labels=True), InputTags(two_d_array=False, string=True)
+        return Tags("regressor", target, regressor_tags=RegressorTags(), input_tags=inputs)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        if "model_" in state:
-            state["model_"] = bytes(state["model_"].to_bytes())
-        return state
+        return self.__dict__ | ({"model_": bytes(self.model_.to_bytes())} if hasattr(self, "model_") else {})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -184,7 +157,7 @@ class Predictor:
     def _repr_html_(self) -> str:
         facts = [repr(self), "not fitted"]
         if hasattr(self, "model_"):
-            card, choice = self.card, self.card["choice"]
-            tau = f"expected Kendall tau {choice['expected_kendall_tau']:.3f}"
-            facts[1:] = [f"{card['train_rows']} trained cells", f"cells are read as {choice['graph_form']}", tau]
+            choice = self.card["choice"]
+            facts[1:] = [f"{self.card['train_rows']} trained cells", f"cells are read as {choice['graph_form']}",
+                         f"expected Kendall tau {choice['expected_kendall_tau']:.3f}"]
         return f"<ul>{''.join(f'<li>{html.escape(fact)}</li>' for fact in facts)}</ul>"

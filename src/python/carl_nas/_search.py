@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import ArrayLike
 
+from ._predictor import StrPath, settings  # isort: skip (it loads LibTorch)
 from ._carl import SearchCore, Space
 from ._errors import InputError
-from ._predictor import StrPath
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -21,17 +21,22 @@ Values = float | Sequence[float] | Mapping[str, float]
 class Cell(str):
     """The text of a cell that is to be measured, and the cheaper measurement that it is to get, if not the full one."""
 
-    fidelity: str | None = None
+    fidelity: str | None
+
+    def __new__(cls, arch: str, fidelity: str | None = None) -> Self:
+        cell = super().__new__(cls, arch)
+        cell.fidelity = fidelity
+        return cell
 
 
-def _cell(arch: str, fidelity: str | None) -> Cell:
-    cell = Cell(arch)
-    cell.fidelity = fidelity
-    return cell
-
-
-def _names(names: str | Sequence[str]) -> list[str]:
-    return [names] if isinstance(names, str) else list(names)
+def _pool(
+    candidates: Iterable[Any] | None, columns: Mapping[str, ArrayLike] | None,
+    at_most: Mapping[str, float] | None, at_least: Mapping[str, float] | None, device: str,
+) -> dict[str, Any]:
+    """Which cells may be asked for, and where they are scored."""
+    bounds = {"at_most": dict(at_most or {}), "at_least": dict(at_least or {})}
+    cells = None if candidates is None else list(candidates)
+    return {"candidates": cells, "columns": dict(columns or {}), **bounds, "device": device}
 
 
 class Search:
@@ -45,46 +50,28 @@ class Search:
     """
 
     def __init__(
-        self,
-        space: str | Space,
-        *,
-        maximize: str | Sequence[str] = (),
-        minimize: str | Sequence[str] = (),
-        seed: int = 0,
-        known: Mapping[str, Values] | None = None,
-        pending: Iterable[Any] = (),
-        candidates: Iterable[Any] | None = None,
-        columns: Mapping[str, ArrayLike] | None = None,
-        at_most: Mapping[str, float] | None = None,
-        at_least: Mapping[str, float] | None = None,
-        fidelities: Mapping[str, float] | None = None,
-        options: Mapping[str, Any] | None = None,
-        device: str = "auto",
+        self, space: str | Space, *, maximize: str | Sequence[str] = (), minimize: str | Sequence[str] = (), seed: int = 0,
+        known: Mapping[str, Values] | None = None, pending: Iterable[Any] = (),
+        candidates: Iterable[Any] | None = None, columns: Mapping[str, ArrayLike] | None = None,
+        at_most: Mapping[str, float] | None = None, at_least: Mapping[str, float] | None = None,
+        fidelities: Mapping[str, float] | None = None, options: Mapping[str, Any] | None = None, device: str = "auto",
     ) -> None:
-        settings = dict(options or {})
-        if fidelities:
-            settings["search.fidelities"] = dict(fidelities)
-        arguments = {
+        more, less = ([names] if isinstance(names, str) else names for names in (maximize, minimize))
+        cheaper = {"search.fidelities": dict(fidelities)} if fidelities else {}
+        what = {
             "space": Space(space) if isinstance(space, str) else space,
-            "objectives": (_names(maximize) + ["-" + name for name in _names(minimize)]) or ["objective"],
-            "seed": seed,
-            "config": None,
-            "settings": [f"{key}={json.dumps(value)}" for key, value in settings.items()],
-            "candidates": None if candidates is None else list(candidates),
-            "columns": dict(columns or {}),
-            "at_most": dict(at_most or {}),
-            "at_least": dict(at_least or {}),
-            "device": device,
+            "objectives": [*more, *(f"-{name}" for name in less)] or ["objective"],
+            "seed": seed, "config": None, "settings": settings({**(options or {}), **cheaper}),
         }
-        self._start(arguments, b"")
+        self._start(what, _pool(candidates, columns, at_most, at_least, device))
         for arch, values in (known or {}).items():
             self.tell(arch, values)
         for arch in pending:
             self._core.tell(arch, None, None)
 
-    def _start(self, arguments: dict[str, Any], log: bytes) -> None:
-        self._arguments = arguments
-        self._core = SearchCore(arguments, log)
+    def _start(self, what: dict[str, Any], pool: dict[str, Any], log: bytes = b"") -> None:
+        self._arguments = {**what, **pool}
+        self._core = SearchCore(self._arguments, log)
 
     @property
     def objectives(self) -> list[str]:
@@ -94,7 +81,7 @@ class Search:
     def ask(self, count: int = 1, goal: Literal["best", "ranking"] = "best") -> list[Cell]:
         """At most `count` cells to measure next, fewer or none where no cell is left. With the goal "ranking" those that a
         predictor of all cells learns most from. They are pending until they are told."""
-        return [_cell(*asked) for asked in self._core.ask(count, goal)]
+        return [Cell(*asked) for asked in self._core.ask(count, goal)]
 
     def tell(self, arch: Any, values: Values, fidelity: str | None = None) -> None:
         """The value of a cell, or its values in the order of the objectives or by their names. A cell that was not asked for
@@ -125,11 +112,11 @@ class Search:
 
     def pending(self) -> list[Cell]:
         """Cells without an answer, in the order in which they were asked for."""
-        return [_cell(*asked) for asked in self._core.pending()]
+        return [Cell(*asked) for asked in self._core.pending()]
 
     def history(self) -> list[tuple[Cell, list[float] | None]]:
         """Answered cells and their values, None of those that failed, in the order of their answers."""
-        return [(_cell(arch, fidelity), values) for arch, fidelity, values in self._core.history()]
+        return [(Cell(arch, fidelity), values) for arch, fidelity, values in self._core.history()]
 
     @property
     def config(self) -> str:
@@ -142,41 +129,25 @@ class Search:
 
     @classmethod
     def load(
-        cls,
-        path: StrPath,
-        *,
-        space: Space | None = None,
-        candidates: Iterable[Any] | None = None,
-        columns: Mapping[str, ArrayLike] | None = None,
-        at_most: Mapping[str, float] | None = None,
-        at_least: Mapping[str, float] | None = None,
-        device: str = "auto",
+        cls, path: StrPath, *, space: Space | None = None,
+        candidates: Iterable[Any] | None = None, columns: Mapping[str, ArrayLike] | None = None,
+        at_most: Mapping[str, float] | None = None, at_least: Mapping[str, float] | None = None, device: str = "auto",
     ) -> Self:
         """Goes on with a log, of a search or of the command line. Candidates with their columns and bounds, and a space that has
         operations of its own, are given again. Raises InputError where they are others."""
         log = pathlib.Path(path).read_bytes()
         header = json.loads(SearchCore.header(log.decode(errors="replace")))
+        what = {"space": space or Space(header["space"]), "settings": []}
+        what |= {name: header[name] for name in ("objectives", "seed", "config")}
         self = cls.__new__(cls)
-        arguments = {
-            "space": space or Space(header["space"]),
-            "objectives": header["objectives"],
-            "seed": header["seed"],
-            "config": header["config"],
-            "settings": [],
-            "candidates": None if candidates is None else list(candidates),
-            "columns": dict(columns or {}),
-            "at_most": dict(at_most or {}),
-            "at_least": dict(at_least or {}),
-            "device": device,
-        }
-        self._start(arguments, log)
+        self._start(what, _pool(candidates, columns, at_most, at_least, device), log)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         return {"arguments": self._arguments, "log": self._core.log()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._start(state["arguments"], bytes(state["log"]))
+        self._start(state["arguments"], {}, bytes(state["log"]))
 
     def __repr__(self) -> str:
         return f"Search('{self._arguments['space'].name}', {self.objectives}, {len(self.history())} answers)"

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,19 +14,17 @@ from optuna.trial import FrozenTrial, TrialState
 from . import InputError, Search, Space
 
 
-def _values(name: str, choices: BaseDistribution | Sequence[Any]) -> tuple[BaseDistribution, list[Any]]:
-    """The distribution of a decision and its values."""
-    if not isinstance(choices, BaseDistribution):
-        choices = CategoricalDistribution(list(choices))
+def _values(name: str, choices: BaseDistribution) -> list[Any]:
+    """The values of a decision."""
     if isinstance(choices, CategoricalDistribution):
-        return choices, list(choices.choices)
+        return list(choices.choices)
     if isinstance(choices, IntDistribution) and not choices.log:
-        return choices, list(range(choices.low, choices.high + 1, choices.step))
+        return list(range(choices.low, choices.high + 1, choices.step))
     raise InputError(f"{name}: {choices} is not a list of choices\n  hint: use a categorical or an integer one", "usage")
 
 
 def _declared(values: list[Any]) -> list[Any]:
-    """Values as carl declares them: numbers as they are, anything else as a word."""
+    """Values as carl declares them: numbers, which have an order, as they are, anything else as a word."""
     numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in values)
     return values if numbers else [f"v{pick}" for pick in range(len(values))]
 
@@ -41,55 +38,45 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
     """
 
     def __init__(self, choices: Mapping[str, BaseDistribution | Sequence[Any]], *, seed: int = 0) -> None:
-        decided = {name: _values(name, values) for name, values in choices.items()}
-        self.distributions = {name: distribution for name, (distribution, _) in decided.items()}
-        self.values = {name: values for name, (_, values) in decided.items()}
-        self.declared = {
-            re.sub(r"[^A-Za-z0-9_.]", "_", name) + ("" if re.fullmatch(r"[A-Za-z0-9_.]+", name) else f"_{k}"): _declared(values)
-            for k, (name, values) in enumerate(self.values.items())
+        self.distributions = {
+            name: values if isinstance(values, BaseDistribution) else CategoricalDistribution(list(values))
+            for name, values in choices.items()
         }
+        self.values = {name: _values(name, values) for name, values in self.distributions.items()}
+        self.declared = {f"choice_{place}": _declared(values) for place, values in enumerate(self.values.values())}
         self.space = Space("choices", choices=self.declared)
-        self.tokens: list[list[str]] = []
-        self.seed = seed
-        self.independent = RandomSampler(seed)
+        self.seed, self.independent, self.lock = seed, RandomSampler(seed), threading.Lock()
         self.search: Search | None = None
         self.told: set[int] = set()
-        self.lock = threading.Lock()
-
-    # What stands for a value in the text of a network: numbers are ordered, anything else is a word.
-    def _text(self, picks: Sequence[int]) -> str:
-        return " ".join(f"{name}={values[pick]}" for (name, values), pick in zip(self.declared.items(), picks))
-
-    def _params(self, text: str) -> dict[str, Any]:
-        picks = [tokens.index(token) for tokens, token in zip(self.tokens, text.split(" "))]
-        return {name: values[pick] for (name, values), pick in zip(self.values.items(), picks)}
-
-    def _start(self, direction: StudyDirection) -> Search:
-        for place, values in enumerate(self.declared.values()):
-            picks = [[pick if k == place else 0 for k in range(len(self.declared))] for pick in range(len(values))]
-            self.tokens.append([self.space.parse(self._text(pick)).split(" ")[place] for pick in picks])
-        objective = {"minimize" if direction == StudyDirection.MINIMIZE else "maximize": "value"}
-        return Search(self.space, **objective, seed=self.seed)  # type: ignore[arg-type]
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return self.distributions
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> dict[str, Any]:
         with self.lock:
             if self.search is None:
                 self._raise_error_if_multi_objective(study)
-                self.search = self._start(study.direction)
+                goal = "minimize" if study.direction == StudyDirection.MINIMIZE else "maximize"
+                self.search = Search(self.space, **{goal: "value"}, seed=self.seed)  # type: ignore[arg-type]
             for other in study.get_trials(deepcopy=False):
                 if other.number not in self.told and other.state.is_finished() and self.values.keys() <= other.params.keys():
                     self._tell(self.search, other)
             cells = self.search.ask()
-        return self._params(cells[0]) if cells else {}
+        return self._read(cells[0]) if cells else {}
+
+    def sample_independent(self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution) -> Any:
+        return self.independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def _read(self, cell: str) -> dict[str, Any]:
+        """The values that a network of carl stands for."""
+        words = [part.split("=")[1] for part in cell.split(" ")]
+        picks = [int(word[1:]) if word.startswith("v") else known.index(float(word))
+                 for word, known in zip(words, self.declared.values())]
+        return {name: values[pick] for (name, values), pick in zip(self.values.items(), picks)}
 
     def _tell(self, search: Search, trial: FrozenTrial) -> None:
         picks = [values.index(trial.params[name]) for name, values in self.values.items()]
-        text = self.space.parse(self._text(picks))
+        text = self.space.parse(" ".join(f"{name}={known[pick]}" for (name, known), pick in zip(self.declared.items(), picks)))
         self.told.add(trial.number)
         if any(text == cell for cell, values in search.history() if values):
             return
@@ -97,8 +84,3 @@ class CarlSampler(BaseSampler):  # type: ignore[misc]
             search.tell(text, trial.value)
         elif text in search.pending():
             search.tell_failed(text)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        return self.independent.sample_independent(study, trial, param_name, param_distribution)

@@ -1,6 +1,6 @@
 """Searches and scores on Ray.
 
-`CarlSearcher` is a search algorithm of Ray Tune. The program in this file scores a whole space by ranges of ids on Ray Data:
+`CarlSearcher` is a search algorithm of Ray Tune. The program in this file scores a whole space by ranges of ids:
 
   python -m carl_nas.ray CHECKPOINT FOLDER [--start 0 --stop N --part 1000000 --workers 2 --top 100]
 
@@ -13,133 +13,126 @@ and FOLDER are on a file system that all machines share, and all have this packa
 from __future__ import annotations
 
 import argparse
-import contextlib
 import csv
 import hashlib
+import itertools
 import json
 import math
 import os
 import pathlib
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow
 import pyarrow.parquet
+import ray
 from ray.tune.search import Searcher
 
 from . import Predictor, Search, Space
+from ._predictor import StrPath
+from ._results import keep, kept, kept_in, remember, whole
 from ._search import Cell
+
+__all__ = ["CarlSearcher", "remember"]
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
+LOADED: list[Predictor] = []  # that of a worker
+
+
+def _config(cell: Cell) -> dict[str, Any]:
+    """The configuration of a trial of `cell`."""
+    return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
 
 
 class CarlSearcher(Searcher):  # type: ignore[misc]
     """Ray Tune's view of a search: every trial gets a configuration with the key `arch` (and `fidelity`, if the search has any),
-    and reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
+    and returns or reports a metric for each objective by its name. Trials without one, or with NaN, have failed.
 
-        tune.Tuner(train, tune_config=tune.TuneConfig(search_alg=CarlSearcher(search), num_samples=60))
+        searcher = CarlSearcher(search, folder="/shared/results")
+        tune.Tuner(remember(train, "/shared/results"), tune_config=tune.TuneConfig(search_alg=searcher, num_samples=60))
+
+    Ray writes the state of an experiment every ten seconds or more, and a restored one does not know what ended since. `folder`, of
+    this experiment alone, keeps every result: none is lost, and what `remember` wraps trains none again.
     """
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, folder: StrPath | None = None) -> None:
         first = search.objectives[0]
         super().__init__(metric=first.removeprefix("-"), mode="min" if first.startswith("-") else "max")
         self.search = search
+        self.folder = None if folder is None else pathlib.Path(folder).absolute()
         self.trials: dict[str, Cell] = {}
+        self.unknown: list[Cell] = []  # cells whose results were kept, but not the trials
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The configuration of a new trial; None while others have to end first."""
-        cells = self.search.ask(1)
+        cells = self.unknown or self.search.ask(1)
         if not cells:
             return None if self.trials else str(Searcher.FINISHED)
-        self.trials[trial_id] = cells[0]
-        fidelity = {} if cells[0].fidelity is None else {"fidelity": cells[0].fidelity}
-        return {"arch": str(cells[0]), **fidelity}
+        self.trials[trial_id] = cell = cells.pop(0)
+        return _config(cell)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the search what the trial has reported last."""
         cell = self.trials.pop(trial_id, None)
         if cell is None:
             return
-        names = [name.removeprefix("-") for name in self.search.objectives]
-        values = [float((result or {}).get(name, math.nan)) for name in (names[:1] if cell.fidelity else names)]
+        names = [name.removeprefix("-") for name in self.search.objectives][: 1 if cell.fidelity else None]
+        values = [float((result or {}).get(name, math.nan)) for name in names]
         if error or not all(map(math.isfinite, values)):
             self.search.tell_failed(cell, "the trial failed" if error else f"no finite value of {', '.join(names)}")
         else:
             self.search.tell(cell, values)
+            if self.folder and not kept(self.folder, _config(cell)):
+                keep(self.folder, _config(cell), dict(zip(names, values)))
 
     def save(self, checkpoint_path: str) -> None:
-        """Keeps the search and its trials under way."""
-        partial = f"{checkpoint_path}.{os.getpid()}.partial"
-        with open(partial, "wb") as file:
-            pickle.dump((self.search, self.trials), file)
-        os.replace(partial, checkpoint_path)
+        """Writes the search and its trials under way."""
+        with whole(pathlib.Path(checkpoint_path)) as partial:
+            partial.write_bytes(pickle.dumps((self.search, self.trials, self.unknown)))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Goes on from what was saved."""
-        with open(checkpoint_path, "rb") as file:
-            self.search, self.trials = pickle.load(file)
+        """Goes on from what was saved, and from what `folder` has beside that."""
+        self.search, self.trials, self.unknown = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
+        known = [_config(cell) for cell in [*self.search.pending(), *(cell for cell, _ in self.search.history())]]
+        for config in kept_in(self.folder) if self.folder else ():
+            if config not in known:
+                self.unknown.append(Cell(**config))
+                self.search._core.tell(config["arch"], None, config.get("fidelity"))
 
 
 def spread(numbers: range, total: int) -> list[int]:
     """Ids from all over a space of `total` cells, a different one for each number."""
-    stride = round(total * (math.sqrt(5) - 1) / 2)
-    while math.gcd(stride, total) > 1:
-        stride += 1
+    stride = next(step for step in itertools.count(round(total * (math.sqrt(5) - 1) / 2)) if math.gcd(step, total) == 1)
     return [number * stride % total for number in numbers]
 
 
-@contextlib.contextmanager
-def whole(path: pathlib.Path) -> Iterator[pathlib.Path]:
-    """A name for what takes the place of `path` once it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    yield partial
-    os.replace(partial, path)
-
-
-def summary(table: Any, top: int) -> dict[str, Any]:
-    """What is kept of a part in memory: its best rows, and how many scores lie in each bin."""
-    ids, scores, stds = (table[name].to_numpy() for name in ("id", "score", "std"))
-    bins = np.bincount(np.searchsorted(EDGES, scores, side="right"), minlength=len(EDGES) + 1)
-    best = np.lexsort((ids, -scores))[:top]
-    return {"rows": len(ids), "bins": bins, "ids": ids[best], "scores": scores[best], "stds": stds[best]}
-
-
-class Scorer:
-    """A worker: the predictor and what it is asked for."""
-
-    def __init__(self, job: dict[str, Any]) -> None:
-        # Workers share the cores out.
-        os.environ["RAYON_NUM_THREADS"] = "1"
-        self.job = job
-        self.predictor = Predictor.load(job["checkpoint"], device="cuda" if job["gpus"] else "cpu", threads=1)
-
-    def part(self, start: int, stop: int) -> dict[str, Any]:
-        """The summary of a range, which is scored unless its file is there."""
-        path = pathlib.Path(self.job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
-        if not path.exists():
-            numbers, batch = range(start, stop), self.job["batch"]
-            ids = spread(numbers, self.job["size"]) if self.job["spread"] else list(numbers)
-            found = [self.predictor.predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)]
-            score, std = np.concatenate(found, 1)
-            with whole(path) as partial:
-                columns = {"id": np.array(ids, np.int64), "score": score, "std": std}
-                pyarrow.parquet.write_table(pyarrow.table(columns), partial)
-        return summary(pyarrow.parquet.read_table(path), self.job["top"])
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
-        parts = [self.part(int(start), int(stop)) for start, stop in zip(batch["start"], batch["stop"])]
-        return {name: [part[name] for part in parts] for name in parts[0]}
+def part(job: dict[str, Any], start: int) -> dict[str, Any]:
+    """What is kept of a range in memory: its best rows, and how many scores lie in each bin. Scores it unless its file is there."""
+    stop = min(start + job["part"], job["stop"])
+    path = pathlib.Path(job["folder"]) / f"part-{start:020}-{stop:020}.parquet"
+    if not path.exists():
+        if not LOADED:
+            os.environ["RAYON_NUM_THREADS"] = "1"  # workers share the cores out
+            LOADED.append(Predictor.load(job["checkpoint"], device="cuda" if job["gpus"] else "cpu", threads=1))
+        numbers, batch = range(start, stop), job["batch"]
+        ids = spread(numbers, job["size"]) if job["spread"] else list(numbers)
+        score, std = np.concatenate([LOADED[0].predict(ids[k : k + batch], return_std=True) for k in range(0, len(ids), batch)], 1)
+        with whole(path) as partial:
+            pyarrow.parquet.write_table(pyarrow.table({"id": ids, "score": score, "std": std}), partial)
+    id, score, std = (column.to_numpy() for column in pyarrow.parquet.read_table(path).columns)
+    bins = np.bincount(np.searchsorted(EDGES, score, side="right"), minlength=len(EDGES) + 1)
+    # By falling score, then by id: the order does not depend on which part came first.
+    best = np.lexsort((id, -score))[: job["top"]]
+    return {"bins": bins, "best": [(-score[row], int(id[row]), std[row]) for row in best]}
 
 
 def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
     """Makes the folder, or checks that it belongs to the same job."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = (pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()
-    identity = {key: job[key] for key in ("start", "stop", "part", "spread")}
-    identity["weights"] = hashlib.sha256(weights).hexdigest()
+    weights = hashlib.sha256((pathlib.Path(job["checkpoint"]) / "model.safetensors").read_bytes()).hexdigest()
+    identity = {**{key: job[key] for key in ("start", "stop", "part", "spread")}, "weights": weights}
     path = folder / "job.json"
     if path.exists() and json.loads(path.read_text()) != identity:
         raise SystemExit(f"carl_nas.ray: {folder} holds another job: {path.read_text()}; take another folder")
@@ -149,27 +142,17 @@ def claim(folder: pathlib.Path, job: dict[str, Any]) -> None:
 
 def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     """Scores all ranges that are not there; returns the number of rows."""
-    import ray
-
-    ray.data.DataContext.get_current().enable_progress_bars = False
-    ranges = range(job["start"], job["stop"], job["part"])
-    items = [{"start": start, "stop": min(start + job["part"], job["stop"])} for start in ranges]
-    dataset = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        Scorer,
-        fn_constructor_args=[job],
-        batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=job["workers"]),
-        num_cpus=1,
-        num_gpus=job["gpus"] or None,
-    )
-    bins, rows = np.zeros(len(EDGES) + 1, np.int64), 0
-    best: list[tuple[float, int, float]] = []
-    for part in dataset.iter_rows():
-        rows += int(part["rows"])
-        bins += part["bins"]
-        # By falling score, then by id: the order does not depend on which part came first.
-        best += [(-score, int(number), std) for number, score, std in zip(part["ids"], part["scores"], part["stds"])]
-        best = sorted(best)[: job["top"]]
+    # A task whose worker died is given to another one.
+    task = ray.remote(num_cpus=1, num_gpus=job["gpus"], max_retries=-1)(part)
+    starts = iter(range(job["start"], job["stop"], job["part"]))
+    running = [task.remote(job, start) for start in itertools.islice(starts, job["workers"])]
+    bins, best = np.zeros(len(EDGES) + 1, np.int64), list[tuple[float, int, float]]()
+    while running:
+        [ended], running = ray.wait(running)
+        running += [task.remote(job, start) for start in itertools.islice(starts, 1)]
+        found = ray.get(ended)
+        bins += found["bins"]
+        best = sorted(best + found["best"])[: job["top"]]
     for left in folder.glob(".part-*.partial"):
         left.unlink()  # of workers that died while they wrote
     cells, edges = space.decode([number for _, number, _ in best]), EDGES.round(6).tolist()
@@ -178,7 +161,7 @@ def run(folder: pathlib.Path, job: dict[str, Any], space: Space) -> int:
     for name, header, lines in [("top", "id arch score std", top), ("histogram", "from to scores", histogram)]:
         with whole(folder / f"{name}.csv") as partial, open(partial, "w", newline="") as file:
             csv.writer(file, lineterminator="\n").writerows([header.split(), *lines])
-    return rows
+    return int(bins.sum())
 
 
 def main() -> None:
@@ -205,8 +188,6 @@ def main() -> None:
     folder, address = job["folder"].absolute(), job.pop("address")
     job.update(folder=str(folder), checkpoint=str(job["checkpoint"].absolute()))
     claim(folder, job)
-    import ray
-
     local = {"num_cpus": job["workers"], "include_dashboard": False} if address == "local" else {}
     ray.init(address=address, log_to_driver=False, **local)
     print(f"{run(folder, job, space)} architectures, {folder}/top.csv")

@@ -1,4 +1,4 @@
-//! Against scikit-learn's Gaussian process with fixed parameters; `golden.py` beside this file prints the numbers.
+//! Against scikit-learn's Gaussian process with fixed parameters; scripts/reference/gaussian_process.py prints the numbers.
 
 use crate::gp::GaussianProcess;
 use crate::gp::kernel::{Component, Inputs, Kernel, Shape};

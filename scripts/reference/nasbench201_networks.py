@@ -1,12 +1,13 @@
 """400 cells of NAS-Bench-201 as whole networks in ONNX files, to compare networks as files with cells as strings.
 
-  python scripts/nasbench201_networks.py nasbench201.csv.gz FOLDER
-  python scripts/nasbench201_networks.py nasbench201.csv.gz FOLDER IMPORTED.csv
+  python scripts/reference/nasbench201_networks.py nasbench201.csv.gz FOLDER
+  python scripts/reference/nasbench201_networks.py nasbench201.csv.gz FOLDER IMPORTED.csv
 
-Writes FOLDER/networks/*.onnx, of three stages of five cells, whose weights have shapes and no values; FOLDER/measured.csv, their accuracies
-by name, and FOLDER/strings.csv, the same cells as strings. With what `carl import` made of them: compares parameters and multiply-adds with
-a count from the string of each cell, and with the columns of the table, and fails where the count differs by more than 1 %. All
-operations of a cell count, those included that `none` cuts off: they have weights, and they are run. Needs nothing but Python.
+Writes FOLDER/networks/*.onnx, of three stages of five cells, whose weights have shapes and no values; FOLDER/measured.csv, their
+accuracies by name, and FOLDER/strings.csv, the same cells as strings. With what `carl import` made of them: compares parameters and
+multiply-adds with a count from the string of each cell, and with the columns of the table, and fails where the count differs by
+more than 1 %. All operations of a cell count, those included that `none` cuts off: they have weights, and they are run. Needs
+nothing but Python.
 """
 import csv
 import gzip
@@ -44,7 +45,8 @@ class Model:
 
     def tensor(self, *sizes, data=b""):
         name = self.value()
-        self.tensors.append(b"".join(field(1, size) for size in sizes) + field(2, 1) + field(8, name) + (field(9, data) if data else b""))
+        message = b"".join(field(1, size) for size in sizes) + field(2, 1) + field(8, name)
+        self.tensors.append(message + (field(9, data) if data else b""))
         return name
 
     def add(self, kind, inputs, **attributes):

@@ -1,4 +1,4 @@
-# Golden numbers of golden.rs: Gaussian processes of scikit-learn 1.x with fixed parameters.
+"""Golden numbers of tests/unit/gp/golden.rs: Gaussian processes of scikit-learn 1.x with fixed parameters."""
 import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, RBF, WhiteKernel
@@ -17,6 +17,8 @@ kernels = {
     "squared": 0.8 * RBF(length_scale=1 / 0.7),
     "linear": 0.6 * DotProduct(sigma_0=1e-12),
 }
+
+
 def report(name, kernel):
     t = y[:6] - y[:6].mean()
     gram = kernel(train) + noise * np.eye(6)
@@ -26,7 +28,8 @@ def report(name, kernel):
     scaled = ConstantKernel(amplitude) * kernel
     model = GaussianProcessRegressor(scaled, alpha=noise * amplitude, optimizer=None).fit(train, t)
     mean, cov = model.predict(test, return_cov=True)
-    print(name, "mean", [float(f"{v:.12g}") for v in mean], "cov", [float(f"{v:.12g}") for v in cov.ravel()], "amplitude", float(amplitude), "marginal", float(model.log_marginal_likelihood_value_))
+    print(name, "mean", [float(f"{v:.12g}") for v in mean], "cov", [float(f"{v:.12g}") for v in cov.ravel()])
+    print(name, "amplitude", float(amplitude), "marginal", float(model.log_marginal_likelihood_value_))
     loo = []
     for i in range(6):
         keep = np.arange(6) != i
@@ -34,5 +37,7 @@ def report(name, kernel):
         mu, sd = m.predict(train[i:i + 1], return_std=True)
         loo.append((float(mu[0]), float(sd[0] ** 2 + noise * amplitude)))
     print(name, "loo", [[float(f"{v:.12g}") for v in pair] for pair in loo])
+
+
 report("matern", kernels["matern"])
 report("sum", kernels["matern"] + kernels["squared"] + kernels["linear"])

@@ -1,20 +1,17 @@
-"""Kendall's tau, regret and precision of the ten best unseen cells of carl, a plain GCN, a Gaussian process and XGBoost, as Markdown.
+"""Tau, regret and precision of the ten best unseen cells of carl, a plain GCN, a Gaussian process and XGBoost, as Markdown.
 
-  python scripts/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10   (needs carl_nas, scikit-learn, scipy, xgboost)
+  python scripts/reference/compare_spaces.py CONFIG.yaml ... --train-sizes 100,400 --seeds 10
+
+Needs carl_nas, scikit-learn, scipy and xgboost.
 
 carl: the configuration as it is. GCN: the same program without what the method adds (raw graph, squared error, no mask, no
 intervention, no distillation, one member). GP-WL: Gaussian process with an RBF kernel on Weisfeiler-Lehman features (two rounds) of
 carl's canonical graphs. XGBoost: one-hot operations by position in the architecture's text. The last two learn rank labels;
 their splits are drawn with numpy, so they have the same sizes as carl's but not the same rows.
 """
-import argparse
 import collections
-import csv
-import gzip
-import json
 import pathlib
 import re
-import subprocess
 import warnings
 
 import carl_nas
@@ -26,31 +23,21 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
-PLAIN = {
-    "graph.form": "written",
-    "model.mask": "none",
-    "model.members": "1",
-    "loss.ranking": "0",
-    "loss.regression": "1",
-    "loss.intervention": "0",
-    "loss.redundant": "0",
-    "loss.distillation": "0",
-}
+from common import carl, header, options, read, row
+
+PLAIN = ["graph.form=written", "model.mask=none", "model.members=1", "loss.ranking=0", "loss.regression=1", "loss.intervention=0",
+         "loss.redundant=0", "loss.distillation=0"]
 COLUMNS = ["arch", "normal", "reduce", "topo", "op1", "op2", "op3", "op4", "ops", "adj_upper", "recipe"]
-PLACES = ["data", "../shared/data"]
-FIGURES = {"kendall_tau": "tau", "regret_at_10_unseen": "regret of the ten best", "precision_at_10_unseen": "precision of the ten best"}
+FIGURES = {
+    "kendall_tau": "tau",
+    "regret_at_10_unseen": "regret of the ten best",
+    "precision_at_10_unseen": "precision of the ten best",
+}
 
 
-def carl(config, arguments, settings=()):
-    command = [arguments.carl, "benchmark", str(config), "--json", "--train-sizes", arguments.train_sizes]
-    command += ["--seeds", str(arguments.seeds), "--seed", str(arguments.seed)]
-    for item in [*arguments.set, *(f"{key}={value}" for key, value in dict(settings).items())]:
-        command += ["--set", item]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def find(name):
-    return next(path for path in [pathlib.Path(name)] + [pathlib.Path(p) / pathlib.Path(name).name for p in PLACES] if path.exists())
+def benchmark(arguments, config, settings=()):
+    words = ["benchmark", config, "--train-sizes", arguments.train_sizes, "--seeds", arguments.seeds, "--seed", arguments.seed]
+    return carl(arguments, *words, settings=settings)
 
 
 def features(rows):
@@ -109,10 +96,8 @@ def forest():
 def others(config, report, arguments):
     """Results of the Gaussian process and of the trees."""
     about = config.read_text()
-    table = find(re.search(r"table: ([^,}\s]+)", about).group(1))
     sign = -1 if "higher_is_better: false" in about else 1
-    opener = gzip.open if table.suffix == ".gz" else open
-    rows = list(csv.DictReader(opener(table, "rt")))
+    rows = read(re.search(r"table: ([^,}\s]+)", about).group(1))
     number = lambda row, name: float(row[name]) if row[name] else np.nan
     train = sign * np.array([number(row, report["train_target"]) for row in rows])
     test = sign * np.array([number(row, report["test_target"]) for row in rows])
@@ -121,7 +106,8 @@ def others(config, report, arguments):
     labelled, judged = np.flatnonzero(~np.isnan(train)), np.flatnonzero(~np.isnan(test))
     wl = wl_features(rows, report["space"])
     wl = wl / np.sqrt((wl.std(0) ** 2).sum())
-    return [judge(x, make, train, test, labelled, judged, arguments) for x, make in ((wl, gaussian_process), (features(rows), forest))]
+    peers = [(wl, gaussian_process), (features(rows), forest)]
+    return [judge(x, make, train, test, labelled, judged, arguments) for x, make in peers]
 
 
 def judge(x, make, train, test, labelled, judged, arguments):
@@ -142,24 +128,20 @@ def judge(x, make, train, test, labelled, judged, arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = options(__doc__)
     parser.add_argument("configs", nargs="+", type=pathlib.Path)
     parser.add_argument("--train-sizes", default="100,400")
-    parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--carl", default="target/release/carl")
-    parser.add_argument("--set", action="append", default=[], help="for carl and the GCN")
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore", category=ConvergenceWarning)
-    print("| configuration | target | cells | figure | carl | plain GCN | GP-WL | XGBoost |\n" + "|---" * 8 + "|", flush=True)
+    header("configuration", "target", "cells", "figure", "carl", "plain GCN", "GP-WL", "XGBoost")
     for config in arguments.configs:
-        report = carl(config, arguments)
-        columns = [report["results"], carl(config, arguments, PLAIN)["results"], *others(config, report, arguments)]
+        report = benchmark(arguments, config)
+        columns = [report["results"], benchmark(arguments, config, PLAIN)["results"], *others(config, report, arguments)]
         for k, size in enumerate(arguments.train_sizes.split(",")):
             for name, title in FIGURES.items():
                 values = [column[k][name] for column in columns]
-                cells = " | ".join(f"{value['mean']:.4g} ± {value['std']:.2g}" for value in values)
-                print(f"| {config.stem} | {report['test_target']} | {size} | {title} | {cells} |", flush=True)
+                cells = (f"{value['mean']:.4g} ± {value['std']:.2g}" for value in values)
+                row(config.stem, report["test_target"], size, title, *cells)
 
 
 if __name__ == "__main__":
