@@ -16,8 +16,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 /// Rows of a batch.
 const BATCH: usize = 8192;
-/// Unique graphs whose scores are remembered.
-const REMEMBERED: usize = 1 << 18;
+/// Unique graphs whose scores are remembered: all of most spaces. More cost memory where cells seldom repeat.
+const REMEMBERED: usize = 1 << 16;
 
 /// An architecture to score, and its position in the input.
 #[derive(Debug, Clone, PartialEq)]

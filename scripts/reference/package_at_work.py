@@ -149,7 +149,7 @@ def tune(arguments):
     table = labels(arguments)
     best, alone, at_once = max(table.values()), [], []
     cluster()
-    for seed in range(arguments.seeds):
+    for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         with tempfile.TemporaryDirectory() as folder:
             results = tuner(pathlib.Path(folder), table, seed).fit()
         found = {result.config["arch"]: result.metrics["accuracy"] for result in results}
@@ -259,7 +259,7 @@ def optuna(arguments):
             "random": (False, lambda seed: library.samplers.RandomSampler(seed=seed)),
         }
         found = {name: [] for name in samplers}
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.seed, arguments.seed + arguments.seeds):
             for name, (numbers, make) in samplers.items():
                 def value(trial):
                     row = [
