@@ -23,7 +23,7 @@ fn _carl(module: &Bound<'_, PyModule>) -> PyResult<()> {
     std::panic::set_hook(Box::new(|_| {}));
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(main, module)?)?;
-    module.add_class::<model::FittedModel>()?;
+    module.add_class::<model::ModelHandle>()?;
     module.add_class::<model::CellExplanation>()?;
     module.add_class::<space::SearchSpace>()?;
     module.add_class::<space::CellIterator>()?;

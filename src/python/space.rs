@@ -1,7 +1,7 @@
 //! Search spaces for Python: cells as texts, and as the arrays that an exported program takes.
 
 use super::call::{exception, run};
-use super::values::{GivenCells, array, decode, json, text};
+use super::values::{GivenCells, array, decode, dumps, json, text};
 use crate::error::{Error, Position, Result, Stage, suggest};
 use crate::graph::{Graph, Reduction, Role, Vocabulary, canonicalize};
 use crate::model::batch::PaddedGraphs;
@@ -33,6 +33,17 @@ type ConstructorArguments = (String, Option<Vec<String>>, Option<Py<PyAny>>, Opt
 type BatchArrays<'py> = (Bound<'py, PyAny>, Bound<'py, PyAny>, Bound<'py, PyAny>);
 
 impl SearchSpace {
+    /// A space, which may be given by its name.
+    ///
+    /// # Errors
+    /// Anything else, and a name that no space has.
+    pub fn given<'py>(space: &Bound<'py, PyAny>) -> PyResult<Bound<'py, Self>> {
+        if let Ok(space) = space.cast() {
+            return Ok(space.clone());
+        }
+        Ok(space.py().get_type::<SearchSpace>().call1((space,))?.cast_into()?)
+    }
+
     /// The canonical graphs of cells.
     fn graphs(&self, cells: GivenCells, reduction: Reduction) -> Result<Vec<Graph>> {
         let space = self.space.as_ref();
@@ -67,10 +78,9 @@ impl SearchSpace {
         }
         if let Some(choices) = &choices {
             // JSON is YAML.
-            let text = |value: &Py<PyAny>| py.import("json")?.call_method1("dumps", (value,))?.extract::<String>();
-            let mut lines = format!("choices: {}\n", text(choices)?);
+            let mut lines = format!("choices: {}\n", dumps(choices.bind(py))?);
             if let Some(when) = &when {
-                lines += &format!("when: {}\n", text(when)?);
+                lines += &format!("when: {}\n", dumps(when.bind(py))?);
             }
             vocabulary = Some(Vocabulary::of_choices(&lines).map_err(|error| exception(py, &error))?);
             declaration += &lines;

@@ -93,6 +93,46 @@ pub fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("plain data")
 }
 
+/// A value of Python's in JSON.
+///
+/// # Errors
+/// A value that JSON does not have.
+pub fn dumps(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    value.py().import("json")?.call_method1("dumps", (value,))?.extract()
+}
+
+/// A copy of a mapping; empty where none is given.
+///
+/// # Errors
+/// Anything else.
+pub fn dict<'py>(py: Python<'py>, mapping: Option<&Bound<'py, PyAny>>) -> PyResult<Bound<'py, PyDict>> {
+    let empty = || Ok(PyDict::new(py));
+    mapping.map_or_else(empty, |mapping| Ok(py.get_type::<PyDict>().call1((mapping,))?.cast_into()?))
+}
+
+/// What `read` makes of the values of a mapping, by their names in alphabetical order.
+///
+/// # Errors
+/// Anything but a mapping, and what `read` fails with.
+pub fn named<T>(
+    py: Python<'_>,
+    mapping: Option<&Bound<'_, PyAny>>,
+    read: impl Fn(&Bound<'_, PyAny>) -> PyResult<T>,
+) -> PyResult<Vec<(String, T)>> {
+    let entry = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| Ok((name.extract()?, read(&value)?));
+    let mut entries: Vec<(String, T)> = dict(py, mapping)?.iter().map(entry).collect::<PyResult<_>>()?;
+    entries.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(entries)
+}
+
+/// Keys of a configuration and their values, as the program takes them.
+///
+/// # Errors
+/// Values that JSON does not have.
+pub fn settings(py: Python<'_>, options: Option<&Bound<'_, PyAny>>) -> PyResult<Vec<String>> {
+    Ok(named(py, options, dumps)?.into_iter().map(|(key, value)| format!("{key}={value}")).collect())
+}
+
 /// One-dimensional numbers [n].
 ///
 /// # Errors

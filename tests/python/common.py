@@ -22,20 +22,19 @@ class Case(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
 
-def run(*command):
-    return subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+def run(*command, code=0):
+    """What a command prints, on both streams if it has to fail; it has to end with this code."""
+    result = subprocess.run([*map(str, command)], capture_output=True, text=True, cwd=ROOT, timeout=300)
+    assert result.returncode == code, result.stdout + result.stderr
+    return result.stdout + (result.stderr if code else "")
 
 
-def python(*arguments):
-    """Runs Python; what it printed, on both streams, and its exit code."""
-    return run(sys.executable, *arguments)
+def python(*arguments, code=0):
+    return run(sys.executable, *arguments, code=code)
 
 
 def carl(*arguments):
-    """What the binary prints; it has to succeed."""
-    result = run(CARL, *arguments)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    return run(CARL, *arguments)
 
 
 def rows(path):
@@ -46,3 +45,11 @@ def rows(path):
 def measure(cell):
     """Stands for hours of training."""
     return 60.0 + 5 * cell.count("3x3") + 2 * cell.count("1x1") - 4 * cell.count("none")
+
+
+def go_on(search, count, value=measure):
+    """Asks for one cell after the other, and tells its value."""
+    for _ in range(count):
+        [cell] = search.ask()
+        search.tell(cell, value(cell))
+    return search.history()[-count:]

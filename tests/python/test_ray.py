@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pyarrow.parquet
 import ray
-from common import REFERENCE, Case, carl, measure, rows
+from common import REFERENCE, Case, carl, measure, python, rows
 from ray import tune
 
 import carl_nas
@@ -20,37 +20,23 @@ os.environ |= {"RAY_worker_niceness": "0", "RAY_USAGE_STATS_ENABLED": "0", "RAY_
 PYTHONPATH = os.pathsep.join([str(pathlib.Path(__file__).parent), *sys.path])
 
 
-def workers(root):
-    """Processes below process `root` that score."""
-    found = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    table = [line.split(None, 2) for line in found.splitlines()]
-    parents = {pid: parent for pid, parent, _ in table}
-    below = lambda pid: pid == str(root) or (pid in parents and below(parents[pid]))
-    return [int(pid) for pid, _, name in table if name.startswith("ray::part") and below(pid)]
-
-
 class Scoring(Case):
-    def start(self, folder, *arguments):
-        command = [sys.executable, "-m", "carl_nas.ray", REFERENCE, folder, "--part", 200, "--top", 20, *arguments]
-        return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-    def finish(self, process, works=True):
-        output, _ = process.communicate(timeout=300)
-        self.assertEqual(process.returncode == 0, works, output)
-        return output
-
     def test_every_id_once_with_the_scores_of_predict_though_a_worker_dies(self):
         folder, whole = self.folder / "killed", self.folder / "whole"
         folder.mkdir()
-        (folder / ".part-00000000000000000000-00000000000000000200.parquet.1.partial").write_bytes(b"a worker died here")
-        process, killed = self.start(folder), None
-        while killed is None and process.poll() is None:
+        (folder / ".part-00000000000000000000-00000000000000000200.parquet.old.partial").write_bytes(b"a worker died here")
+        command = lambda folder: ["-m", "carl_nas.ray", str(REFERENCE), str(folder), "--part", "200", "--top", "20"]
+        process = subprocess.Popen([sys.executable, *command(folder)], stdout=subprocess.PIPE, text=True)
+        while len(list(folder.glob("part-*.parquet"))) < 5 and process.poll() is None:
             time.sleep(0.02)
-            if len(list(folder.glob("part-*.parquet"))) >= 5 and (found := workers(process.pid)):
-                killed = found[0]
-                os.kill(killed, signal.SIGKILL)
-        self.assertIsNotNone(killed, "no worker was there to kill")
-        self.assertIn("15625 architectures", self.finish(process))
+        killed = []
+        while not killed and process.poll() is None:
+            # A file that is being written has the worker's number in its name.
+            killed = [int(path.name.split(".")[-2]) for path in folder.glob(".part-*.parquet.[0-9]*.partial")]
+        self.assertTrue(killed, "no worker was there to kill")
+        os.kill(killed[0], signal.SIGKILL)
+        output, _ = process.communicate(timeout=300)
+        self.assertEqual((process.returncode, "15625 architectures" in output), (0, True), output)
         carl("predict", REFERENCE, "--all", "--output", self.folder / "all.csv")
         known = rows(self.folder / "all.csv")
         table = pyarrow.parquet.read_table(sorted(folder.glob("part-*.parquet"))).to_pydict()
@@ -62,7 +48,7 @@ class Scoring(Case):
         self.assertEqual(sum(int(row["scores"]) for row in rows(folder / "histogram.csv")), 15625)
 
         # The same again from nothing, without a death: the same files.
-        self.finish(self.start(whole))
+        python(*command(whole))
         contents = lambda folder: {path.name: path.read_bytes() for path in folder.iterdir()}
         self.assertEqual(contents(whole), contents(folder))
 
@@ -70,11 +56,11 @@ class Scoring(Case):
         parts = sorted(whole.glob("part-*.parquet"))
         stamps = {path: path.stat().st_mtime_ns for path in parts}
         [path.unlink() for path in parts[3:5]]
-        self.finish(self.start(whole))
+        python(*command(whole))
         for path in parts:
             self.assertEqual(stamps[path] == path.stat().st_mtime_ns, path not in parts[3:5])
         self.assertEqual(contents(whole), contents(folder))
-        self.assertIn("holds another job", self.finish(self.start(whole, "--stop", "1000"), works=False))
+        self.assertIn("holds another job", python(*command(whole), "--stop", "1000", code=1))
 
 
 def experiment(folder, again=False):

@@ -12,13 +12,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._carl import Explanation, Space
+    from ._carl import Explanation, Search, Space
     from ._errors import CarlError, InputError, UnknownCellError
     from ._predictor import Predictor
-    from ._search import Cell, Search
+    from ._results import Cell
 
 __all__ = ["CarlError", "Cell", "Explanation", "InputError", "Predictor", "Search", "Space", "UnknownCellError"]
-_MODULES = {"Cell": "_search", "Explanation": "_predictor", "Predictor": "_predictor", "Search": "_search", "Space": "_predictor"}
+_MODULES = {"Cell": "_results"} | dict.fromkeys(["Explanation", "Predictor", "Search", "Space"], "_predictor")
 
 
 def __getattr__(name: str) -> Any:

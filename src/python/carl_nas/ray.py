@@ -30,20 +30,13 @@ import ray
 from ray.tune.search import Searcher
 
 from . import Predictor, Search, Space
-from ._predictor import StrPath
-from ._results import keep, kept, kept_in, remember, whole
-from ._search import Cell
+from ._results import Cell, StrPath, keep, kept, kept_in, remember, whole
 
 __all__ = ["CarlSearcher", "remember"]
 
 # Scores are standardised: below the first edge and above the last one there is nearly nothing.
 EDGES = np.linspace(-10, 10, 401)
 LOADED: list[Predictor] = []  # that of a worker
-
-
-def _config(cell: Cell) -> dict[str, Any]:
-    """The configuration of a trial of `cell`."""
-    return {"arch": str(cell)} | ({"fidelity": cell.fidelity} if cell.fidelity else {})
 
 
 class CarlSearcher(Searcher):  # type: ignore[misc]
@@ -71,7 +64,7 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
         if not cells:
             return None if self.trials else str(Searcher.FINISHED)
         self.trials[trial_id] = cell = cells.pop(0)
-        return _config(cell)
+        return cell.config
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Tells the search what the trial has reported last."""
@@ -84,8 +77,8 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
             self.search.tell_failed(cell, "the trial failed" if error else f"no finite value of {', '.join(names)}")
         else:
             self.search.tell(cell, values)
-            if self.folder and not kept(self.folder, _config(cell)):
-                keep(self.folder, _config(cell), dict(zip(names, values)))
+            if self.folder and not kept(self.folder, cell):
+                keep(self.folder, cell, dict(zip(names, values)))
 
     def save(self, checkpoint_path: str) -> None:
         """Writes the search and its trials under way."""
@@ -95,11 +88,11 @@ class CarlSearcher(Searcher):  # type: ignore[misc]
     def restore(self, checkpoint_path: str) -> None:
         """Goes on from what was saved, and from what `folder` has beside that."""
         self.search, self.trials, self.unknown = pickle.loads(pathlib.Path(checkpoint_path).read_bytes())
-        known = [_config(cell) for cell in [*self.search.pending(), *(cell for cell, _ in self.search.history())]]
-        for config in kept_in(self.folder) if self.folder else ():
-            if config not in known:
-                self.unknown.append(Cell(**config))
-                self.search._core.tell(config["arch"], None, config.get("fidelity"))
+        known = [cell.config for cell in [*self.search.pending(), *(cell for cell, _ in self.search.history())]]
+        for cell in kept_in(self.folder) if self.folder else ():
+            if cell.config not in known:
+                self.unknown.append(cell)
+                self.search.tell_pending(cell)
 
 
 def spread(numbers: range, total: int) -> list[int]:

@@ -4,7 +4,6 @@
 
 Reads the column `arch`, such as `input conv3x3 skip output;0>1 1>2 2>3`, and prints `arch,accuracy`: percent of images that were not
 trained on. Every node sums what it reads, applies its operation to eight channels, and passes them on."""
-
 import csv
 import hashlib
 import sys
