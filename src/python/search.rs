@@ -155,7 +155,7 @@ impl GivenPool<'_> {
         let py = space.py();
         let cells = self.candidates.map(GivenCells::read).transpose()?;
         let columns = named(py, self.columns, numbers)?;
-        let bounds = |given| named(py, given, |bound| Ok(bound.extract::<f64>()?));
+        let bounds = |given| named(py, given, |bound| bound.extract::<f64>());
         let (at_most, at_least) = (bounds(self.at_most)?, bounds(self.at_least)?);
         let (device, owner, space) = (self.device, space.clone().unbind(), space.get().space.clone());
         run(py, move |_| {
@@ -190,6 +190,9 @@ impl GivenPool<'_> {
         })
     }
 }
+
+/// A cell that Python gets, and its values; none of one that failed.
+type HistoryRow<'py> = (Bound<'py, PyAny>, Option<Vec<f64>>);
 
 /// One value or several.
 fn one_or_more<'py, T: FromPyObjectOwned<'py>>(given: &Bound<'py, PyAny>) -> PyResult<Vec<T>> {
@@ -239,7 +242,7 @@ impl SearchHandle {
 impl SearchHandle {
     #[new]
     #[pyo3(signature = (space, *, maximize = None, minimize = None, seed = 0, known = None, pending = None, candidates = None,
-        columns = None, at_most = None, at_least = None, fidelities = None, options = None, device = "auto".to_string()))]
+        columns = None, at_most = None, at_least = None, fidelities = None, options = None, device = "auto"))]
     fn new(
         space: &Bound<'_, PyAny>,
         maximize: Option<&Bound<'_, PyAny>>,
@@ -253,7 +256,7 @@ impl SearchHandle {
         at_least: Option<&Bound<'_, PyAny>>,
         fidelities: Option<&Bound<'_, PyAny>>,
         options: Option<&Bound<'_, PyAny>>,
-        device: String,
+        device: &str,
     ) -> PyResult<Self> {
         let py = space.py();
         let names = |given: Option<&Bound<'_, PyAny>>| given.map_or_else(|| Ok(Vec::new()), one_or_more::<String>);
@@ -272,14 +275,12 @@ impl SearchHandle {
         // The configuration that a search on the command line would have.
         let configure = move |columns: &[&String]| {
             let (target, more) = first.strip_prefix('-').map_or((first.as_str(), true), |name| (name, false));
-            let text = format!(
-                "{declaration}data: {{table: '-', train_target: {}, higher_is_better: {more}, columns: {}}}\nsplit: {{seed: {seed}}}\n",
-                json(&target),
-                json(&columns)
-            );
+            let data =
+                format!("train_target: {}, higher_is_better: {more}, columns: {}", json(&target), json(&columns));
+            let text = format!("{declaration}data: {{table: '-', {data}}}\nsplit: {{seed: {seed}}}\n");
             Config::parse(&text, &settings)
         };
-        let pool = GivenPool { candidates, columns, at_most, at_least, device };
+        let pool = GivenPool { candidates, columns, at_most, at_least, device: device.to_string() };
         let search = pool.search(&space, objectives, configure, Vec::new())?;
         for (arch, values) in dict(py, known)? {
             search.tell(&arch, &values, None)?;
@@ -294,7 +295,7 @@ impl SearchHandle {
     /// operations of its own, are given again. Raises InputError where they are others.
     #[staticmethod]
     #[pyo3(signature = (path, *, space = None, candidates = None, columns = None, at_most = None, at_least = None,
-        device = "auto".to_string()))]
+        device = "auto"))]
     fn load(
         path: &Bound<'_, PyAny>,
         space: Option<&Bound<'_, PyAny>>,
@@ -302,7 +303,7 @@ impl SearchHandle {
         columns: Option<&Bound<'_, PyAny>>,
         at_most: Option<&Bound<'_, PyAny>>,
         at_least: Option<&Bound<'_, PyAny>>,
-        device: String,
+        device: &str,
     ) -> PyResult<Self> {
         let path = path.py().import("pathlib")?.getattr("Path")?.call1((path,))?;
         let log = path.call_method0("read_bytes")?.extract()?;
@@ -319,13 +320,13 @@ impl SearchHandle {
         columns: Option<&Bound<'_, PyAny>>,
         at_most: Option<&Bound<'_, PyAny>>,
         at_least: Option<&Bound<'_, PyAny>>,
-        device: String,
+        device: &str,
     ) -> PyResult<Self> {
         let header = LogHeader::read(&String::from_utf8_lossy(&log)).map_err(|error| exception(py, &error))?;
         let space =
             SearchSpace::given(&space.map_or_else(|| header.space.into_bound_py_any(py), |space| Ok(space.clone()))?)?;
         let configure = move |_: &[&String]| Config::parse(&header.config, &[]);
-        let pool = GivenPool { candidates, columns, at_most, at_least, device };
+        let pool = GivenPool { candidates, columns, at_most, at_least, device: device.to_string() };
         pool.search(&space, header.objectives, configure, log)
     }
 
@@ -351,8 +352,9 @@ impl SearchHandle {
 
     /// At most `count` cells to measure next, fewer or none where no cell is left. With the goal "ranking" those that a
     /// predictor of all cells learns most from. They are pending until they are told.
-    #[pyo3(signature = (count = 1, goal = "best".to_string()))]
-    fn ask<'py>(&self, py: Python<'py>, count: usize, goal: String) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    #[pyo3(signature = (count = 1, goal = "best"))]
+    fn ask<'py>(&self, py: Python<'py>, count: usize, goal: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        let goal = goal.to_string();
         let asked = self.with(py, move |state| state.ask(count, &goal))?;
         asked.into_iter().map(|asked| cell(py, asked)).collect()
     }
@@ -371,9 +373,9 @@ impl SearchHandle {
     }
 
     /// That a cell has no value; it is not asked for again. Raises UnknownCellError (a KeyError) unless it is pending.
-    #[pyo3(signature = (arch, reason = "failed".to_string(), fidelity = None))]
-    fn tell_failed(&self, arch: &Bound<'_, PyAny>, reason: String, fidelity: Option<String>) -> PyResult<()> {
-        if self.take(arch, fidelity, Some(Err(reason)))? {
+    #[pyo3(signature = (arch, reason = "failed", fidelity = None))]
+    fn tell_failed(&self, arch: &Bound<'_, PyAny>, reason: &str, fidelity: Option<String>) -> PyResult<()> {
+        if self.take(arch, fidelity, Some(Err(reason.to_string())))? {
             return Ok(());
         }
         let error = Error::new(Stage::Dataset, format!("`{}` is not being measured", text(arch)?))
@@ -401,7 +403,7 @@ impl SearchHandle {
     }
 
     /// Answered cells and their values, None of those that failed, in the order of their answers.
-    fn history<'py>(&self, py: Python<'py>) -> PyResult<Vec<(Bound<'py, PyAny>, Option<Vec<f64>>)>> {
+    fn history<'py>(&self, py: Python<'py>) -> PyResult<Vec<HistoryRow<'py>>> {
         let answered = self.with(py, |state| Ok(state.history()))?.into_iter();
         answered.map(|(arch, fidelity, values)| Ok((cell(py, (arch, fidelity))?, values))).collect()
     }

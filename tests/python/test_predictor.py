@@ -196,8 +196,8 @@ class Predictors(Case):
             (INTERRUPTED, "stopped"), (FORKED, "41"),
             (f"import torch, carl_nas; {work}", "5"), (f"import carl_nas; carl_nas.Space; import torch; {work}", "5"),
             # A worker that unpickles begins with the module of a class; one that keeps results needs no LibTorch.
-            *((f"import sys; from {module} import {name}; print('torch' in sys.modules)", str(name != "remember"))
-              for module, name in [("carl_nas._predictor", "Predictor"), ("carl_nas", "Search"), ("carl_nas._results", "remember")]),
+            *((f"import sys; from {module} import {name}; print('torch' in sys.modules)", str(name != "Cell"))
+              for module, name in (("carl_nas._predictor", "Predictor"), ("carl_nas", "Search"), ("carl_nas._results", "Cell"))),
         ]:
             self.assertEqual(python("-c", code), printed + "\n")
         self.assertEqual(python("-m", "carl_nas", "spaces", "--json"), carl("spaces", "--json"))
