@@ -146,9 +146,10 @@ def ask_and_tell(table, seed):
 
 
 def tune(arguments):
-    table = labels(arguments)
+    import ray
+
+    table, nodes = labels(arguments), cluster()
     best, alone, at_once = max(table.values()), [], []
-    cluster()
     for seed in range(arguments.seed, arguments.seed + arguments.seeds):
         with tempfile.TemporaryDirectory() as folder:
             results = tuner(pathlib.Path(folder), table, seed).fit()
@@ -158,6 +159,8 @@ def tune(arguments):
         print(f"seed {seed}: {len(found)} cells of {len(results)} trials, {results.num_errors} failed, regret {at_once[-1]:.4f}, "
               f"one by one {alone[-1]:.4f}", flush=True)
     print(f"regret of 60 trials, 8 at once: {mean(at_once)}; one by one: {mean(alone)}")
+    ray.shutdown()
+    nodes.shutdown()
 
 
 def drive(folder, arguments, seed, failures=0, again=False):
