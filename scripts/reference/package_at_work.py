@@ -14,7 +14,6 @@
 import argparse
 import csv
 import functools
-import gzip
 import os
 import pathlib
 import random
@@ -29,16 +28,12 @@ import threading
 import time
 
 import numpy as np
+from common import read
 
 import carl_nas
 
 SMALL = {"model.members": 1, "model.hidden": 8, "train.epochs": 3, "loss.distillation": 0, "graph.form": "function"}
 NASBENCH_MR = pathlib.Path(__file__).parents[2] / "configs/nasbench-mr.yaml"
-
-
-def read(path):
-    with gzip.open(path, "rt", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def mean(values):

@@ -16,7 +16,7 @@ use crate::search::{Answer, Log};
 use pyo3::IntoPyObjectExt;
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyMapping, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyMapping};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
@@ -291,8 +291,8 @@ impl SearchHandle {
         Ok(search)
     }
 
-    /// Goes on with a log, of a search or of the command line. Candidates with their columns and bounds, and a space that has
-    /// operations of its own, are given again. Raises InputError where they are others.
+    /// Goes on with a log, of a search or of the command line, from its file or its bytes. Candidates with their columns and
+    /// bounds, and a space that has operations of its own, are given again. Raises InputError where they are others.
     #[staticmethod]
     #[pyo3(signature = (path, *, space = None, candidates = None, columns = None, at_most = None, at_least = None,
         device = "auto"))]
@@ -305,23 +305,11 @@ impl SearchHandle {
         at_least: Option<&Bound<'_, PyAny>>,
         device: &str,
     ) -> PyResult<Self> {
-        let path = path.py().import("pathlib")?.getattr("Path")?.call1((path,))?;
-        let log = path.call_method0("read_bytes")?.extract()?;
-        SearchHandle::_resume(path.py(), log, space, candidates, columns, at_most, at_least, device)
-    }
-
-    /// The same with the bytes of a log.
-    #[staticmethod]
-    fn _resume(
-        py: Python<'_>,
-        log: Vec<u8>,
-        space: Option<&Bound<'_, PyAny>>,
-        candidates: Option<&Bound<'_, PyAny>>,
-        columns: Option<&Bound<'_, PyAny>>,
-        at_most: Option<&Bound<'_, PyAny>>,
-        at_least: Option<&Bound<'_, PyAny>>,
-        device: &str,
-    ) -> PyResult<Self> {
+        let py = path.py();
+        let log: Vec<u8> = match path.cast::<PyBytes>() {
+            Ok(bytes) => bytes.as_bytes().to_vec(),
+            Err(_) => py.import("pathlib")?.getattr("Path")?.call1((path,))?.call_method0("read_bytes")?.extract()?,
+        };
         let header = LogHeader::read(&String::from_utf8_lossy(&log)).map_err(|error| exception(py, &error))?;
         let space =
             SearchSpace::given(&space.map_or_else(|| header.space.into_bound_py_any(py), |space| Ok(space.clone()))?)?;
@@ -330,12 +318,18 @@ impl SearchHandle {
         pool.search(&space, header.objectives, configure, log)
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Vec<u8>,))> {
         let SearchPlan { request, candidates, device, .. } = &*self.plan;
         let (texts, columns) = candidates.as_ref().map(|known| (&known.texts, &known.columns)).unzip();
-        let space = self.space.clone_ref(py);
-        let state = (self.log(py)?, space, texts, columns, &request.at_most, &request.at_least, device);
-        (py.get_type::<SearchHandle>().getattr("_resume")?, state).into_pyobject(py)
+        let given = PyDict::new(py);
+        given.set_item("space", &self.space)?;
+        given.set_item("candidates", texts)?;
+        given.set_item("columns", columns)?;
+        given.set_item("at_most", &request.at_most)?;
+        given.set_item("at_least", &request.at_least)?;
+        given.set_item("device", device)?;
+        let load = py.get_type::<SearchHandle>().getattr("load")?;
+        Ok((py.import("functools")?.getattr("partial")?.call((load,), Some(&given))?, (self.log(py)?,)))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -117,7 +117,7 @@ class Search:
     ) -> Self: ...
     @staticmethod
     def load(
-        path: StrPath,
+        path: StrPath | bytes,
         *,
         space: Space | None = None,
         candidates: Iterable[Any] | None = None,
